@@ -26,7 +26,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
   add_library(LibTorch::torch SHARED IMPORTED)
   set_target_properties(LibTorch::torch PROPERTIES
     IMPORTED_LOCATION "${LibTorch_CPU_LIBRARY}"
-    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES
+    INTERFACE_INCLUDE_DIRECTORIES
       "${LibTorch_INCLUDE_DIR};${LibTorch_INCLUDE_DIR}/torch/csrc/api/include"
     INTERFACE_LINK_LIBRARIES LibTorch::c10
     # libtorch_cpu of a CUDA wheel names libraries that only libtorch_cuda would use.

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "txtsum/ops/parameter.h"
+
+namespace txtsum::model {
+
+/// One parameter as a model family declares it.
+struct ParameterSpec {
+  std::string name;  ///< Hugging Face's name.
+  std::vector<int64_t> shape;
+  int64_t block = 0;        ///< Number of the block that uses it; blocks are laid out in ascending order.
+  bool decay = true;        ///< Weight decay applies (matrices and tables: yes; biases and norms: no).
+  std::string group;        ///< Members of a non-empty group are laid out adjacent, in order, and are one view as well.
+  bool vocabulary = false;  ///< Its rows are padded with zeros to a multiple of 64.
+  bool frozen = false;      ///< Asked to be frozen.
+};
+
+/// One parameter in the arena. Offsets and counts are in elements.
+struct ArenaEntry {
+  std::string name;
+  std::vector<int64_t> shape;
+  int64_t offset = 0;
+  int64_t numel = 0;         ///< Elements of `shape`.
+  int64_t padded_numel = 0;  ///< With the zero rows of a padded vocabulary.
+  int64_t block = 0;
+  bool decay = true;
+  bool frozen = false;             ///< Its values never change.
+  bool in_trainable_range = true;  ///< False: no gradient and no optimizer state exist. A frozen member of a trainable
+                                   ///< group has both (the group is one product) and is masked in the update.
+};
+
+/// A view of the arena that operations use: one parameter, or a fused group as one tensor.
+struct ArenaView {
+  std::string name;
+  std::vector<int64_t> shape;  ///< A group's leading dimension is the sum over its members.
+  int64_t offset = 0;
+  bool in_trainable_range = true;
+};
+
+/// A stretch of the trainable range that is updated alike.
+struct UpdateRange {
+  int64_t begin = 0;
+  int64_t end = 0;
+  bool decay = true;
+  bool frozen = false;
+};
+
+/// Where each parameter lies: pure integer arithmetic, the same for weights, gradients, fp32 masters and moments. The
+/// trainable range comes first, then the frozen one; within each block by block, and in a block first the parameters
+/// with decay, then those without. Every tensor or group starts at a multiple of 128 elements (256 bytes in bf16).
+class ArenaLayout {
+ public:
+  explicit ArenaLayout(const std::vector<ParameterSpec>& specs);
+
+  const std::vector<ArenaEntry>& entries() const { return entries_; }
+  const std::vector<ArenaView>& views() const { return views_; }
+  /// Index of the view named `name` (a parameter or a group). InternalError when there is none.
+  int64_t view_index(const std::string& name) const;
+  /// The entry named `name`, or null.
+  const ArenaEntry* find(const std::string& name) const;
+  /// Elements of the trainable range, which starts at 0; a multiple of 128.
+  int64_t trainable_numel() const { return trainable_numel_; }
+  /// Elements of the whole arena.
+  int64_t total_numel() const { return total_numel_; }
+  /// Covers [0, trainable_numel()) without holes, sorted.
+  const std::vector<UpdateRange>& update_ranges() const { return update_ranges_; }
+  /// Number of blocks (largest block number + 1).
+  int64_t block_count() const { return block_count_; }
+
+ private:
+  std::vector<ArenaEntry> entries_;
+  std::vector<ArenaView> views_;
+  std::vector<UpdateRange> update_ranges_;
+  int64_t trainable_numel_ = 0;
+  int64_t total_numel_ = 0;
+  int64_t block_count_ = 0;
+};
+
+/// The working weights and gradients of one model over one layout.
+class Arena final : public ops::ParameterSource {
+ public:
+  /// Allocates zeroed values of `dtype` on the CPU; gradients are made by allocate_gradients.
+  Arena(ArenaLayout layout, at::ScalarType dtype);
+
+  const ArenaLayout& layout() const { return layout_; }
+  at::ScalarType dtype() const { return values_.scalar_type(); }
+
+  /// All working weights, 1-D, total_numel() elements.
+  const at::Tensor& values() const { return values_; }
+  /// Gradients of the trainable range, 1-D, trainable_numel() elements; undefined before allocate_gradients.
+  const at::Tensor& gradients() const { return gradients_; }
+  void allocate_gradients(at::ScalarType dtype);
+
+  /// Values of one entry in its own shape, without padding rows.
+  at::Tensor entry_values(const ArenaEntry& entry) const;
+  /// The same stretch of any tensor laid out like the arena (gradients, masters, moments).
+  static at::Tensor entry_of(const at::Tensor& arena, const ArenaEntry& entry);
+
+  ops::ParamRef ref(const std::string& view_name) const { return {this, layout_.view_index(view_name)}; }
+
+  at::Tensor value(int64_t index) const override;
+  at::Tensor gradient(int64_t index) const override;
+
+ private:
+  at::Tensor slice(const at::Tensor& arena, const ArenaView& view) const;
+
+  ArenaLayout layout_;
+  at::Tensor values_;
+  at::Tensor gradients_;
+};
+
+}  // namespace txtsum::model

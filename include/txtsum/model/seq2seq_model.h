@@ -1,0 +1,102 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "txtsum/core/json.h"
+#include "txtsum/model/arena.h"
+#include "txtsum/ops/block_scope.h"
+#include "txtsum/ops/ragged.h"
+
+// Shapes: B sequences of a batch, N source tokens, M target tokens, D model width, V vocabulary, R decoding rows.
+
+namespace txtsum::model {
+
+/// What a family tells the rest of the program about one checkpoint, from its config.json.
+struct ModelFacts {
+  std::string family;  ///< `bart`, ...
+  int64_t vocabulary = 0;
+  int64_t width = 0;
+  int64_t encoder_layers = 0;
+  int64_t decoder_layers = 0;
+  int64_t encoder_feed_forward = 0;
+  int64_t decoder_feed_forward = 0;
+  int64_t max_source_tokens = 0;  ///< Positions that the encoder has.
+  int64_t max_target_tokens = 0;
+  int64_t pad_id = 1, bos_id = 0, eos_id = 2, decoder_start_id = 2;
+};
+
+/// How one forward pass runs.
+struct ForwardContext {
+  bool training = false;  ///< Dropout is on.
+  uint64_t seed = 0;      ///< Keys dropout, with `update`.
+  int64_t update = 0;
+  ops::BlockScope* scope = nullptr;  ///< Null: blocks run plainly.
+};
+
+/// The loss of one batch, summed over its target tokens; divide by `tokens` (of the whole global batch) for the mean.
+struct LossSum {
+  at::Tensor loss;  ///< fp32, 0-dim; with label smoothing; the one to call backward on (with derivative 1).
+  at::Tensor nll;   ///< fp32, 0-dim; without label smoothing; detached.
+  int64_t tokens = 0;
+};
+
+/// Incremental decoding for a fixed number of slots. A slot holds one example; its hypotheses are rows slot * beams ...
+/// slot * beams + beams - 1. Keys and values of the source are held once a slot.
+class DecodingSession {
+ public:
+  virtual ~DecodingSession() = default;
+  /// Puts new examples into `slots` (one a sequence of `source`) and empties their rows. `encoded_ND` is encode()'s
+  /// result.
+  virtual void admit(const std::vector<int64_t>& slots, const at::Tensor& encoded_ND,
+                     const ops::RaggedTokens& source) = 0;
+  /// Appends token ids[i] to row rows[i] and returns the next token's logits, fp32, [rows, V]. Rows may be any subset.
+  virtual at::Tensor step(const std::vector<int64_t>& rows, const std::vector<int64_t>& ids) = 0;
+  /// Makes row rows[i] continue what row parents[i] held before the call, for all i at once.
+  virtual void reorder(const std::vector<int64_t>& rows, const std::vector<int64_t>& parents) = 0;
+};
+
+/// Sizes of a decoding session.
+struct DecodingCapacity {
+  int64_t slots = 1;
+  int64_t beams = 1;
+  int64_t max_source_tokens = 0;  ///< Of any example that will be admitted.
+  int64_t max_target_tokens = 0;  ///< Tokens that a row can hold, the decoder's start token included.
+};
+
+/// A pretrained encoder-decoder. Single-device code only: sharding and recomputation act through the arena and
+/// BlockScope.
+class Seq2SeqModel {
+ public:
+  virtual ~Seq2SeqModel() = default;
+
+  virtual const ModelFacts& facts() const = 0;
+  virtual Arena& arena() = 0;
+  virtual const Arena& arena() const = 0;
+
+  /// Runs the encoder: [N, D].
+  virtual at::Tensor encode(const ops::RaggedTokens& source, const ForwardContext& context) const = 0;
+  /// Runs the decoder on `target` (decoder input ids, as shift_right makes them) against the encoder's result: [M, D].
+  virtual at::Tensor decode(const ops::RaggedTokens& target, const at::Tensor& encoded_ND,
+                            const ops::RaggedTokens& source, const ForwardContext& context) const = 0;
+  /// Logits of decoder states, fp32, [M, V].
+  virtual at::Tensor logits(const at::Tensor& decoded_MD) const = 0;
+  /// Encoder, decoder and loss. `labels` has the ids to predict and target's offsets; the decoder's input is made from
+  /// them. With gradients on, the output projection's gradient is added during this call, the others in backward.
+  virtual LossSum loss(const ops::RaggedTokens& source, const ops::RaggedTokens& labels, double label_smoothing,
+                       const ForwardContext& context) const = 0;
+
+  virtual std::unique_ptr<DecodingSession> start_decoding(const DecodingCapacity& capacity) const = 0;
+
+  /// Named tensors to save beside the arena's entries that are no parameters (BART: final_logits_bias).
+  virtual std::vector<std::pair<std::string, at::Tensor>> buffers() const = 0;
+};
+
+/// Decoder inputs for `labels`: each sequence moved right by one behind `start_id`.
+ops::RaggedTokens shift_right(const ops::RaggedTokens& labels, int64_t start_id);
+
+}  // namespace txtsum::model

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace txtsum::ops {
+
+/// Where operations find a parameter's values and leave its gradient. The arena implements it (model/arena.h); a
+/// sharded run resolves the same indices to gathered slots.
+class ParameterSource {
+ public:
+  virtual ~ParameterSource() = default;
+  /// Working weights of view `index`, in the parameter's shape. The storage may be reused after the block is left: ask
+  /// again in backward instead of keeping the tensor.
+  virtual at::Tensor value(int64_t index) const = 0;
+  /// Where the gradient of view `index` is added up, in the parameter's shape; an undefined tensor when it is frozen.
+  virtual at::Tensor gradient(int64_t index) const = 0;
+};
+
+/// Names one view of the arena: a parameter, or a fused group such as the weights of q, k and v. Weights are no
+/// autograd variables: an operation takes a ParamRef, and its backward node adds into gradient(). A node is made only
+/// where an input requires grad or a parameter trains, so that a frozen prefix builds no graph.
+struct ParamRef {
+  const ParameterSource* source = nullptr;
+  int64_t index = -1;
+
+  at::Tensor value() const { return source->value(index); }
+  at::Tensor gradient() const { return source->gradient(index); }
+  bool trainable() const { return gradient().defined(); }
+};
+
+}  // namespace txtsum::ops

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace txtsum::ops {
+
+/// One side (source or target) of a batch without padding: the tokens of all sequences one after the other.
+/// N: tokens of all sequences; B: sequences.
+struct RaggedTokens {
+  at::Tensor ids_N;              ///< int64 token ids.
+  at::Tensor positions_N;        ///< int64 position of each token in its own sequence, from 0.
+  at::Tensor examples_N;         ///< int64 global number of the example that each token belongs to (keys dropout).
+  std::vector<int64_t> offsets;  ///< B + 1 row numbers; sequence b is rows offsets[b] to offsets[b + 1].
+  int64_t longest = 0;           ///< Tokens of the longest sequence.
+
+  int64_t sequences() const { return static_cast<int64_t>(offsets.size()) - 1; }
+  int64_t tokens() const { return offsets.back(); }
+};
+
+/// Builds positions, example numbers and `longest` on the CPU from ids, offsets (B + 1) and one example number a
+/// sequence.
+RaggedTokens make_ragged_tokens(std::vector<int64_t> ids, std::vector<int64_t> offsets,
+                                const std::vector<int64_t>& example_numbers);
+
+}  // namespace txtsum::ops

@@ -1,0 +1,90 @@
+#include "txtsum/ops/activation.h"
+
+#include <ATen/ATen.h>
+
+#include "graph.h"
+#include "txtsum/core/check.h"
+#include "txtsum/core/error.h"
+#include "txtsum/ops/dropout.h"
+
+namespace txtsum::ops {
+namespace {
+
+at::Tensor forward(const at::Tensor& x, Activation kind) {
+  switch (kind) {
+    case Activation::kGelu:
+      return at::gelu(x);
+    case Activation::kGeluTanh:
+      return at::gelu(x, "tanh");
+    case Activation::kRelu:
+      return at::relu(x);
+    case Activation::kSilu:
+      return at::silu(x);
+    case Activation::kTanh:
+      return at::tanh(x);
+  }
+  TXTSUM_CHECK(false, "activation");
+  return x;
+}
+
+at::Tensor backward(const at::Tensor& d_out, const at::Tensor& x, Activation kind) {
+  switch (kind) {
+    case Activation::kGelu:
+      return at::gelu_backward(d_out, x);
+    case Activation::kGeluTanh:
+      return at::gelu_backward(d_out, x, "tanh");
+    case Activation::kRelu:
+      return at::threshold_backward(d_out, x, 0);
+    case Activation::kSilu:
+      return at::silu_backward(d_out, x);
+    case Activation::kTanh:
+      return at::tanh_backward(d_out, at::tanh(x));
+  }
+  TXTSUM_CHECK(false, "activation");
+  return d_out;
+}
+
+struct ActivationNode final : torch::autograd::Node {
+  Activation kind = Activation::kGelu;
+  DropoutKey key;
+  torch::autograd::SavedVariable x;
+
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
+    const at::NoGradGuard no_grad;
+    if (!grads[0].defined()) return {at::Tensor()};
+    return {backward(dropout(grads[0], key), x.unpack(), kind)};
+  }
+
+  void release_variables() override { x.reset_data(); }
+};
+
+}  // namespace
+
+Activation activation_named(const std::string& name) {
+  if (name == "gelu") return Activation::kGelu;
+  if (name == "gelu_new" || name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
+  if (name == "relu") return Activation::kRelu;
+  if (name == "silu" || name == "swish") return Activation::kSilu;
+  if (name == "tanh") return Activation::kTanh;
+  throw core::DataError("config.json: activation_function '" + name +
+                        "' is not one of gelu, gelu_new, gelu_pytorch_tanh, relu, silu, swish, tanh");
+}
+
+at::Tensor activation(const at::Tensor& x_NF, Activation kind, const DropoutKey& key) {
+  std::shared_ptr<ActivationNode> node;
+  if (graph_needed({x_NF}, {})) {
+    node = make_node<ActivationNode>({x_NF});
+    node->kind = kind;
+    node->key = key;
+    node->x = save(x_NF);
+  }
+  at::Tensor out;
+  {
+    const at::NoGradGuard no_grad;
+    out = dropout(forward(x_NF, kind), key);
+  }
+  if (node) torch::autograd::set_history(out, node);
+  return out;
+}
+
+}  // namespace txtsum::ops

@@ -1,0 +1,72 @@
+#include "txtsum/ops/embed.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include "float_rows.h"
+#include "graph.h"
+#include "row_kernels.h"
+
+namespace txtsum::ops {
+namespace {
+
+/// gradient[row_numbers[n]] += factor * d_ND[n]. Threads split the columns, so that the order of additions is fixed.
+void scatter_rows(const at::Tensor& gradient, const at::Tensor& row_numbers_N, const at::Tensor& d_ND, double factor) {
+  if (gradient.scalar_type() != at::kFloat) {
+    gradient.index_add_(0, row_numbers_N, d_ND.to(gradient.scalar_type()), factor);
+    return;
+  }
+  const at::Tensor d = d_ND.to(at::kFloat).contiguous();
+  const int64_t rows = d.size(0), width = d.size(1), stride = gradient.stride(0);
+  const float* values = d.const_data_ptr<float>();
+  const int64_t* numbers = row_numbers_N.const_data_ptr<int64_t>();
+  float* out = gradient.mutable_data_ptr<float>();
+  at::parallel_for(0, width, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t row = 0; row < rows; ++row) {
+      add_scaled_row(out + numbers[row] * stride + begin, values + row * width + begin, static_cast<float>(factor),
+                     end - begin);
+    }
+  });
+}
+
+struct EmbedNode final : torch::autograd::Node {
+  ParamRef table, positions;
+  double scale = 1.0;
+  at::Tensor ids_N, places_N;
+
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
+    const at::NoGradGuard no_grad;
+    if (grads[0].defined()) {
+      if (trains(table)) scatter_rows(table.gradient(), ids_N, grads[0], scale);
+      if (trains(positions)) scatter_rows(positions.gradient(), places_N, grads[0], 1.0);
+    }
+    return {};
+  }
+};
+
+}  // namespace
+
+at::Tensor embed(const RaggedTokens& tokens, const ParamRef& table_VD, const ParamRef& positions_PD, double scale,
+                 int64_t offset) {
+  const at::Tensor places_N = tokens.positions_N + offset;
+  std::shared_ptr<EmbedNode> node;
+  if (graph_needed({}, {table_VD, positions_PD})) {
+    node = make_node<EmbedNode>({});
+    node->table = table_VD;
+    node->positions = positions_PD;
+    node->scale = scale;
+    node->ids_N = tokens.ids_N;
+    node->places_N = places_N;
+  }
+  at::Tensor out;
+  {
+    const at::NoGradGuard no_grad;
+    out = at::index_select(table_VD.value(), 0, tokens.ids_N);
+    if (scale != 1.0) out.mul_(scale);
+    out.add_(at::index_select(positions_PD.value(), 0, places_N));
+  }
+  if (node) torch::autograd::set_history(out, node);
+  return out;
+}
+
+}  // namespace txtsum::ops

@@ -1,0 +1,61 @@
+#include "txtsum/ops/linear.h"
+
+#include <ATen/ATen.h>
+
+#include "graph.h"
+#include "product_gradient.h"
+
+namespace txtsum::ops {
+
+void add_product_gradient(const at::Tensor& gradient_OI, const at::Tensor& d_out_NO, const at::Tensor& x_NI) {
+  if (gradient_OI.scalar_type() == x_NI.scalar_type()) {
+    at::Tensor out = gradient_OI;
+    at::addmm_out(out, gradient_OI, d_out_NO.t(), x_NI);
+  } else {
+    gradient_OI.add_(at::mm(d_out_NO.t(), x_NI));
+  }
+}
+
+namespace {
+
+struct LinearNode final : torch::autograd::Node {
+  ParamRef weight, bias;
+  torch::autograd::SavedVariable x;
+
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
+    const at::NoGradGuard no_grad;
+    if (!grads[0].defined()) return {at::Tensor()};
+    const at::Tensor d_out = grads[0].contiguous();
+    if (trains(weight)) add_product_gradient(weight.gradient(), d_out, x.unpack());
+    if (trains(bias)) {
+      const at::Tensor gradient = bias.gradient();
+      gradient.add_(at::sum(d_out, at::IntArrayRef{0}, /*keepdim=*/false, at::kFloat));
+    }
+    if (!task_should_compute_output(0)) return {at::Tensor()};
+    return {at::mm(d_out, weight.value())};
+  }
+
+  void release_variables() override { x.reset_data(); }
+};
+
+}  // namespace
+
+at::Tensor linear(const at::Tensor& x_NI, const ParamRef& weight_OI, const ParamRef& bias_O) {
+  std::shared_ptr<LinearNode> node;
+  if (graph_needed({x_NI}, {weight_OI, bias_O})) {
+    node = make_node<LinearNode>({x_NI});
+    node->weight = weight_OI;
+    node->bias = bias_O;
+    if (trains(weight_OI)) node->x = save(x_NI);
+  }
+  at::Tensor out;
+  {
+    const at::NoGradGuard no_grad;
+    const at::Tensor weight = weight_OI.value();
+    out = bias_O.index >= 0 ? at::addmm(bias_O.value(), x_NI, weight.t()) : at::mm(x_NI, weight.t());
+  }
+  if (node) torch::autograd::set_history(out, node);
+  return out;
+}
+
+}  // namespace txtsum::ops

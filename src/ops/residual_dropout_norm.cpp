@@ -1,0 +1,132 @@
+#include "txtsum/ops/residual_dropout_norm.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#include "dropout_rows.h"
+#include "float_rows.h"
+#include "graph.h"
+
+namespace txtsum::ops {
+namespace {
+
+struct NormNode final : torch::autograd::Node {
+  ParamRef scale, shift;
+  DropoutKey dropout;
+  bool has_residual = false;
+  at::Tensor sum_ND, mean_N, inverse_N;  // residual + dropout(x) and its moments; made here, not autograd variables
+
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override;
+  void release_variables() override { sum_ND = mean_N = inverse_N = at::Tensor(); }
+};
+
+struct Moments {
+  at::Tensor sum_ND, mean_N, inverse_N;
+};
+
+/// Computes the output; fills `saved` where it is given.
+at::Tensor forward(const at::Tensor& x_ND, const at::Tensor& residual_ND, const ParamRef& scale, const ParamRef& shift,
+                   double epsilon, const DropoutKey& key, Moments* saved) {
+  const at::Tensor x = x_ND.contiguous();
+  at::Tensor out = at::empty_like(x);
+  const int64_t rows = x.size(0), width = x.size(1);
+  const bool sum_is_x = !residual_ND.defined() && !key.active();
+  if (saved != nullptr) {
+    saved->sum_ND = sum_is_x ? x : at::empty_like(x);
+    saved->mean_N = at::empty({rows}, at::kFloat);
+    saved->inverse_N = at::empty({rows}, at::kFloat);
+  }
+  float* means = saved != nullptr ? saved->mean_N.mutable_data_ptr<float>() : nullptr;
+  float* inverses = saved != nullptr ? saved->inverse_N.mutable_data_ptr<float>() : nullptr;
+  const std::vector<float> scales = float_vector(scale.value()), shifts = float_vector(shift.value());
+  const at::Tensor residual = residual_ND.defined() ? residual_ND.contiguous() : x;
+  const FloatRows x_rows(x), residual_rows(residual), out_rows(out);
+  const FloatRows sum_rows(saved != nullptr ? saved->sum_ND : out);
+  const DropoutRows mask(key);
+  at::parallel_for(0, rows, 16, [&](int64_t begin, int64_t end) {
+    std::vector<float> sum(static_cast<size_t>(width)), other(static_cast<size_t>(width));
+    for (int64_t row = begin; row < end; ++row) {
+      x_rows.copy(row, sum.data());
+      if (mask.active()) drop_row(sum.data(), width, 0, mask.row(row));
+      if (residual_ND.defined()) add_row(sum.data(), residual_rows.read(row, other.data()), width);
+      float mean = 0.0f, inverse = 0.0f;
+      row_moments(sum.data(), width, static_cast<float>(epsilon), &mean, &inverse);
+      if (saved != nullptr) {
+        if (!sum_is_x) sum_rows.write(row, sum.data());
+        means[row] = mean;
+        inverses[row] = inverse;
+      }
+      norm_row(sum.data(), width, mean, inverse, scales.data(), shifts.data(), other.data());
+      out_rows.write(row, other.data());
+    }
+  });
+  return out;
+}
+
+torch::autograd::variable_list NormNode::apply(torch::autograd::variable_list&& grads) {
+  const at::NoGradGuard no_grad;
+  if (!grads[0].defined()) return {at::Tensor(), at::Tensor()};
+  const at::Tensor d_out = grads[0].contiguous();
+  const int64_t rows = d_out.size(0), width = d_out.size(1);
+  // Residual and x share the gradient of their sum; where a mask stands before x, x has its own.
+  at::Tensor d_sum = at::empty_like(d_out);
+  at::Tensor d_x = dropout.active() ? at::empty_like(d_out) : d_sum;
+  const std::vector<float> scales = float_vector(scale.value());
+  const FloatRows d_out_rows(d_out), saved_rows(sum_ND), d_sum_rows(d_sum), d_x_rows(d_x);
+  const DropoutRows mask(dropout);
+  const float* means = mean_N.const_data_ptr<float>();
+  const float* inverses = inverse_N.const_data_ptr<float>();
+  // One partial sum a chunk, added in order: the result depends on the number of threads alone.
+  const int64_t chunks = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows));
+  at::Tensor partial = at::zeros({chunks, 2, width}, at::kFloat);
+  float* partials = partial.mutable_data_ptr<float>();
+  at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> a(static_cast<size_t>(width)), b(static_cast<size_t>(width)), d(static_cast<size_t>(width));
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      float* d_scale = partials + chunk * 2 * width;
+      for (int64_t row = rows * chunk / chunks; row < rows * (chunk + 1) / chunks; ++row) {
+        norm_row_backward(d_out_rows.read(row, a.data()), saved_rows.read(row, b.data()), width, means[row],
+                          inverses[row], scales.data(), d.data(), d_scale, d_scale + width);
+        d_sum_rows.write(row, d.data());
+        if (!mask.active()) continue;
+        drop_row(d.data(), width, 0, mask.row(row));
+        d_x_rows.write(row, d.data());
+      }
+    }
+  });
+  const at::Tensor total = partial.sum(0);
+  if (trains(scale)) scale.gradient().add_(total.select(0, 0));
+  if (trains(shift)) shift.gradient().add_(total.select(0, 1));
+  return {d_x, has_residual ? d_sum : at::Tensor()};
+}
+
+}  // namespace
+
+at::Tensor residual_dropout_norm(const at::Tensor& x_ND, const at::Tensor& residual_ND, const ParamRef& scale_D,
+                                 const ParamRef& shift_D, double epsilon, const DropoutKey& dropout) {
+  std::shared_ptr<NormNode> node;
+  if (graph_needed({x_ND, residual_ND}, {scale_D, shift_D})) {
+    node = make_node<NormNode>({x_ND, residual_ND});
+    node->scale = scale_D;
+    node->shift = shift_D;
+    node->dropout = dropout;
+    node->has_residual = residual_ND.defined();
+  }
+  at::Tensor out;
+  {
+    const at::NoGradGuard no_grad;
+    Moments moments;
+    out = forward(x_ND.detach(), residual_ND.defined() ? residual_ND.detach() : residual_ND, scale_D, shift_D, epsilon,
+                  dropout, node ? &moments : nullptr);
+    if (node) {
+      node->sum_ND = moments.sum_ND;
+      node->mean_N = moments.mean_N;
+      node->inverse_N = moments.inverse_N;
+    }
+  }
+  if (node) torch::autograd::set_history(out, node);
+  return out;
+}
+
+}  // namespace txtsum::ops

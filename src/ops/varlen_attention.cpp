@@ -1,0 +1,240 @@
+#include "txtsum/ops/varlen_attention.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include "dropout_rows.h"
+#include "graph.h"
+#include "txtsum/core/check.h"
+
+namespace txtsum::ops {
+namespace {
+
+/// Queries, keys and values of one batch as rows, in whatever tensors they are packed.
+struct Packed {
+  at::Tensor q_MD, k_ND, v_ND;
+};
+
+struct Ragged {
+  std::vector<int64_t> q_offsets, k_offsets;
+  int64_t longest_k = 0;
+
+  int64_t sequences() const { return static_cast<int64_t>(q_offsets.size()) - 1; }
+};
+
+Ragged make_ragged(const std::vector<int64_t>& q_offsets, const std::vector<int64_t>& k_offsets) {
+  TXTSUM_CHECK(q_offsets.size() == k_offsets.size());
+  Ragged ragged{q_offsets, k_offsets, 0};
+  for (size_t b = 0; b + 1 < k_offsets.size(); ++b) {
+    ragged.longest_k = std::max(ragged.longest_k, k_offsets[b + 1] - k_offsets[b]);
+  }
+  return ragged;
+}
+
+/// Rows begin to end of [N, D] as [1, H, length, K] without a copy.
+at::Tensor heads_view(const at::Tensor& rows_ND, const std::vector<int64_t>& offsets, int64_t b, int64_t heads) {
+  const int64_t length = offsets[static_cast<size_t>(b) + 1] - offsets[static_cast<size_t>(b)];
+  const at::Tensor rows = rows_ND.narrow(0, offsets[static_cast<size_t>(b)], length);
+  return rows.view({length, heads, rows_ND.size(1) / heads}).transpose(0, 1).unsqueeze(0);
+}
+
+/// Factors of the probabilities of sequence b, [1, H, queries, keys].
+at::Tensor probability_mask(const AttentionOptions& options, const Ragged& ragged, int64_t b, int64_t queries,
+                            int64_t keys) {
+  const DropoutRows rows(options.dropout);
+  at::Tensor mask = at::ones({1, options.heads, queries, keys}, at::kFloat);
+  float* values = mask.mutable_data_ptr<float>();
+  // The first channel of a head is a multiple of 4, as drop_row wants it.
+  const int64_t stride = (ragged.longest_k + 3) / 4 * 4;
+  for (int64_t head = 0; head < options.heads; ++head) {
+    for (int64_t query = 0; query < queries; ++query) {
+      drop_row(values + (head * queries + query) * keys, keys, head * stride,
+               rows.row(ragged.q_offsets[static_cast<size_t>(b)] + query));
+    }
+  }
+  return mask;
+}
+
+/// Softmax probabilities of one sequence in fp32, [1, H, queries, keys].
+at::Tensor probabilities(const at::Tensor& q, const at::Tensor& k, const AttentionOptions& options) {
+  at::Tensor scores = at::matmul(q, k.transpose(-2, -1)).to(at::kFloat).mul_(options.scale);
+  if (options.causal) {
+    const at::Tensor hidden = at::ones({q.size(2), k.size(2)}, at::kBool).triu_(1);
+    scores.masked_fill_(hidden, -std::numeric_limits<float>::infinity());
+  }
+  return at::softmax(scores, -1);
+}
+
+struct SequenceResult {
+  at::Tensor out, log_sum;
+};
+
+SequenceResult sequence_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                const AttentionOptions& options, const Ragged& ragged, int64_t b) {
+  if (!options.dropout.active()) {
+    auto [out, log_sum] =
+        at::_scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, options.causal, {}, options.scale);
+    return {out, log_sum};
+  }
+  const at::Tensor p = probabilities(q, k, options).mul_(probability_mask(options, ragged, b, q.size(2), k.size(2)));
+  return {at::matmul(p.to(v.scalar_type()), v), {}};
+}
+
+struct SequenceGradients {
+  at::Tensor q, k, v;
+};
+
+SequenceGradients sequence_backward(const at::Tensor& d_out, const at::Tensor& q, const at::Tensor& k,
+                                    const at::Tensor& v, const at::Tensor& out, const at::Tensor& log_sum,
+                                    const AttentionOptions& options, const Ragged& ragged, int64_t b) {
+  if (!options.dropout.active()) {
+    auto [d_q, d_k, d_v] = at::_scaled_dot_product_flash_attention_for_cpu_backward(d_out, q, k, v, out, log_sum, 0.0,
+                                                                                    options.causal, {}, options.scale);
+    return {d_q, d_k, d_v};
+  }
+  const at::Tensor p = probabilities(q, k, options);
+  const at::Tensor mask = probability_mask(options, ragged, b, q.size(2), k.size(2));
+  const at::Tensor d_v = at::matmul((p * mask).to(v.scalar_type()).transpose(-2, -1), d_out);
+  const at::Tensor d_p = at::matmul(d_out, v.transpose(-2, -1)).to(at::kFloat).mul_(mask);
+  const at::Tensor d_scores =
+      (d_p - (d_p * p).sum(-1, /*keepdim=*/true)).mul_(p).mul_(options.scale).to(q.scalar_type());
+  return {at::matmul(d_scores, k), at::matmul(d_scores.transpose(-2, -1), q), d_v};
+}
+
+struct ForwardResult {
+  at::Tensor out_MD;
+  std::vector<at::Tensor> log_sums;
+};
+
+ForwardResult forward(const Packed& in, const Ragged& ragged, const AttentionOptions& options) {
+  ForwardResult result;
+  result.out_MD = at::empty({in.q_MD.size(0), in.q_MD.size(1)}, in.q_MD.options());
+  result.log_sums.resize(static_cast<size_t>(ragged.sequences()));
+  at::parallel_for(0, ragged.sequences(), 1, [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard no_grad;
+    for (int64_t b = begin; b < end; ++b) {
+      at::Tensor out = heads_view(result.out_MD, ragged.q_offsets, b, options.heads);
+      if (out.size(2) == 0) continue;
+      const SequenceResult sequence =
+          sequence_forward(heads_view(in.q_MD, ragged.q_offsets, b, options.heads),
+                           heads_view(in.k_ND, ragged.k_offsets, b, options.heads),
+                           heads_view(in.v_ND, ragged.k_offsets, b, options.heads), options, ragged, b);
+      out.copy_(sequence.out);
+      result.log_sums[static_cast<size_t>(b)] = sequence.log_sum;
+    }
+  });
+  return result;
+}
+
+/// Writes the gradients of queries, keys and values into `d_in`.
+void backward(const Packed& in, const Packed& d_in, const at::Tensor& d_out_MD, const at::Tensor& out_MD,
+              const std::vector<at::Tensor>& log_sums, const Ragged& ragged, const AttentionOptions& options) {
+  at::parallel_for(0, ragged.sequences(), 1, [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard no_grad;
+    const auto q_view = [&](const at::Tensor& rows, int64_t b) {
+      return heads_view(rows, ragged.q_offsets, b, options.heads);
+    };
+    const auto k_view = [&](const at::Tensor& rows, int64_t b) {
+      return heads_view(rows, ragged.k_offsets, b, options.heads);
+    };
+    for (int64_t b = begin; b < end; ++b) {
+      if (q_view(in.q_MD, b).size(2) == 0) {
+        k_view(d_in.k_ND, b).zero_();
+        k_view(d_in.v_ND, b).zero_();
+        continue;
+      }
+      const SequenceGradients d =
+          sequence_backward(q_view(d_out_MD, b), q_view(in.q_MD, b), k_view(in.k_ND, b), k_view(in.v_ND, b),
+                            q_view(out_MD, b), log_sums[static_cast<size_t>(b)], options, ragged, b);
+      q_view(d_in.q_MD, b).copy_(d.q);
+      k_view(d_in.k_ND, b).copy_(d.k);
+      k_view(d_in.v_ND, b).copy_(d.v);
+    }
+  });
+}
+
+Packed unpack_self(const at::Tensor& qkv_NE) {
+  const int64_t width = qkv_NE.size(1) / 3;
+  return {qkv_NE.narrow(1, 0, width), qkv_NE.narrow(1, width, width), qkv_NE.narrow(1, 2 * width, width)};
+}
+
+Packed unpack_cross(const at::Tensor& q_MD, const at::Tensor& kv_NE) {
+  const int64_t width = kv_NE.size(1) / 2;
+  return {q_MD, kv_NE.narrow(1, 0, width), kv_NE.narrow(1, width, width)};
+}
+
+struct AttentionNode final : torch::autograd::Node {
+  Ragged ragged;
+  AttentionOptions options;
+  torch::autograd::SavedVariable first, second;  // qkv, or q and kv
+  at::Tensor out_MD;                             // detached
+  std::vector<at::Tensor> log_sums;
+  bool cross = false;
+
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
+    const at::NoGradGuard no_grad;
+    if (!grads[0].defined()) return torch::autograd::variable_list(cross ? 2 : 1);
+    const at::Tensor d_out = grads[0].contiguous();
+    const at::Tensor a = first.unpack().detach();
+    const at::Tensor d_a = at::empty_like(a);
+    if (!cross) {
+      backward(unpack_self(a), unpack_self(d_a), d_out, out_MD, log_sums, ragged, options);
+      return {d_a};
+    }
+    const at::Tensor b = second.unpack().detach();
+    const at::Tensor d_b = at::empty_like(b);
+    backward(unpack_cross(a, b), unpack_cross(d_a, d_b), d_out, out_MD, log_sums, ragged, options);
+    return {d_a, d_b};
+  }
+
+  void release_variables() override {
+    first.reset_data();
+    second.reset_data();
+    out_MD.reset();
+    log_sums.clear();
+  }
+};
+
+at::Tensor attention(const at::Tensor& first, const at::Tensor& second, Ragged ragged,
+                     const AttentionOptions& options) {
+  const bool cross = second.defined();
+  std::shared_ptr<AttentionNode> node;
+  if (graph_needed({first, second}, {})) {
+    node = cross ? make_node<AttentionNode>({first, second}) : make_node<AttentionNode>({first});
+    node->cross = cross;
+    node->first = save(first);
+    if (cross) node->second = save(second);
+  }
+  ForwardResult result;
+  {
+    const at::NoGradGuard no_grad;
+    const Packed in = cross ? unpack_cross(first.detach(), second.detach()) : unpack_self(first.detach());
+    result = forward(in, ragged, options);
+  }
+  at::Tensor out = result.out_MD;
+  if (node) {
+    node->out_MD = out.detach();
+    node->log_sums = std::move(result.log_sums);
+    node->ragged = std::move(ragged);
+    node->options = options;
+    torch::autograd::set_history(out, node);
+  }
+  return out;
+}
+
+}  // namespace
+
+at::Tensor varlen_self_attention(const at::Tensor& qkv_NE, const std::vector<int64_t>& offsets,
+                                 const AttentionOptions& options) {
+  TXTSUM_CHECK(qkv_NE.size(1) % (3 * options.heads) == 0);
+  return attention(qkv_NE, {}, make_ragged(offsets, offsets), options);
+}
+
+at::Tensor varlen_cross_attention(const at::Tensor& q_MD, const std::vector<int64_t>& q_offsets,
+                                  const at::Tensor& kv_NE, const std::vector<int64_t>& kv_offsets,
+                                  const AttentionOptions& options) {
+  TXTSUM_CHECK(!options.causal && kv_NE.size(1) == 2 * q_MD.size(1));
+  return attention(q_MD, kv_NE, make_ragged(q_offsets, kv_offsets), options);
+}
+
+}  // namespace txtsum::ops
