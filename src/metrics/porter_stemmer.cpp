@@ -1,7 +1,6 @@
 #include "txtsum/metrics/porter_stemmer.h"
 
 #include <array>
-#include <utility>
 #include <vector>
 
 namespace txtsum::metrics {
@@ -136,27 +135,30 @@ void step_3(std::string& word) {
 }
 
 void step_4(std::string& word) {
-  static constexpr std::array<Rule, 11> kBeforeIon{{{"al", ""},
-                                                    {"ance", ""},
-                                                    {"ence", ""},
-                                                    {"er", ""},
-                                                    {"ic", ""},
-                                                    {"able", ""},
-                                                    {"ible", ""},
-                                                    {"ant", ""},
-                                                    {"ement", ""},
-                                                    {"ment", ""},
-                                                    {"ent", ""}}};
-  static constexpr std::array<Rule, 7> kAfterIon{
-      {{"ou", ""}, {"ism", ""}, {"ate", ""}, {"iti", ""}, {"ous", ""}, {"ive", ""}, {"ize", ""}}};
+  static constexpr std::array<Rule, 18> kRules{{{"al", ""},
+                                                {"ance", ""},
+                                                {"ence", ""},
+                                                {"er", ""},
+                                                {"ic", ""},
+                                                {"able", ""},
+                                                {"ible", ""},
+                                                {"ant", ""},
+                                                {"ement", ""},
+                                                {"ment", ""},
+                                                {"ent", ""},
+                                                {"ou", ""},
+                                                {"ism", ""},
+                                                {"ate", ""},
+                                                {"iti", ""},
+                                                {"ous", ""},
+                                                {"ive", ""},
+                                                {"ize", ""}}};
   if (word.ends_with("ion")) {
     const View stem = without_suffix(word, 3);
     if (measure(stem) > 1 && (stem.back() == 's' || stem.back() == 't')) word.resize(stem.size());
-    return;
+  } else {
+    apply_first_rule(word, kRules, 1);
   }
-  const size_t size = word.size();
-  apply_first_rule(word, kBeforeIon, 1);
-  if (word.size() == size) apply_first_rule(word, kAfterIon, 1);
 }
 
 // A final e, then a final double l.
