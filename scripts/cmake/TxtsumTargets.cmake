@@ -3,7 +3,6 @@
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
@@ -19,8 +18,8 @@ endif()
 
 add_library(txtsum_flags INTERFACE)
 target_include_directories(txtsum_flags INTERFACE "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src")
-# at::parallel_for lives in a header and runs serially in a file compiled without OpenMP.
-target_compile_options(txtsum_flags INTERFACE -fopenmp -Wall -Wextra -Wshadow -Wnon-virtual-dtor)
+# -fPIC also for programs, so that they can share the precompiled header of the libraries. at::parallel_for lives in a header and runs serially in a file compiled without OpenMP.
+target_compile_options(txtsum_flags INTERFACE -fPIC -fopenmp -Wall -Wextra -Wshadow -Wnon-virtual-dtor)
 target_link_options(txtsum_flags INTERFACE -fopenmp)
 if(TXTSUM_WARNINGS_AS_ERRORS)
   target_compile_options(txtsum_flags INTERFACE -Werror)
