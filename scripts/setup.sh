@@ -1,0 +1,256 @@
+#!/usr/bin/env bash
+# Install what building txtsum needs: the distribution's packages, and LibTorch from its wheel into .deps/.
+#
+# usage: scripts/setup.sh [--tests] [--cuda] [--no-packages] [--list]
+#   --tests        also the packages that only building and running the tests needs
+#   --cuda         also keep LibTorch's CUDA libraries (0.6 GiB); the CUDA toolkit itself is not installed
+#   --no-packages  leave the distribution's packages alone (they are there, or you install them yourself)
+#   --list         print the packages, versions and hashes that are pinned here, and end
+#
+# Tried on Debian 12 and 13. Ubuntu 22.04 and 24.04 are handled but untested. x86-64 only. Packages are installed as
+# root or through sudo; nothing else needs root. What is there already is not fetched again: downloads are kept in
+# $TXTSUM_CACHE (default ~/.cache/txtsum), so a second clone does not download anything.
+set -euo pipefail
+# shellcheck source=scripts/console.sh
+source "$(dirname "$0")/console.sh"
+
+# The one list of distribution packages.
+build_packages=(
+  build-essential ca-certificates ccache git ninja-build python3 python3-pip unzip
+  libcli11-dev libcurl4-openssl-dev libfmt-dev libspdlog-dev libutf8proc-dev libxxhash-dev libyaml-cpp-dev
+  nlohmann-json3-dev zlib1g-dev
+)
+test_packages=(libgmock-dev libgtest-dev)
+
+# requirement, wheel, SHA-256. LibTorch's libraries are the same in the wheels of every Python version.
+torch_wheels=(
+  "torch==2.11.0 torch-2.11.0-cp311-cp311-manylinux_2_28_x86_64.whl 7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a"
+  "nvidia-cuda-cupti==13.0.85 nvidia_cuda_cupti-13.0.85-py3-none-manylinux_2_25_x86_64.whl 4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8"
+  "nvidia-cuda-runtime==13.0.96 nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl 7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548"
+)
+# Where the distribution's CMake is older than this, the wheel's is used.
+cmake_minimum=3.24
+cmake_wheel="cmake==3.31.6 cmake-3.31.6-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl 1c8b05df0602365da91ee6a3336fe57525b137706c4ab5675498f662ae1dbcec"
+# Another version would lay out the same code differently, and few distributions still have this one.
+format_wheel="clang-format==14.0.6 clang_format-14.0.6-py2.py3-none-manylinux_2_12_x86_64.manylinux2010_x86_64.whl d7c1c5e404c58e55f0170f01b3c5611dce6c119e62b5d1020347e0ad97d5a047"
+
+deps=$repository/.deps
+wheels=${TXTSUM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/txtsum}/wheels
+with_tests='' with_cuda='' with_packages=1
+
+print_pins() {
+  local wheel
+  printf '%s\n' "${build_packages[@]}" cmake | sed 's/^/build package  /'
+  printf 'test package   %s\n' "${test_packages[@]}"
+  for wheel in "${torch_wheels[@]}" "$cmake_wheel" "$format_wheel"; do
+    printf 'wheel          %s\n' "$wheel"
+  done
+}
+
+parse_arguments() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --tests) with_tests=1 ;;
+      --cuda) with_cuda=1 ;;
+      --no-packages) with_packages='' ;;
+      --list) print_pins; exit 0 ;;
+      -h | --help) show_help ;;
+      *) fail "unknown argument $1" "scripts/setup.sh --help lists what there is." ;;
+    esac
+    shift
+  done
+  # A folder with the CUDA libraries serves a build without them too.
+  if grep -qs '^layout .* cuda$' "$deps/stamp"; then with_cuda=1; fi
+}
+
+version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+check_machine() {
+  local id='' version_id='' pretty_name=unknown
+  [ "$(uname -sm)" = "Linux x86_64" ] || fail "$(uname -sm) is not supported: the pinned LibTorch is for Linux x86_64"
+  if [ -r /etc/os-release ]; then
+    id=$(. /etc/os-release && printf '%s' "${ID:-}")
+    version_id=$(. /etc/os-release && printf '%s' "${VERSION_ID:-}")
+    pretty_name=$(. /etc/os-release && printf '%s' "${PRETTY_NAME:-unknown}")
+  fi
+  case "$id $version_id" in
+    "debian 12" | "debian 13") ;;
+    "ubuntu 22.04" | "ubuntu 24.04") warn "$pretty_name is handled by this script but has not been tried" ;;
+    *)
+      [ -z "$with_packages" ] ||
+        fail "$pretty_name is not a distribution that this script installs packages on" \
+          "It knows Debian 12 and 13 and Ubuntu 22.04 and 24.04. Elsewhere install a C++20 compiler (GCC 11 or newer)," \
+          "CMake $cmake_minimum, Ninja, Python 3 with pip, unzip and these libraries with their headers: CLI11, libcurl," \
+          "fmt, spdlog, utf8proc, xxHash, yaml-cpp, nlohmann-json, zlib; for the tests GoogleTest and clang-format 14." \
+          "Then run: scripts/setup.sh --no-packages"
+      ;;
+  esac
+  require_memory 3000 "compiling with LibTorch's headers"
+  say "$pretty_name, $(nproc) cores, $(memory_mib) MiB of memory"
+}
+
+check_disk() {
+  [ "$(deps_stamp)" = "$(cat "$deps/stamp" 2>/dev/null)" ] || require_disk "$repository" "$([ -n "$with_cuda" ] && echo 1700 || echo 1200)" "LibTorch"
+  [ -s "$wheels/torch-2.11.0-cp311-cp311-manylinux_2_28_x86_64.whl" ] || require_disk "$wheels" 700 "LibTorch's wheel"
+}
+
+missing_packages() {
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || printf '%s\n' "$package"
+  done
+}
+
+# Print the cmake to use: PATH's where it is new enough, else the one in .deps. Nothing where there is none.
+usable_cmake() {
+  local found
+  found=$(command -v cmake || true)
+  if [ -n "$found" ] && version_at_least "$("$found" --version | awk 'NR == 1 { print $3 }')" $cmake_minimum; then
+    printf '%s' "$found"
+  elif [ -x "$deps/cmake/bin/cmake" ]; then
+    printf '%s' "$deps/cmake/bin/cmake"
+  fi
+}
+
+# Print "cmake" if the distribution has one that is new enough and none is there yet.
+cmake_package() {
+  [ -z "$(usable_cmake)" ] || return 0
+  local candidate
+  candidate=$(apt-cache policy cmake 2>/dev/null | awk '/Candidate:/ { print $2 }')
+  if [ -n "$candidate" ] && [ "$candidate" != "(none)" ] && version_at_least "$candidate" $cmake_minimum; then
+    printf 'cmake\n'
+  fi
+}
+
+install_packages() {
+  local wanted=("${build_packages[@]}") missing as_root=()
+  [ -z "$with_tests" ] || wanted+=("${test_packages[@]}")
+  mapfile -t missing < <(missing_packages "${wanted[@]}")
+  if [ ${#missing[@]} -eq 0 ] && [ -n "$(usable_cmake)" ]; then
+    say "all there"
+    return
+  fi
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || fail "packages are missing, and only root or sudo can install them" \
+      "As root: apt-get install ${missing[*]}"
+    as_root=(sudo)
+  fi
+  require_disk /usr 1200 "the distribution's packages"
+  "${as_root[@]}" apt-get -q update -o APT::Update::Error-Mode=any ||
+    warn "the package lists could not be refreshed (network, proxy or a broken entry in /etc/apt/sources.list*?)"
+  mapfile -t -O ${#missing[@]} missing < <(cmake_package)
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "installing ${missing[*]}"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}" \
+    >"$deps/apt.log" 2>&1 ||
+    { tail -n 20 "$deps/apt.log" >&2
+      fail "apt-get could not install the packages" "Its whole output is in $deps/apt.log." \
+        "If a download failed, check the network and proxy settings (http_proxy, https_proxy), then run this again."; }
+}
+
+verified() { [ -s "$2" ] && printf '%s  %s\n' "$1" "$2" | sha256sum --check --status; }
+
+# Leave the wheel of the line $1 in the download folder.
+fetch_wheel() {
+  local requirement name hash file partial
+  read -r requirement name hash <<<"$1"
+  file=$wheels/$name
+  if verified "$hash" "$file"; then return; fi
+  python3 -m pip --version >/dev/null 2>&1 || fail "python3 has no pip" "Install the distribution's python3-pip."
+  say "downloading $requirement"
+  partial=$(mktemp -d "$wheels/partial.XXXXXX")
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --no-cache-dir \
+    --python-version 3.11 --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 \
+    --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --dest "$partial" "$requirement" ||
+    { rm -rf "$partial"
+      fail "could not download $requirement from the Python package index" \
+        "Check the network, and pip's settings where you use a proxy or a mirror (PIP_INDEX_URL, https_proxy)." \
+        "Or put $name into $wheels yourself."; }
+  if ! verified "$hash" "$partial/$name"; then
+    fail "$requirement does not have the pinned hash" "wanted $name sha256:$hash" \
+      "found $(cd "$partial" && sha256sum ./*)" "It is kept in $partial and not used."
+  fi
+  mv "$partial/$name" "$file"
+  rmdir "$partial"
+}
+
+# Print what .deps must have been made of to be up to date.
+deps_stamp() { printf '%s\n' "layout 1${with_cuda:+ cuda}" "${torch_wheels[@]}"; }
+
+unpack_torch() {
+  local staging=$deps/staging wheel requirement file hash excluded=('*/libtorch_python*' '*/libshm*')
+  rm -rf "$staging"
+  [ -n "$with_cuda" ] ||
+    excluded+=('*/libtorch_cuda*' '*/libc10_cuda*' '*/libtorch_nvshmem*' '*/libcaffe2_nvrtc*')
+  for wheel in "${torch_wheels[@]}"; do
+    read -r requirement file hash <<<"$wheel"
+    say "unpacking $requirement"
+    case $requirement in
+      torch==*)
+        unzip -q "$wheels/$file" 'torch/lib/*' 'torch/include/*' torch/version.py 'torch-*/licenses/*' \
+          -d "$staging" -x "${excluded[@]}" ;;
+      *) unzip -q "$wheels/$file" 'nvidia/cu13/lib/lib*.so*' -d "$staging" ;;
+    esac
+  done
+  rm -rf "$deps/torch" "$deps/nvidia" "$deps/licenses"
+  mv "$staging"/torch-*/licenses "$deps/licenses"
+  mv "$staging/torch" "$staging/nvidia" "$deps/"
+  rm -rf "$staging"
+}
+
+install_torch() {
+  local i
+  if [ "$(deps_stamp)" = "$(cat "$deps/stamp" 2>/dev/null)" ]; then
+    say "all there: .deps/torch"
+    return
+  fi
+  # The smallest first: a network that does not answer shows before the large download.
+  for ((i = ${#torch_wheels[@]} - 1; i >= 0; i--)); do
+    fetch_wheel "${torch_wheels[i]}"
+  done
+  unpack_torch
+  deps_stamp >"$deps/stamp"
+}
+
+# Unpack folder $2 of the program in wheel $1 as .deps/$3.
+install_program() {
+  local requirement file hash staging=$deps/staging
+  read -r requirement file hash <<<"$1"
+  fetch_wheel "$1"
+  rm -rf "$staging"
+  unzip -q "$wheels/$file" "$2/*" -d "$staging"
+  chmod +x "$staging/$2"/bin/*
+  rm -rf "${deps:?}/$3"
+  mv "$staging/$2" "$deps/$3"
+  rm -rf "$staging"
+}
+
+install_tools() {
+  [ -n "$(usable_cmake)" ] || install_program "$cmake_wheel" cmake/data cmake
+  say "$("$(usable_cmake)" --version | head -n 1): $(usable_cmake)"
+  if [ -n "$with_tests" ]; then
+    [ -x "$deps/clang-format/bin/clang-format" ] || install_program "$format_wheel" clang_format/data clang-format
+    say "$("$deps/clang-format/bin/clang-format" --version)"
+  fi
+}
+
+parse_arguments "$@"
+mkdir -p "$deps" "$wheels"
+exec 9>"$deps/lock"
+flock 9 # two set-ups at once would unpack over each other
+started=$SECONDS
+
+stage 1/4 "Check the machine"
+check_machine
+check_disk
+
+stage 2/4 "Distribution packages" "1 to 3 minutes the first time"
+if [ -n "$with_packages" ]; then install_packages; else say "left alone, as asked"; fi
+
+stage 3/4 "LibTorch 2.11.0" "downloads 545 MB the first time; 1 minute at 10 MB/s, and half a minute to unpack"
+install_torch
+
+stage 4/4 "Tools"
+install_tools
+
+say "ready after $(duration $((SECONDS - started)))"
