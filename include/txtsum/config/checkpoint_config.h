@@ -28,7 +28,6 @@ struct CheckpointConfig {
   /// Sets every_epochs to 1 where neither period is set.
   void complete();
   void describe(FieldVisitor& visitor);
-  void check(Complaints& complaints) const;
 };
 
 /// Section `early_stopping`: ends training when checkpoint.best_metric has stopped getting better.

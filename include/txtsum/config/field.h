@@ -45,8 +45,9 @@ struct FieldNote {
   bool below_maximum = false;                                 ///< The maximum itself is refused.
   bool required = false;                                      ///< A string or list that must not stay empty.
   bool allows_auto = false;                                   ///< The word `auto` is a value (only run.resume).
-  bool changes_training = true;        ///< Two configs that differ here cannot continue each other's training.
-  std::string_view default_note = "";  ///< What an unset or derived value becomes, for the reference.
+  bool changes_training = true;          ///< Two configs that differ here cannot continue each other's training.
+  std::string_view default_note = "";    ///< What an unset or derived value becomes, for the reference.
+  std::string_view exclusive_with = "";  ///< Key of the same section that cannot be set together with this one.
 };
 
 /// One setting: its key within the section, its place, and its note.

@@ -8,7 +8,6 @@
 namespace txtsum::config {
 
 class FieldVisitor;
-class Complaints;
 
 enum class Priority { kDedicated, kLowPriority };
 inline std::vector<std::string_view> choice_names(Priority) { return {"dedicated", "low_priority"}; }
@@ -30,7 +29,6 @@ struct ResourcesConfig {
   std::optional<double> peak_tflops;              ///< Peak of the device used, for the share of peak; unset: missing.
 
   void describe(FieldVisitor& visitor);
-  void check(Complaints& complaints) const;
 };
 
 }  // namespace txtsum::config

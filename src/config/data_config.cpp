@@ -1,0 +1,99 @@
+#include "txtsum/config/data_config.h"
+
+#include <cstdlib>
+
+#include "txtsum/config/field.h"
+#include "txtsum/core/error.h"
+
+namespace txtsum::config {
+namespace {
+
+bool has_known_ending(const std::string& path) {
+  for (const char* ending : {".jsonl", ".json", ".csv"}) {
+    if (path.ends_with(ending)) return true;
+  }
+  return false;
+}
+
+void check_endings(const std::string& key, const std::vector<std::string>& paths, Complaints& complaints) {
+  for (const std::string& path : paths) {
+    if (!has_known_ending(path)) {
+      complaints.add(key, "'" + path + "' ends in none of .jsonl, .json (one object a line) and .csv");
+    }
+  }
+}
+
+}  // namespace
+
+std::string DataConfig::cache_folder() const {
+  if (cache != "~" && !cache.starts_with("~/")) return cache;
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home == '\0') {
+    throw core::UserError("data.cache: '" + cache + "' needs HOME, which is not set; give another folder");
+  }
+  return home + cache.substr(1);
+}
+
+void DataConfig::describe(FieldVisitor& visitor) {
+  visitor.field("train", train,
+                {.help = "Training file or files; the ending says the format: .jsonl, .json (one object a line), .csv.",
+                 .required = true});
+  visitor.field("validation", validation, {.help = "Validation file or files; none: no validation."});
+  visitor.field("test", test,
+                {.help = "Test file or files; none: no test when training is over.", .changes_training = false});
+  visitor.field("source_column", source_column,
+                {.help = "Column of the documents.",
+                 .default_note = "the known pair that the file has: dialogue/summary, article/highlights, "
+                                 "document/summary, text/summary"});
+  visitor.field("summary_column", summary_column,
+                {.help = "Column of the summaries.", .default_note = "as source_column"});
+  visitor.field("id_column", id_column,
+                {.help = "Column that names an example in predictions.",
+                 .default_note = "`id` where the file has it, else the row's number"});
+  visitor.field("source_prefix", source_prefix, {.help = "Text put before every document."});
+  visitor.field(
+      "max_source_tokens", max_source_tokens,
+      {.help = "Documents are cut to this many tokens, special tokens included.", .unit = "tokens", .minimum = 3});
+  visitor.field("max_target_tokens", max_target_tokens,
+                {.help = "Training targets are cut to this many tokens, special tokens included; references are "
+                         "scored whole.",
+                 .unit = "tokens",
+                 .minimum = 3});
+  visitor.field(
+      "max_train_examples", max_train_examples,
+      {.help = "Only the first N pairs of the split.", .unit = "examples", .minimum = 1, .default_note = "all"});
+  visitor.field(
+      "max_validation_examples", max_validation_examples,
+      {.help = "Only the first N pairs of the split.", .unit = "examples", .minimum = 1, .default_note = "all"});
+  visitor.field("max_test_examples", max_test_examples,
+                {.help = "Only the first N pairs of the split.",
+                 .unit = "examples",
+                 .minimum = 1,
+                 .changes_training = false,
+                 .default_note = "all"});
+  visitor.field("empty", empty,
+                {.help = "Pairs whose document or summary is empty: `drop` (the data report counts them) or `fail`."});
+  visitor.field(
+      "cache", cache,
+      {.help = "Folder of tokenized data; `~` is the home folder; \"\" keeps no cache.", .changes_training = false});
+  visitor.field("prefetch_batches", prefetch_batches,
+                {.help = "Batches made ahead on a thread of their own; 0: none.",
+                 .unit = "batches",
+                 .minimum = 0,
+                 .maximum = 1024,
+                 .changes_training = false});
+}
+
+void DataConfig::check(Complaints& complaints) const {
+  check_endings("data.train", train, complaints);
+  check_endings("data.validation", validation, complaints);
+  check_endings("data.test", test, complaints);
+  if (source_column.has_value() != summary_column.has_value()) {
+    complaints.add(source_column ? "data.source_column" : "data.summary_column",
+                   "source_column and summary_column are set together or not at all");
+  } else if (source_column && *source_column == *summary_column) {
+    complaints.add("data.summary_column", "is the same column as data.source_column");
+  }
+}
+
+}  // namespace txtsum::config

@@ -1,0 +1,47 @@
+#include "txtsum/config/model_config.h"
+
+#include "txtsum/config/field.h"
+
+namespace txtsum::config {
+
+void ModelConfig::describe(FieldVisitor& visitor) {
+  visitor.field("checkpoint", checkpoint,
+                {.help = "Folder as the Hugging Face Hub has it, a step's or a run's folder, or an id such as "
+                         "facebook/bart-base that is in the local Hugging Face cache.",
+                 .required = true});
+  visitor.field("init", init, {.help = "`pretrained` reads the weights; `random` builds from config.json alone."});
+  visitor.field("dropout", dropout,
+                {.help = "Dropout after embeddings and blocks.",
+                 .minimum = 0,
+                 .maximum = 1,
+                 .below_maximum = true,
+                 .default_note = "the model's config.json"});
+  visitor.field("attention_dropout", attention_dropout,
+                {.help = "Dropout of attention probabilities.",
+                 .minimum = 0,
+                 .maximum = 1,
+                 .below_maximum = true,
+                 .default_note = "the model's config.json"});
+  visitor.field("activation_dropout", activation_dropout,
+                {.help = "Dropout within the feed-forward layer.",
+                 .minimum = 0,
+                 .maximum = 1,
+                 .below_maximum = true,
+                 .default_note = "the model's config.json"});
+  visitor.field(
+      "freeze", freeze,
+      {.help = "What does not learn: `embeddings`, `encoder`, `decoder`, `encoder.layers.0-5`, or patterns of "
+               "parameter names such as `*.layer_norm.*`."});
+  visitor.field("save_precision", save_precision,
+                {.help = "Type of the weights in the finished model/ folder.",
+                 .changes_training = false,
+                 .default_note = "train.precision"});
+}
+
+void ModelConfig::check(Complaints& complaints) const {
+  for (const std::string& word : freeze) {
+    if (word.empty()) complaints.add("model.freeze", "has an empty entry");
+  }
+}
+
+}  // namespace txtsum::config

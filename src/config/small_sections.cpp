@@ -1,0 +1,36 @@
+// The sections that are nothing but switches.
+
+#include "txtsum/config/field.h"
+#include "txtsum/config/metrics_config.h"
+#include "txtsum/config/report_config.h"
+#include "txtsum/config/test_config.h"
+
+namespace txtsum::config {
+
+void TestConfig::describe(FieldVisitor& visitor) {
+  visitor.field("generate", generate,
+                {.help = "Summarize and score data.test with the finished model when training is over.",
+                 .changes_training = false});
+}
+
+void MetricsConfig::describe(FieldVisitor& visitor) {
+  visitor.field("stemmer", stemmer, {.help = "Stem words before comparing, as rouge_score's use_stemmer."});
+  visitor.field("sentences", sentences,
+                {.help = "rougeLsum's sentences: `lines` of the text, or `split`: its lines, and where it has only "
+                         "one, sentences by the rule in docs/metrics.md."});
+  visitor.field("bootstrap_resamples", bootstrap_resamples,
+                {.help = "Resamples of the 95 % intervals; 0: no intervals.",
+                 .minimum = 0,
+                 .maximum = 1000000,
+                 .changes_training = false});
+}
+
+void ReportConfig::describe(FieldVisitor& visitor) {
+  visitor.field("tensorboard", tensorboard, {.help = "Write TensorBoard event files.", .changes_training = false});
+  visitor.field("mlflow", mlflow,
+                {.help = "Log to the MLflow server that MLFLOW_TRACKING_URI names.",
+                 .changes_training = false,
+                 .default_note = "true where MLFLOW_TRACKING_URI is set"});
+}
+
+}  // namespace txtsum::config

@@ -1,0 +1,119 @@
+// The only source that knows yaml-cpp.
+
+#include "config/yaml_tree.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace txtsum::config {
+namespace {
+
+constexpr int kMaxDepth = 32;
+constexpr int kMaxNodes = 100000;
+
+/// Copies yaml-cpp's graph into a tree. Aliases may make the graph's tree huge or endless, hence the limits.
+class TreeBuilder {
+ public:
+  YamlNode build(const YAML::Node& node, const YAML::Mark& place, int depth) {
+    if (depth > kMaxDepth || ++nodes_ > kMaxNodes) fail("nested too deeply or too large (an alias of itself?)", place);
+    YamlNode out;
+    out.line = place.line + 1;
+    out.column = place.column + 1;
+    if (node.IsMap()) {
+      out.value.kind = Value::Kind::kMap;
+      add_entries(node, depth, out);
+    } else {
+      out.value = leaf(node, depth);
+    }
+    return out;
+  }
+
+ private:
+  [[noreturn]] static void fail(const std::string& what, const YAML::Mark& place) {
+    throw YamlError{what, place.line + 1, place.column + 1};
+  }
+
+  void add_entries(const YAML::Node& map, int depth, YamlNode& out) {
+    for (const auto& entry : map) {
+      if (!entry.first.IsScalar()) fail("a key must be a word", entry.first.Mark());
+      YamlNode child = build(entry.second, entry.first.Mark(), depth + 1);
+      child.key = entry.first.Scalar();
+      if (child.key == "<<") {
+        merge(entry.second, entry.first.Mark(), std::move(child), depth, out);
+      } else {
+        add_own(std::move(child), out);
+      }
+    }
+  }
+
+  static YamlNode* find(YamlNode& map, const std::string& key) {
+    const auto same =
+        std::find_if(map.children.begin(), map.children.end(), [&](const YamlNode& other) { return other.key == key; });
+    return same == map.children.end() ? nullptr : &*same;
+  }
+
+  /// An entry of the mapping itself replaces one that a merge brought; a second one of its own is a repetition.
+  static void add_own(YamlNode child, YamlNode& out) {
+    YamlNode* same = find(out, child.key);
+    if (same == nullptr) {
+      out.children.push_back(std::move(child));
+    } else if (same->merged) {
+      *same = std::move(child);
+    } else {
+      out.repeated.push_back(std::move(child));
+    }
+  }
+
+  /// `<<: *anchor` or `<<: [*a, *b]`: entries that are not there yet, the first mapping's before the second's.
+  void merge(const YAML::Node& source, const YAML::Mark& place, YamlNode built, int depth, YamlNode& out) {
+    if (source.IsSequence()) {
+      for (const YAML::Node& item : source) merge(item, place, build(item, place, depth + 1), depth, out);
+      return;
+    }
+    if (built.value.kind != Value::Kind::kMap) fail("`<<` takes a mapping or a list of mappings", place);
+    for (YamlNode& child : built.children) {
+      if (find(out, child.key) != nullptr) continue;
+      child.merged = true;
+      out.children.push_back(std::move(child));
+    }
+  }
+
+  Value leaf(const YAML::Node& node, int depth) {
+    Value value;
+    if (node.IsScalar()) {
+      value.kind = Value::Kind::kScalar;
+      value.text = node.Scalar();
+    } else if (node.IsSequence()) {
+      value.kind = Value::Kind::kList;
+      for (const YAML::Node& item : node) {
+        YamlNode child = build(item, item.Mark(), depth + 1);
+        value.items.push_back(std::move(child.value));
+      }
+    }
+    return value;
+  }
+
+  int nodes_ = 0;
+};
+
+}  // namespace
+
+YamlNode parse_yaml(std::string_view text) {
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.empty()) return {};
+    if (documents.size() > 1) {
+      const YAML::Mark place = documents[1].Mark();
+      throw YamlError{"a second document (`---`); a config is one document", place.line + 1, place.column + 1};
+    }
+    return TreeBuilder().build(documents[0], documents[0].Mark(), 0);
+  } catch (const YAML::Exception& error) {
+    throw YamlError{"not valid YAML: " + error.msg, error.mark.line + 1, error.mark.column + 1};
+  }
+}
+
+}  // namespace txtsum::config
