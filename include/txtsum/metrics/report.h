@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+
+#include "txtsum/core/json.h"
+#include "txtsum/metrics/attempt_record.h"
+#include "txtsum/metrics/carbon.h"
+#include "txtsum/metrics/cost.h"
+#include "txtsum/metrics/device_peak.h"
+
+namespace txtsum::metrics {
+
+inline constexpr int kReportSchemaVersion = 1;
+
+/// Everything that report.json is made of. The JSON members are passed through as they are; an empty one becomes {}.
+struct ReportInputs {
+  std::string run_name;
+  std::string command_line;
+  double created_unix_seconds = 0;
+  core::Json config;       ///< The resolved config.
+  core::Json environment;  ///< Host, devices, versions.
+  core::Json data;         ///< Numbers of the data report.
+  core::Json quality;      ///< Scores by split, e.g. {"test": {"rouge1": ...}}.
+  AttemptFiles attempts;
+  CarbonOptions carbon;
+  CostOptions cost;
+  DevicePeakOptions device_peak;
+};
+
+/// Assembles report.json; docs/report_schema.json is its schema. Objects with `tag` are figures (figure.h); plain
+/// numbers are counted by the program or read from its clock.
+core::Json make_report(const ReportInputs& inputs);
+
+}  // namespace txtsum::metrics
