@@ -1,0 +1,57 @@
+#pragma once
+
+#include "txtsum/ops/activation.h"
+#include "txtsum/ops/dropout_key.h"
+#include "txtsum/ops/parameter.h"
+#include "txtsum/ops/ragged.h"
+
+// The layers that the families share, as plain structs over the arena. N: tokens of a batch; D: model width.
+
+namespace txtsum::nn {
+
+/// A product with bias (index -1: none).
+struct Linear {
+  ops::ParamRef weight, bias;
+
+  at::Tensor operator()(const at::Tensor& x_NI) const;
+};
+
+/// LayerNorm's scale and shift.
+struct Norm {
+  ops::ParamRef scale, shift;
+  double epsilon = 1e-5;
+
+  /// LayerNorm(residual + dropout(x)); `residual` may be undefined.
+  at::Tensor operator()(const at::Tensor& x_ND, const at::Tensor& residual_ND, const ops::DropoutKey& dropout) const;
+};
+
+/// Multi-head attention of a sequence to itself, queries, keys and values in one product.
+struct SelfAttention {
+  Linear qkv, out;
+  int64_t heads = 1;
+
+  at::Tensor operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens, bool causal,
+                        const ops::DropoutKey& dropout) const;
+};
+
+/// Multi-head attention of target tokens to the encoder's result, keys and values in one product.
+struct CrossAttention {
+  Linear q, kv, out;
+  int64_t heads = 1;
+
+  at::Tensor operator()(const at::Tensor& x_MD, const ops::RaggedTokens& target, const at::Tensor& encoded_ND,
+                        const ops::RaggedTokens& source, const ops::DropoutKey& dropout) const;
+};
+
+/// Two products with an activation between.
+struct FeedForward {
+  Linear in, out;
+  ops::Activation activation = ops::Activation::kGelu;
+
+  at::Tensor operator()(const at::Tensor& x_ND, const ops::DropoutKey& dropout) const;
+};
+
+/// Factor on the products of queries and keys: 1 / sqrt(head width).
+double attention_scale(int64_t width, int64_t heads);
+
+}  // namespace txtsum::nn

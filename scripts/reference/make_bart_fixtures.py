@@ -1,0 +1,109 @@
+"""Reference values of a tiny random BART from transformers, for tests/parity.
+
+Everything is computed in float64 from fp32 weights, so that the reference's own rounding does not count.
+Run:  python scripts/reference/make_bart_fixtures.py        (torch 2.11.0, transformers 5.17.0)
+Writes tests/fixtures/parity/bart_tiny/: a model folder, and reference.safetensors with the batches and results.
+"""
+import json
+import os
+
+import torch
+import transformers
+from safetensors.torch import save_file
+from transformers import BartConfig, BartForConditionalGeneration
+from transformers.trainer_pt_utils import LabelSmoother, get_parameter_names
+
+OUT = os.path.join(os.path.dirname(__file__), "..", "..", "tests", "fixtures", "parity", "bart_tiny")
+SEED = 20260
+SOURCE_LENGTHS = [[7, 1, 12, 5], [3, 9], [16, 2, 4]]
+TARGET_LENGTHS = [[4, 6, 1, 3], [5, 2], [7, 3, 8]]
+
+
+def make_model():
+    torch.manual_seed(SEED)
+    config = BartConfig(vocab_size=99, d_model=32, encoder_layers=2, decoder_layers=3, encoder_attention_heads=4, decoder_attention_heads=2,
+                        encoder_ffn_dim=48, decoder_ffn_dim=40, max_position_embeddings=24, dropout=0.0, scale_embedding=True,
+                        activation_function="gelu", init_std=0.2)
+    model = BartForConditionalGeneration(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() == 1:  # biases and norms start trivial, which would hide mistakes
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        model.final_logits_bias.copy_(0.3 * torch.randn_like(model.final_logits_bias))
+    return model
+
+
+def make_batches():
+    generator = torch.Generator().manual_seed(SEED + 1)
+    draw = lambda n: torch.randint(3, 99, (n,), generator=generator)
+    return [([draw(n) for n in s], [draw(n) for n in t]) for s, t in zip(SOURCE_LENGTHS, TARGET_LENGTHS)]
+
+
+def pad(rows, value):
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
+
+
+def inputs_of(batch):
+    sources, targets = batch
+    return {"input_ids": pad(sources, 1), "attention_mask": pad([torch.ones_like(s) for s in sources], 0), "labels": pad(targets, -100)}
+
+
+def unpad(x, lengths):
+    return torch.cat([x[i, :n] for i, n in enumerate(lengths)])
+
+
+def gradients(model):
+    return {name: (p.grad if p.grad is not None else torch.zeros_like(p)).clone() for name, p in model.named_parameters()}
+
+
+def adamw_losses(model, batches):
+    decayed = set(get_parameter_names(model, [torch.nn.LayerNorm], [r"bias"]))
+    groups = [{"params": [p for n, p in model.named_parameters() if n in decayed], "weight_decay": 0.1},
+              {"params": [p for n, p in model.named_parameters() if n not in decayed], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.98), eps=1e-8)
+    losses = []
+    for step in range(10):
+        loss = model(**inputs_of(batches[step % len(batches)])).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    return losses
+
+
+def main():
+    os.makedirs(OUT, exist_ok=True)
+    model = make_model()
+    model.save_pretrained(OUT)
+    model = model.double()
+    model.eval()
+    batches = make_batches()
+    out = {}
+    for k, batch in enumerate(batches):
+        for side, rows in zip(("source", "target"), batch):
+            out[f"batch{k}.{side}_ids"] = torch.cat(rows)
+            out[f"batch{k}.{side}_lengths"] = torch.tensor([len(r) for r in rows])
+        inputs = inputs_of(batch)
+        result = model(**inputs)
+        out[f"batch{k}.encoded"] = unpad(result.encoder_last_hidden_state, SOURCE_LENGTHS[k])
+        out[f"batch{k}.logits"] = unpad(result.logits, TARGET_LENGTHS[k])
+        out[f"batch{k}.loss"] = result.loss
+        out[f"batch{k}.smoothed_loss"] = LabelSmoother(epsilon=0.1)(result, inputs["labels"])
+    for name, smoothing in (("gradient", 0.0), ("smoothed_gradient", 0.1)):
+        model.zero_grad()
+        inputs = inputs_of(batches[0])
+        result = model(**inputs)
+        (LabelSmoother(epsilon=smoothing)(result, inputs["labels"]) if smoothing else result.loss).backward()
+        out.update({f"{name}.{n}": g for n, g in gradients(model).items()})
+    out["adamw_losses"] = torch.tensor(adamw_losses(model, batches), dtype=torch.float64)
+    out = {k: v.detach().contiguous().clone() for k, v in out.items()}
+    save_file(out, os.path.join(OUT, "reference.safetensors"))
+    with open(os.path.join(OUT, "made_with.json"), "w") as f:
+        json.dump({"seed": SEED, "torch": torch.__version__, "transformers": transformers.__version__,
+                   "command": "python scripts/reference/make_bart_fixtures.py"}, f, indent=2)
+    print(out["adamw_losses"], out["batch0.loss"], out["batch0.smoothed_loss"])
+
+
+if __name__ == "__main__":
+    main()

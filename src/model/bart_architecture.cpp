@@ -1,0 +1,44 @@
+#include "bart_architecture.h"
+
+#include <cmath>
+
+#include "config_reader.h"
+
+namespace txtsum::model {
+
+BartArchitecture BartArchitecture::read(const core::Json& config, const std::string& path) {
+  const ConfigReader reader(config, path);
+  BartArchitecture a;
+  a.facts.family = "bart";
+  a.facts.vocabulary = reader.size("vocab_size");
+  a.facts.width = reader.size("d_model");
+  a.facts.encoder_layers = reader.size("encoder_layers");
+  a.facts.decoder_layers = reader.size("decoder_layers");
+  a.facts.encoder_feed_forward = reader.size("encoder_ffn_dim");
+  a.facts.decoder_feed_forward = reader.size("decoder_ffn_dim");
+  a.facts.max_source_tokens = a.facts.max_target_tokens = reader.size("max_position_embeddings");
+  a.facts.pad_id = reader.integer("pad_token_id", 1);
+  a.facts.bos_id = reader.integer("bos_token_id", 0);
+  a.facts.eos_id = reader.integer("eos_token_id", 2);
+  a.facts.decoder_start_id = reader.integer("decoder_start_token_id", a.facts.eos_id);
+  a.encoder_heads = reader.size("encoder_attention_heads");
+  a.decoder_heads = reader.size("decoder_attention_heads");
+  for (const char* key : {"encoder_attention_heads", "decoder_attention_heads"}) {
+    if (a.facts.width % reader.size(key) != 0)
+      reader.fail(key, "a divisor of d_model " + std::to_string(a.facts.width));
+  }
+  a.dropout = reader.probability("dropout", 0.1);
+  a.attention_dropout = reader.probability("attention_dropout", 0.0);
+  a.activation_dropout = reader.probability("activation_dropout", 0.0);
+  a.encoder_layerdrop = reader.probability("encoder_layerdrop", 0.0);
+  a.decoder_layerdrop = reader.probability("decoder_layerdrop", 0.0);
+  a.init_std = reader.number("init_std", 0.02);
+  a.embedding_scale = reader.flag("scale_embedding", false) ? std::sqrt(static_cast<double>(a.facts.width)) : 1.0;
+  a.activation = ops::activation_named(reader.text("activation_function", "gelu"));
+  if (!reader.flag("tie_word_embeddings", true)) {
+    reader.fail("tie_word_embeddings", "true (a BART with a separate output table is not supported)");
+  }
+  return a;
+}
+
+}  // namespace txtsum::model

@@ -1,0 +1,186 @@
+#include "bart_model.h"
+
+#include <ATen/ATen.h>
+
+#include "bart_decoding.h"
+#include "txtsum/core/check.h"
+#include "txtsum/core/random.h"
+#include "txtsum/ops/dropout.h"
+#include "txtsum/ops/embed.h"
+#include "txtsum/ops/linear_cross_entropy.h"
+
+namespace txtsum::model {
+namespace {
+
+// Dropout sites of one layer, and of the two stacks.
+enum LayerSite : int64_t {
+  kAttentionProbabilities,
+  kAttentionOut,
+  kCrossProbabilities,
+  kCrossOut,
+  kActivation,
+  kFeedForwardOut
+};
+constexpr int64_t kSitesPerLayer = 8;
+constexpr int64_t kEncoderSites = 0;
+constexpr int64_t kDecoderSites = int64_t{1} << 20;
+
+int64_t layer_site(int64_t stack, int64_t layer, LayerSite site) { return stack + (layer + 1) * kSitesPerLayer + site; }
+
+at::Tensor run_block(const ForwardContext& context, int64_t block, const std::vector<at::Tensor>& inputs,
+                     const ops::BlockScope::Body& body) {
+  return context.scope != nullptr ? context.scope->run(block, inputs, body) : body(inputs);
+}
+
+}  // namespace
+
+BartModel::BartModel(BartArchitecture architecture, std::unique_ptr<Arena> arena, at::Tensor final_logits_bias)
+    : architecture_(std::move(architecture)),
+      arena_(std::move(arena)),
+      final_logits_bias_V_(std::move(final_logits_bias)) {
+  TXTSUM_CHECK(final_logits_bias_V_.numel() == architecture_.facts.vocabulary);
+  has_bias_ = final_logits_bias_V_.count_nonzero().item<int64_t>() != 0;
+  table_ = arena_->ref("model.shared.weight");
+  encoder_norm_ = norm("model.encoder.layernorm_embedding");
+  decoder_norm_ = norm("model.decoder.layernorm_embedding");
+  for (int64_t i = 0; i < architecture_.facts.encoder_layers; ++i) encoder_.push_back(encoder_layer(i));
+  for (int64_t i = 0; i < architecture_.facts.decoder_layers; ++i) decoder_.push_back(decoder_layer(i));
+}
+
+nn::Linear BartModel::linear(const std::string& name) const {
+  return {arena_->ref(name + ".weight"), arena_->ref(name + ".bias")};
+}
+
+nn::Norm BartModel::norm(const std::string& name) const {
+  return {arena_->ref(name + ".weight"), arena_->ref(name + ".bias")};
+}
+
+BartModel::EncoderLayer BartModel::encoder_layer(int64_t i) const {
+  const std::string name = "model.encoder.layers." + std::to_string(i);
+  return {{linear(name + ".self_attn.qkv"), linear(name + ".self_attn.out_proj"), architecture_.encoder_heads},
+          {linear(name + ".fc1"), linear(name + ".fc2"), architecture_.activation},
+          norm(name + ".self_attn_layer_norm"),
+          norm(name + ".final_layer_norm")};
+}
+
+BartModel::DecoderLayer BartModel::decoder_layer(int64_t i) const {
+  const std::string name = "model.decoder.layers." + std::to_string(i);
+  return {{linear(name + ".self_attn.qkv"), linear(name + ".self_attn.out_proj"), architecture_.decoder_heads},
+          {linear(name + ".encoder_attn.q_proj"), linear(name + ".encoder_attn.kv"),
+           linear(name + ".encoder_attn.out_proj"), architecture_.decoder_heads},
+          {linear(name + ".fc1"), linear(name + ".fc2"), architecture_.activation},
+          norm(name + ".self_attn_layer_norm"),
+          norm(name + ".encoder_attn_layer_norm"),
+          norm(name + ".final_layer_norm")};
+}
+
+at::Tensor BartModel::embed(const std::string& side, const ops::RaggedTokens& tokens) const {
+  return ops::embed(tokens, table_, arena_->ref("model." + side + ".embed_positions.weight"),
+                    architecture_.embedding_scale, kBartPositionOffset);
+}
+
+ops::DropoutKey BartModel::key(double probability, int64_t site, const ops::RaggedTokens& tokens,
+                               const ForwardContext& context) const {
+  if (!context.training || probability == 0.0) return {};
+  return {probability, context.seed, context.update, site, tokens.examples_N, tokens.positions_N};
+}
+
+bool BartModel::dropped(double layerdrop, int64_t site, const ForwardContext& context) const {
+  if (!context.training || layerdrop == 0.0) return false;
+  const uint64_t stream = static_cast<uint64_t>(context.update) << 32 | static_cast<uint64_t>(site);
+  return core::RandomStream(context.seed, stream).next_unit() < layerdrop;
+}
+
+at::Tensor BartModel::encode(const ops::RaggedTokens& source, const ForwardContext& context) const {
+  TXTSUM_CHECK(source.longest <= facts().max_source_tokens, source.longest);
+  int64_t block = 1;
+  at::Tensor x_ND = run_block(context, block++, {}, [&](const std::vector<at::Tensor>&) {
+    const at::Tensor normed = encoder_norm_(embed("encoder", source), {}, {});
+    return ops::dropout(normed, key(architecture_.dropout, kEncoderSites, source, context));
+  });
+  for (size_t i = 0; i < encoder_.size(); ++i, ++block) {
+    const int64_t index = static_cast<int64_t>(i);
+    const auto site = [&](double probability, LayerSite which) {
+      return key(probability, layer_site(kEncoderSites, index, which), source, context);
+    };
+    if (dropped(architecture_.encoder_layerdrop, layer_site(kEncoderSites, index, kAttentionProbabilities), context))
+      continue;
+    const EncoderLayer& layer = encoder_[i];
+    x_ND = run_block(context, block, {x_ND}, [&layer, &source, site, this](const std::vector<at::Tensor>& inputs) {
+      const at::Tensor& x = inputs[0];
+      const at::Tensor attended =
+          layer.attention(x, source, /*causal=*/false, site(architecture_.attention_dropout, kAttentionProbabilities));
+      const at::Tensor h = layer.attention_norm(attended, x, site(architecture_.dropout, kAttentionOut));
+      const at::Tensor fed = layer.feed_forward(h, site(architecture_.activation_dropout, kActivation));
+      return layer.final_norm(fed, h, site(architecture_.dropout, kFeedForwardOut));
+    });
+  }
+  return x_ND;
+}
+
+at::Tensor BartModel::decode(const ops::RaggedTokens& target, const at::Tensor& encoded_ND,
+                             const ops::RaggedTokens& source, const ForwardContext& context) const {
+  TXTSUM_CHECK(target.longest <= facts().max_target_tokens, target.longest);
+  int64_t block = 2 + facts().encoder_layers;
+  at::Tensor y_MD = run_block(context, block++, {}, [&](const std::vector<at::Tensor>&) {
+    const at::Tensor normed = decoder_norm_(embed("decoder", target), {}, {});
+    return ops::dropout(normed, key(architecture_.dropout, kDecoderSites, target, context));
+  });
+  for (size_t i = 0; i < decoder_.size(); ++i, ++block) {
+    const int64_t index = static_cast<int64_t>(i);
+    const auto site = [&](double probability, LayerSite which) {
+      return key(probability, layer_site(kDecoderSites, index, which), target, context);
+    };
+    if (dropped(architecture_.decoder_layerdrop, layer_site(kDecoderSites, index, kAttentionProbabilities), context))
+      continue;
+    const DecoderLayer& layer = decoder_[i];
+    y_MD = run_block(context, block, {y_MD, encoded_ND}, [&layer, &source, &target, site, this](const auto& inputs) {
+      const at::Tensor& y = inputs[0];
+      const at::Tensor attended =
+          layer.attention(y, target, /*causal=*/true, site(architecture_.attention_dropout, kAttentionProbabilities));
+      const at::Tensor h = layer.attention_norm(attended, y, site(architecture_.dropout, kAttentionOut));
+      const at::Tensor crossed =
+          layer.cross(h, target, inputs[1], source, site(architecture_.attention_dropout, kCrossProbabilities));
+      const at::Tensor c = layer.cross_norm(crossed, h, site(architecture_.dropout, kCrossOut));
+      const at::Tensor fed = layer.feed_forward(c, site(architecture_.activation_dropout, kActivation));
+      return layer.final_norm(fed, c, site(architecture_.dropout, kFeedForwardOut));
+    });
+  }
+  return y_MD;
+}
+
+at::Tensor BartModel::logits(const at::Tensor& decoded_MD) const {
+  at::Tensor logits_MV = at::mm(decoded_MD, table_.value().narrow(0, 0, facts().vocabulary).t()).to(at::kFloat);
+  if (has_bias_) logits_MV.add_(final_logits_bias_V_);
+  return logits_MV;
+}
+
+LossSum BartModel::loss(const ops::RaggedTokens& source, const ops::RaggedTokens& labels, double label_smoothing,
+                        const ForwardContext& context) const {
+  const ops::RaggedTokens target = shift_right(labels, facts().decoder_start_id);
+  const at::Tensor encoded_ND = encode(source, context);
+  const at::Tensor decoded_MD = decode(target, encoded_ND, source, context);
+  const ops::CrossEntropySums sums =
+      ops::linear_cross_entropy(decoded_MD, table_, has_bias_ ? final_logits_bias_V_ : at::Tensor(), labels.ids_N,
+                                facts().vocabulary, label_smoothing);
+  return {sums.loss, sums.nll, labels.tokens()};
+}
+
+std::unique_ptr<DecodingSession> BartModel::start_decoding(const DecodingCapacity& capacity) const {
+  return std::make_unique<BartDecodingSession>(*this, capacity);
+}
+
+std::vector<std::pair<std::string, at::Tensor>> BartModel::buffers() const {
+  return {{"final_logits_bias", final_logits_bias_V_.view({1, -1})}};
+}
+
+ops::RaggedTokens shift_right(const ops::RaggedTokens& labels, int64_t start_id) {
+  ops::RaggedTokens target = labels;
+  target.ids_N = at::empty_like(labels.ids_N);
+  if (labels.tokens() == 0) return target;
+  target.ids_N.narrow(0, 1, labels.tokens() - 1).copy_(labels.ids_N.narrow(0, 0, labels.tokens() - 1));
+  target.ids_N.masked_fill_(labels.positions_N == 0, start_id);
+  return target;
+}
+
+}  // namespace txtsum::model

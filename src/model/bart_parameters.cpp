@@ -1,0 +1,91 @@
+#include "bart_model.h"
+
+namespace txtsum::model {
+namespace {
+
+/// Collects the specs of one block after the other.
+class Builder {
+ public:
+  void start_block() { ++block_; }
+
+  void table(const std::string& name, int64_t rows, int64_t width, bool vocabulary) {
+    add(name + ".weight", {rows, width}, true, "");
+    specs.back().vocabulary = vocabulary;
+  }
+
+  /// A product with bias; `group` joins it with its neighbours.
+  void linear(const std::string& name, int64_t out, int64_t in, const std::string& group = "") {
+    const auto member = [&](const std::string& part) { return group.empty() ? "" : group + "." + part; };
+    add(name + ".weight", {out, in}, true, member("weight"));
+    add(name + ".bias", {out}, false, member("bias"));
+  }
+
+  void norm(const std::string& name, int64_t width) {
+    add(name + ".weight", {width}, false, "");
+    add(name + ".bias", {width}, false, "");
+  }
+
+  void self_attention(const std::string& name, int64_t width) {
+    for (const char* part : {".q_proj", ".k_proj", ".v_proj"}) linear(name + part, width, width, name + ".qkv");
+    linear(name + ".out_proj", width, width);
+  }
+
+  void cross_attention(const std::string& name, int64_t width) {
+    linear(name + ".q_proj", width, width);
+    for (const char* part : {".k_proj", ".v_proj"}) linear(name + part, width, width, name + ".kv");
+    linear(name + ".out_proj", width, width);
+  }
+
+  std::vector<ParameterSpec> specs;
+
+ private:
+  void add(const std::string& name, std::vector<int64_t> shape, bool decay, const std::string& group) {
+    ParameterSpec spec;
+    spec.name = name;
+    spec.shape = std::move(shape);
+    spec.block = block_;
+    spec.decay = decay;
+    spec.group = group;
+    specs.push_back(std::move(spec));
+  }
+
+  int64_t block_ = -1;
+};
+
+}  // namespace
+
+std::vector<ParameterSpec> bart_parameters(const BartArchitecture& a) {
+  const int64_t width = a.facts.width;
+  Builder build;
+  build.start_block();
+  build.table("model.shared", a.facts.vocabulary, width, /*vocabulary=*/true);
+  build.start_block();
+  build.table("model.encoder.embed_positions", a.facts.max_source_tokens + kBartPositionOffset, width, false);
+  build.norm("model.encoder.layernorm_embedding", width);
+  for (int64_t i = 0; i < a.facts.encoder_layers; ++i) {
+    const std::string layer = "model.encoder.layers." + std::to_string(i);
+    build.start_block();
+    build.self_attention(layer + ".self_attn", width);
+    build.norm(layer + ".self_attn_layer_norm", width);
+    build.linear(layer + ".fc1", a.facts.encoder_feed_forward, width);
+    build.linear(layer + ".fc2", width, a.facts.encoder_feed_forward);
+    build.norm(layer + ".final_layer_norm", width);
+  }
+  build.start_block();
+  build.table("model.decoder.embed_positions", a.facts.max_target_tokens + kBartPositionOffset, width, false);
+  build.norm("model.decoder.layernorm_embedding", width);
+  for (int64_t i = 0; i < a.facts.decoder_layers; ++i) {
+    const std::string layer = "model.decoder.layers." + std::to_string(i);
+    build.start_block();
+    build.self_attention(layer + ".self_attn", width);
+    build.norm(layer + ".self_attn_layer_norm", width);
+    build.cross_attention(layer + ".encoder_attn", width);
+    build.norm(layer + ".encoder_attn_layer_norm", width);
+    build.linear(layer + ".fc1", a.facts.decoder_feed_forward, width);
+    build.linear(layer + ".fc2", width, a.facts.decoder_feed_forward);
+    build.norm(layer + ".final_layer_norm", width);
+  }
+  return build.specs;
+}
+
+}  // namespace txtsum::model

@@ -1,0 +1,195 @@
+#include "txtsum/model/model_folder.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <set>
+
+#include "bart_model.h"
+#include "txtsum/core/error.h"
+#include "txtsum/core/random.h"
+#include "txtsum/io/weight_folder.h"
+#include "txtsum/model/freezing.h"
+
+namespace txtsum::model {
+namespace {
+
+std::string shape_text(at::IntArrayRef shape) {
+  std::string text = "[";
+  for (const int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + "]";
+}
+
+/// Finds a weight under the names that published folders use for it.
+class NamedWeights {
+ public:
+  explicit NamedWeights(const std::string& folder) : weights_(folder) {
+    for (const std::string& name : weights_.names()) unused_.insert(name);
+  }
+
+  /// The tensor called `name`, without its `model.` prefix where the file was saved from the bare model.
+  at::Tensor take(const std::string& name, at::IntArrayRef shape) {
+    for (const std::string& candidate : candidates(name)) {
+      if (weights_.find(candidate) == nullptr) continue;
+      unused_.erase(candidate);
+      const at::Tensor tensor = weights_.tensor(candidate);
+      if (tensor.sizes() != shape) {
+        throw core::DataError(weights_.folder() + ": weight " + candidate + ": wanted shape " + shape_text(shape) +
+                              ", found " + shape_text(tensor.sizes()));
+      }
+      return tensor;
+    }
+    return {};
+  }
+
+  /// Duplicates of the tied table are not needed; anything else that was not taken is a mistake.
+  void check_nothing_left() {
+    for (const std::string& name : unused_) {
+      const bool duplicate = name.find("embed_tokens.weight") != std::string::npos || name == "lm_head.weight";
+      if (!duplicate) throw core::DataError(weights_.folder() + ": weight " + name + " does not belong to this model");
+    }
+  }
+
+  const std::string& folder() const { return weights_.folder(); }
+
+ private:
+  static std::vector<std::string> candidates(const std::string& name) {
+    std::vector<std::string> names{name};
+    if (name == "model.shared.weight") {
+      names.insert(names.end(), {"model.encoder.embed_tokens.weight", "lm_head.weight"});
+    }
+    const size_t count = names.size();
+    for (size_t i = 0; i < count; ++i) {
+      if (names[i].rfind("model.", 0) == 0) names.push_back(names[i].substr(6));
+    }
+    return names;
+  }
+
+  io::WeightFolder weights_;
+  std::set<std::string> unused_;
+};
+
+void draw_random_weights(Arena& arena, double init_std, int64_t pad_id, uint64_t seed) {
+  for (const ArenaEntry& entry : arena.layout().entries()) {
+    at::Tensor values = arena.entry_values(entry);
+    const bool is_norm = entry.name.find("norm") != std::string::npos && entry.shape.size() == 1;
+    if (entry.shape.size() == 1) {
+      values.fill_(is_norm && entry.name.ends_with(".weight") ? 1.0 : 0.0);
+      continue;
+    }
+    at::Tensor draws = at::empty({entry.numel}, at::kFloat);
+    float* out = draws.mutable_data_ptr<float>();
+    core::RandomStream random(seed, static_cast<uint64_t>(entry.offset));
+    for (int64_t i = 0; i < entry.numel; ++i) out[i] = static_cast<float>(init_std * random.next_normal());
+    values.copy_(draws.view(entry.shape));
+    if (entry.name == "model.shared.weight" && pad_id < entry.shape[0]) values.select(0, pad_id).zero_();
+  }
+}
+
+LoadedModel load_bart(const LoadRequest& request, core::Json config) {
+  BartArchitecture architecture = BartArchitecture::read(config, request.folder + "/config.json");
+  if (request.dropout) architecture.dropout = *request.dropout;
+  if (request.attention_dropout) architecture.attention_dropout = *request.attention_dropout;
+  if (request.activation_dropout) architecture.activation_dropout = *request.activation_dropout;
+  std::vector<ParameterSpec> specs = bart_parameters(architecture);
+  freeze(specs, request.freeze);
+  auto arena = std::make_unique<Arena>(ArenaLayout(specs), request.dtype);
+  at::Tensor bias_V = at::zeros({architecture.facts.vocabulary}, at::kFloat);
+  LoadedModel loaded;
+  loaded.config = std::move(config);
+  if (request.random_weights) {
+    draw_random_weights(*arena, architecture.init_std, architecture.facts.pad_id, request.seed);
+  } else {
+    NamedWeights weights(request.folder);
+    for (const ArenaEntry& entry : arena->layout().entries()) {
+      const at::Tensor tensor = weights.take(entry.name, entry.shape);
+      if (!tensor.defined()) throw core::DataError(request.folder + ": weight " + entry.name + " is missing");
+      arena->entry_values(entry).copy_(tensor);
+      loaded.sources.push_back(tensor);
+    }
+    const at::Tensor bias = weights.take("final_logits_bias", {1, architecture.facts.vocabulary});
+    if (bias.defined()) bias_V.copy_(bias.view(-1));
+    weights.check_nothing_left();
+  }
+  loaded.model = std::make_unique<BartModel>(std::move(architecture), std::move(arena), std::move(bias_V));
+  return loaded;
+}
+
+/// One family: config.json's model_type and how to load it.
+struct Family {
+  const char* model_type;
+  LoadedModel (*load)(const LoadRequest& request, core::Json config);
+};
+
+constexpr Family kFamilies[] = {
+    {"bart", load_bart},
+};
+
+const char* dtype_name(at::ScalarType dtype) { return dtype == at::kBFloat16 ? "bfloat16" : "float32"; }
+
+}  // namespace
+
+std::vector<std::string> known_families() {
+  std::vector<std::string> names;
+  for (const Family& family : kFamilies) names.push_back(family.model_type);
+  return names;
+}
+
+LoadedModel load_model(const LoadRequest& request) {
+  const std::string path = request.folder + "/config.json";
+  core::Json config = core::read_json_file(path);
+  const auto type = config.find("model_type");
+  if (type == config.end() || !type->is_string()) throw core::DataError(path + ": key 'model_type' is missing");
+  for (const Family& family : kFamilies) {
+    if (type->get<std::string>() == family.model_type) return family.load(request, std::move(config));
+  }
+  std::string known;
+  for (const std::string& name : known_families()) known += (known.empty() ? "" : ", ") + name;
+  throw core::DataError(path + ": model_type '" + type->get<std::string>() +
+                        "' is not one that this version knows: " + known);
+}
+
+std::vector<std::pair<std::string, at::Tensor>> tensors_to_save(const LoadedModel& loaded, at::ScalarType dtype,
+                                                                const at::Tensor& masters) {
+  const at::NoGradGuard no_grad;
+  const Arena& arena = loaded.model->arena();
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  for (const ArenaEntry& entry : arena.layout().entries()) {
+    at::Tensor values = arena.entry_values(entry);
+    if (masters.defined() && entry.in_trainable_range) {
+      values = Arena::entry_of(masters, entry);
+    } else if (const at::Tensor source = source_of(loaded, entry); source.defined() && entry.frozen) {
+      values = source;
+    }
+    tensors.emplace_back(entry.name, values.to(dtype));
+  }
+  for (const auto& [name, tensor] : loaded.model->buffers()) tensors.emplace_back(name, tensor.to(dtype));
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  return tensors;
+}
+
+at::Tensor initial_masters(const LoadedModel& loaded) {
+  const Arena& arena = loaded.model->arena();
+  if (arena.dtype() == at::kFloat || loaded.sources.empty()) return {};
+  at::Tensor masters = at::zeros({arena.layout().trainable_numel()}, at::kFloat);
+  for (const ArenaEntry& entry : arena.layout().entries()) {
+    if (entry.in_trainable_range) Arena::entry_of(masters, entry).copy_(source_of(loaded, entry));
+  }
+  return masters;
+}
+
+at::Tensor source_of(const LoadedModel& loaded, const ArenaEntry& entry) {
+  if (loaded.sources.empty()) return {};
+  const ArenaEntry* first = loaded.model->arena().layout().entries().data();
+  return loaded.sources[static_cast<size_t>(loaded.model->arena().layout().find(entry.name) - first)];
+}
+
+core::Json config_to_save(const LoadedModel& loaded, at::ScalarType dtype) {
+  core::Json config = loaded.config;
+  config["dtype"] = dtype_name(dtype);
+  if (config.contains("torch_dtype")) config["torch_dtype"] = dtype_name(dtype);
+  config["architectures"] = {"BartForConditionalGeneration"};
+  return config;
+}
+
+}  // namespace txtsum::model

@@ -1,0 +1,37 @@
+#include "txtsum/nn/layers.h"
+
+#include <cmath>
+
+#include "txtsum/ops/linear.h"
+#include "txtsum/ops/residual_dropout_norm.h"
+#include "txtsum/ops/varlen_attention.h"
+
+namespace txtsum::nn {
+
+double attention_scale(int64_t width, int64_t heads) { return 1.0 / std::sqrt(static_cast<double>(width / heads)); }
+
+at::Tensor Linear::operator()(const at::Tensor& x_NI) const { return ops::linear(x_NI, weight, bias); }
+
+at::Tensor Norm::operator()(const at::Tensor& x_ND, const at::Tensor& residual_ND,
+                            const ops::DropoutKey& dropout) const {
+  return ops::residual_dropout_norm(x_ND, residual_ND, scale, shift, epsilon, dropout);
+}
+
+at::Tensor SelfAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens, bool causal,
+                                     const ops::DropoutKey& dropout) const {
+  const ops::AttentionOptions options{heads, causal, attention_scale(x_ND.size(1), heads), dropout};
+  return out(ops::varlen_self_attention(qkv(x_ND), tokens.offsets, options));
+}
+
+at::Tensor CrossAttention::operator()(const at::Tensor& x_MD, const ops::RaggedTokens& target,
+                                      const at::Tensor& encoded_ND, const ops::RaggedTokens& source,
+                                      const ops::DropoutKey& dropout) const {
+  const ops::AttentionOptions options{heads, /*causal=*/false, attention_scale(x_MD.size(1), heads), dropout};
+  return out(ops::varlen_cross_attention(q(x_MD), target.offsets, kv(encoded_ND), source.offsets, options));
+}
+
+at::Tensor FeedForward::operator()(const at::Tensor& x_ND, const ops::DropoutKey& dropout) const {
+  return out(ops::activation(in(x_ND), activation, dropout));
+}
+
+}  // namespace txtsum::nn

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <string>
+#include <vector>
+
+#include "txtsum/io/safetensors.h"
+#include "txtsum/model/model_folder.h"
+#include "txtsum/ops/ragged.h"
+
+namespace txtsum::tests {
+
+/// The tiny BART of scripts/reference/make_bart_fixtures.py with its batches and results.
+class BartFixture {
+ public:
+  BartFixture() : reference_(folder() + "/reference.safetensors") {}
+
+  static std::string folder() { return TXTSUM_SOURCE_DIR "/tests/fixtures/parity/bart_tiny"; }
+
+  static model::LoadedModel load(at::ScalarType dtype = at::kFloat, std::vector<std::string> freeze = {}) {
+    model::LoadRequest request;
+    request.folder = folder();
+    request.dtype = dtype;
+    request.freeze = std::move(freeze);
+    return model::load_model(request);
+  }
+
+  at::Tensor tensor(const std::string& name) const { return reference_.tensor(name); }
+  at::Tensor batch_tensor(int batch, const std::string& name) const {
+    return tensor("batch" + std::to_string(batch) + "." + name);
+  }
+
+  ops::RaggedTokens tokens(int batch, const std::string& side) const {
+    std::vector<int64_t> offsets{0}, examples;
+    const at::Tensor lengths = batch_tensor(batch, side + "_lengths");
+    for (int64_t b = 0; b < lengths.numel(); ++b) {
+      offsets.push_back(offsets.back() + lengths[b].item<int64_t>());
+      examples.push_back(100 * batch + b);
+    }
+    const at::Tensor ids = batch_tensor(batch, side + "_ids");
+    const int64_t* data = ids.const_data_ptr<int64_t>();
+    return ops::make_ragged_tokens({data, data + ids.numel()}, offsets, examples);
+  }
+
+  static constexpr int kBatches = 3;
+
+ private:
+  io::SafetensorsFile reference_;
+};
+
+/// max |ours - reference| / max |reference|.
+inline double relative_error(const at::Tensor& ours, const at::Tensor& reference) {
+  const at::Tensor wanted = reference.to(at::kDouble), found = ours.detach().to(at::kDouble).view(wanted.sizes());
+  const double scale = std::max(wanted.abs().max().item<double>(), 1e-30);
+  return (found - wanted).abs().max().item<double>() / scale;
+}
+
+}  // namespace txtsum::tests

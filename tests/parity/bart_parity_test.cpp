@@ -1,0 +1,105 @@
+// The ladder: each rung is compared with transformers in float64 before the next one is worth looking at.
+
+#include <gtest/gtest.h>
+
+#include "parity/bart_fixture.h"
+#include "support/tolerances.h"
+
+namespace txtsum::tests {
+namespace {
+
+class BartParity : public testing::Test {
+ protected:
+  BartFixture fixture_;
+  model::LoadedModel loaded_ = BartFixture::load();
+  model::Seq2SeqModel& model_ = *loaded_.model;
+};
+
+TEST_F(BartParity, EncoderOutputEqualsTransformers) {
+  const at::NoGradGuard no_grad;
+  for (int k = 0; k < BartFixture::kBatches; ++k) {
+    const at::Tensor encoded = model_.encode(fixture_.tokens(k, "source"), {});
+    EXPECT_LT(relative_error(encoded, fixture_.batch_tensor(k, "encoded")), kEncodedTolerance) << "batch " << k;
+  }
+}
+
+TEST_F(BartParity, LogitsEqualTransformers) {
+  const at::NoGradGuard no_grad;
+  for (int k = 0; k < BartFixture::kBatches; ++k) {
+    const ops::RaggedTokens source = fixture_.tokens(k, "source");
+    const ops::RaggedTokens target = model::shift_right(fixture_.tokens(k, "target"), model_.facts().decoder_start_id);
+    const at::Tensor logits = model_.logits(model_.decode(target, model_.encode(source, {}), source, {}));
+    EXPECT_LT(relative_error(logits, fixture_.batch_tensor(k, "logits")), kLogitsTolerance) << "batch " << k;
+  }
+}
+
+TEST_F(BartParity, LossWithAndWithoutSmoothingEqualsTransformers) {
+  const at::NoGradGuard no_grad;
+  for (int k = 0; k < BartFixture::kBatches; ++k) {
+    for (const auto& [name, smoothing] : {std::pair<std::string, double>{"loss", 0.0}, {"smoothed_loss", 0.1}}) {
+      const model::LossSum sum = model_.loss(fixture_.tokens(k, "source"), fixture_.tokens(k, "target"), smoothing, {});
+      EXPECT_LT(relative_error(sum.loss / static_cast<double>(sum.tokens), fixture_.batch_tensor(k, name)),
+                kLossTolerance)
+          << name << " of batch " << k;
+      EXPECT_LT(relative_error(sum.nll / static_cast<double>(sum.tokens), fixture_.batch_tensor(k, "loss")),
+                kLossTolerance);
+    }
+  }
+}
+
+TEST_F(BartParity, EveryGradientEqualsTransformers) {
+  for (const auto& [name, smoothing] :
+       {std::pair<std::string, double>{"gradient.", 0.0}, {"smoothed_gradient.", 0.1}}) {
+    model_.arena().allocate_gradients(at::kFloat);
+    const model::LossSum sum = model_.loss(fixture_.tokens(0, "source"), fixture_.tokens(0, "target"), smoothing, {});
+    sum.loss.backward();
+    for (const model::ArenaEntry& entry : model_.arena().layout().entries()) {
+      const at::Tensor gradient =
+          model::Arena::entry_of(model_.arena().gradients(), entry) / static_cast<double>(sum.tokens);
+      const at::Tensor wanted = fixture_.tensor(name + entry.name);
+      if (wanted.abs().max().item<double>() < 1e-12) {  // a key's bias moves no probability
+        EXPECT_LT(gradient.abs().max().item<double>(), 1e-6) << entry.name;
+        continue;
+      }
+      EXPECT_LT(relative_error(gradient, wanted), kGradientTolerance) << name << entry.name;
+    }
+  }
+}
+
+TEST_F(BartParity, OrderWithinABatchChangesNothing) {
+  const at::NoGradGuard no_grad;
+  const ops::RaggedTokens source = fixture_.tokens(0, "source");
+  const at::Tensor together = model_.encode(source, {});
+  for (int64_t b = 0; b < source.sequences(); ++b) {
+    const int64_t begin = source.offsets[static_cast<size_t>(b)], end = source.offsets[static_cast<size_t>(b) + 1];
+    const int64_t* ids = source.ids_N.const_data_ptr<int64_t>();
+    const ops::RaggedTokens alone = ops::make_ragged_tokens({ids + begin, ids + end}, {0, end - begin}, {b});
+    EXPECT_LT(relative_error(model_.encode(alone, {}), together.narrow(0, begin, end - begin)), kEncodedTolerance);
+  }
+}
+
+TEST_F(BartParity, CachedDecodingEqualsFullDecoding) {
+  const at::NoGradGuard no_grad;
+  const ops::RaggedTokens source = fixture_.tokens(0, "source");
+  const ops::RaggedTokens target = model::shift_right(fixture_.tokens(0, "target"), model_.facts().decoder_start_id);
+  const at::Tensor encoded = model_.encode(source, {});
+  const at::Tensor full = model_.logits(model_.decode(target, encoded, source, {}));
+  const auto session = model_.start_decoding({4, 2, source.longest, target.longest});
+  session->admit({0, 1, 2, 3}, encoded, source);
+  for (int64_t position = 0; position < target.longest; ++position) {
+    std::vector<int64_t> rows, ids, places;
+    for (int64_t b = 0; b < 4; ++b) {
+      const int64_t place = target.offsets[static_cast<size_t>(b)] + position;
+      if (place >= target.offsets[static_cast<size_t>(b) + 1]) continue;
+      rows.push_back(2 * b + 1);
+      ids.push_back(target.ids_N[place].item<int64_t>());
+      places.push_back(place);
+    }
+    const at::Tensor logits = session->step(rows, ids);
+    EXPECT_LT(relative_error(logits, full.index_select(0, at::tensor(places))), kLogitsTolerance)
+        << "position " << position;
+  }
+}
+
+}  // namespace
+}  // namespace txtsum::tests
