@@ -50,7 +50,8 @@ class Tokenizer {
                                         bool add_special_tokens = true) const = 0;
 
   /// Text of `ids` as transformers' fast tokenizers decode: unknown ids are skipped, invalid UTF-8 becomes U+FFFD.
-  /// Spaces before punctuation are removed only where tokenizer_config.json has `clean_up_tokenization_spaces: true`.
+  /// As in transformers 5, spaces before punctuation are removed only where tokenizer_config.json has both
+  /// `clean_up_tokenization_spaces` and `clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output` true.
   virtual std::string decode(std::span<const int32_t> ids, bool skip_special_tokens = true) const = 0;
 
   /// Number of tokens, added ones included: Hugging Face's `len(tokenizer)`.
