@@ -33,6 +33,7 @@ def text(wall_time, step, tag, content):
 
 EVENTS = [
     event_pb2.Event(wall_time=1700000000.25, file_version="brain.Event:2"),
+    event_pb2.Event(wall_time=1700000000.5, step=2, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START)),
     text(1700000001.0, 0, "config", "train:\n  learning_rate: 3e-05\n" + "é" * 100),
     scalars(1700000002.5, 1, [("train/loss", 2.75), ("train/learning_rate", 3e-5)]),
     scalars(1700000003.5, 300, [("train/loss", 0.0), ("eval/rougeL", -1.5)]),

@@ -133,6 +133,14 @@ EventFile::~EventFile() {
   if (fd_ >= 0) ::close(fd_);
 }
 
+void EventFile::start_session(int64_t step) {
+  std::string session_log;
+  append_varint_field(session_log, 1, 1);  // status START
+  std::string event = start_event(clock_.unix_seconds(), step);
+  append_text_field(event, 7, session_log);
+  write_record(event);
+}
+
 void EventFile::add_scalars(int64_t step, const std::vector<Scalar>& scalars) {
   if (scalars.empty()) return;
   std::string summary;

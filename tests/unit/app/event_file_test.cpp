@@ -25,6 +25,8 @@ struct FakeClock : core::Clock {
 void write_reference_events(EventFile& file, FakeClock& clock) {
   std::string text = "train:\n  learning_rate: 3e-05\n";
   for (int i = 0; i < 100; ++i) text += "\u00e9";
+  clock.now = 1700000000.5;
+  file.start_session(2);
   clock.now = 1700000001.0;
   file.add_text(0, "config", text);
   clock.now = 1700000002.5;
