@@ -1,0 +1,126 @@
+#include <fcntl.h>
+#include <stdio.h>  // renameat2 is not in <cstdio>'s namespace
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "checkpoint_files.h"
+#include "output_file.h"
+#include "txtsum/core/check.h"
+#include "txtsum/core/error.h"
+#include "txtsum/core/file.h"
+#include "txtsum/core/json.h"
+#include "txtsum/io/checkpoint_folder.h"
+
+namespace txtsum::io {
+namespace fs = std::filesystem;
+namespace {
+
+void create_folder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw core::DataError(path + ": cannot create folder: " + error.message());
+}
+
+}  // namespace
+
+CheckpointWriter::CheckpointWriter(std::string root, int64_t step, PublishMode mode, StageObserver observer)
+    : root_(std::move(root)),
+      name_("step-" + std::to_string(step)),
+      mode_(mode),
+      observer_(std::move(observer)),
+      folder_(root_ + "/" + (mode == PublishMode::kRename ? "." + name_ + ".partial" : name_)) {
+  TXTSUM_CHECK(step >= 0, "step ", step);
+  remove_checkpoint_folder(folder_);
+  create_folder(folder_);
+}
+
+CheckpointWriter::~CheckpointWriter() {
+  if (published_) return;
+  try {
+    remove_checkpoint_folder(folder_);
+  } catch (const core::DataError&) {
+    // An error is on its way up already, and what stays is not complete.
+  }
+}
+
+void CheckpointWriter::observe(std::string_view stage) const {
+  if (observer_) observer_(stage);
+}
+
+void CheckpointWriter::write(const std::string& name, std::string_view bytes) {
+  create_folder(fs::path(path(name)).parent_path().string());
+  OutputFile file(path(name), PublishMode::kInPlace);
+  file.write(bytes);
+  file.publish();
+}
+
+void CheckpointWriter::copy(const std::string& source, const std::string& name) {
+  const core::MappedFile bytes(source);
+  write(name, bytes.text());
+}
+
+void CheckpointWriter::sync_files() const {
+  for (const auto& item : fs::recursive_directory_iterator(folder_)) core::sync_path(item.path().string());
+  core::sync_path(folder_);
+}
+
+void CheckpointWriter::write_checksums() {
+  core::Json files = core::Json::object();
+  for (const std::string& name : files_of_checkpoint(folder_)) {
+    const core::MappedFile file(path(name));
+    files[name] = {{"bytes", file.size()}, {"xxh3_128", core::content_hash(file.text())}};
+  }
+  core::Json list;
+  list["version"] = 1;
+  list["files"] = std::move(files);
+  write(kChecksumsFile, core::to_pretty_text(list));
+}
+
+void CheckpointWriter::move_into_place() {
+  const std::string final_path = root_ + "/" + name_;
+  if (::rename(folder_.c_str(), final_path.c_str()) != 0) {
+    const bool occupied = errno == EEXIST || errno == ENOTEMPTY;
+    if (occupied) {
+      // Exchanging the two names leaves no moment without a complete checkpoint of this step. Where the file system
+      // cannot exchange, the old one is unmade first; checkpoints of other steps are still there.
+      if (::renameat2(AT_FDCWD, folder_.c_str(), AT_FDCWD, final_path.c_str(), RENAME_EXCHANGE) == 0) {
+        remove_checkpoint_folder(folder_);
+      } else {
+        remove_checkpoint_folder(final_path);
+      }
+    }
+    if (fs::exists(folder_) && ::rename(folder_.c_str(), final_path.c_str()) != 0) {
+      throw core::DataError(
+          folder_ + ": cannot rename folder to " + final_path + ": " + std::strerror(errno) +
+          "; on a mount that cannot rename folders (Azure's blob mounts), choose publishing in place");
+    }
+  }
+  core::sync_path(root_);
+}
+
+std::string CheckpointWriter::publish() {
+  TXTSUM_CHECK(!published_, folder_);
+  observe("sync files");
+  sync_files();
+  observe("write checksums");
+  write_checksums();
+  observe("write DONE");
+  write(kDoneFile, core::content_hash(core::read_file(path(kChecksumsFile))) + "\n");
+  core::sync_path(folder_);
+  if (mode_ == PublishMode::kRename) {
+    observe("rename");
+    move_into_place();
+  }
+  published_ = true;
+  observe("write latest");
+  OutputFile latest(root_ + "/" + kLatestFile, mode_);
+  latest.write(name_ + "\n");
+  latest.publish();
+  observe("finished");
+  return root_ + "/" + name_;
+}
+
+}  // namespace txtsum::io
