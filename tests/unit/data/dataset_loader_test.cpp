@@ -1,0 +1,162 @@
+#include "txtsum/data/dataset_loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+
+#include "fake_encode.h"
+#include "support/temporary_folder.h"
+#include "txtsum/core/error.h"
+#include "txtsum/core/file.h"
+#include "txtsum/core/stop_signal.h"
+
+namespace txtsum::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::vector<int32_t> to_vector(std::span<const int32_t> ids) { return {ids.begin(), ids.end()}; }
+
+class DatasetLoader : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    core::write_file(folder_.path("a.jsonl"),
+                     "{\"text\":\"one two three\",\"summary\":\"short one\"}\n"
+                     "{\"text\":\" \\n\",\"summary\":\"no source\"}\n"
+                     "{\"text\":\"no target\",\"summary\":\"\"}\n");
+    core::write_file(folder_.path("b.csv"), "id,dialogue,summary\nx9,\"four, five\nsix\",end\n");
+    options_.files = {folder_.path("a.jsonl"), folder_.path("b.csv")};
+    options_.tokenizer_fingerprint = "words";
+    options_.max_source_tokens = 4;
+    options_.max_target_tokens = 3;
+    options_.threads = 2;
+  }
+  LoadedDataset load() { return load_dataset(options_, counting_); }
+
+  tests::TemporaryFolder folder_;
+  DatasetOptions options_;
+  std::atomic<int> calls_{0};
+  Encode counting_ = [this](std::string_view text, int64_t limit) {
+    ++calls_;
+    return encode_words(text, limit);
+  };
+};
+
+TEST_F(DatasetLoader, TokenizesCutsAndDropsEmptyPairs) {
+  options_.keep_texts = true;
+  const LoadedDataset loaded = load();
+  const Dataset& dataset = loaded.dataset;
+  ASSERT_EQ(dataset.size(), 2);
+  EXPECT_THAT(to_vector(dataset.source(0)), ElementsAre(0, 13, 13, 2));
+  EXPECT_THAT(to_vector(dataset.target(0)), ElementsAre(0, 15, 2));
+  EXPECT_THAT(to_vector(dataset.source(1)), ElementsAre(0, 15, 14, 2));
+  EXPECT_THAT(to_vector(dataset.target(1)), ElementsAre(0, 13, 2));
+  EXPECT_THAT(dataset.table().full_lengths, ElementsAre(5, 4, 5, 3));
+  EXPECT_EQ(dataset.table().counts.read, 4);
+  EXPECT_EQ(dataset.table().counts.empty_source, 1);
+  EXPECT_EQ(dataset.table().counts.empty_target, 1);
+  EXPECT_THAT(dataset.token_counts(), ElementsAre(7, 7));
+  EXPECT_EQ(dataset.text(0).id, "0");
+  EXPECT_EQ(dataset.text(1).id, "x9");
+  EXPECT_EQ(dataset.text(1).source, "four, five\nsix");
+  EXPECT_EQ(dataset.text(0).reference, "short one");
+  EXPECT_EQ(loaded.columns[0].source, "text");
+  EXPECT_EQ(loaded.columns[1].source, "dialogue");
+}
+
+TEST_F(DatasetLoader, TakesTheCacheUnlessSomethingThatMattersChanged) {
+  options_.cache_folder = folder_.path("cache/deep");
+  const LoadedDataset first = load();
+  EXPECT_FALSE(first.was_cached);
+  const int calls = calls_;
+  options_.keep_texts = true;
+  options_.threads = 1;
+  const LoadedDataset second = load();
+  EXPECT_TRUE(second.was_cached);
+  EXPECT_EQ(calls_, calls);
+  EXPECT_EQ(second.dataset.text(1).id, "x9");
+  for (int64_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(to_vector(second.dataset.source(i)), to_vector(first.dataset.source(i)));
+    EXPECT_EQ(to_vector(second.dataset.target(i)), to_vector(first.dataset.target(i)));
+  }
+  const auto expect_new = [&](const char* what) { EXPECT_FALSE(load().was_cached) << what; };
+  options_.tokenizer_fingerprint = "others";
+  expect_new("tokenizer");
+  options_.max_source_tokens = 5;
+  expect_new("source limit");
+  options_.max_target_tokens = 4;
+  expect_new("target limit");
+  options_.source_prefix = "summarize: ";
+  expect_new("prefix");
+  options_.max_examples = 1;
+  expect_new("example limit");
+  core::write_file(folder_.path("b.csv"), "id,dialogue,summary\nx9,\"four, five\nsix\",End\n");
+  expect_new("content");
+  EXPECT_TRUE(load().was_cached);
+}
+
+TEST_F(DatasetLoader, PutsThePrefixBeforeSources) {
+  options_.source_prefix = "summarize: ";
+  EXPECT_THAT(to_vector(load().dataset.source(0)), ElementsAre(0, 20, 13, 2));
+}
+
+TEST_F(DatasetLoader, CountsTheExampleLimitBeforeDropping) {
+  options_.max_examples = 3;
+  EXPECT_EQ(load().dataset.size(), 1);
+}
+
+TEST_F(DatasetLoader, FailsOnEmptyWhereAsked) {
+  options_.fail_on_empty = true;
+  try {
+    load();
+    FAIL();
+  } catch (const core::DataError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("a.jsonl:2: column 'text' is empty"));
+  }
+}
+
+TEST_F(DatasetLoader, FailsWithoutAnyExample) {
+  core::write_file(folder_.path("a.jsonl"), "{\"text\":\"\",\"summary\":\"x\"}\n");
+  options_.files = {folder_.path("a.jsonl")};
+  EXPECT_THROW(load(), core::DataError);
+}
+
+TEST_F(DatasetLoader, KeepsTheOrderWithManyThreads) {
+  std::string text;
+  for (int i = 0; i < 10'000; ++i)
+    text += "{\"text\":\"" + std::string(static_cast<size_t>(i % 97 + 1), 'a') + "\",\"summary\":\"s\"}\n";
+  core::write_file(folder_.path("a.jsonl"), text);
+  options_.files = {folder_.path("a.jsonl")};
+  options_.threads = 8;
+  const Dataset dataset = load().dataset;
+  ASSERT_EQ(dataset.size(), 10'000);
+  for (int64_t i = 0; i < dataset.size(); ++i) ASSERT_EQ(dataset.source(i)[1], i % 97 + 11) << i;
+}
+
+TEST_F(DatasetLoader, HandsOnTheExceptionOfAWorker) {
+  const Encode failing = [](std::string_view, int64_t) -> Encoded { throw core::UserError("no room"); };
+  EXPECT_THROW(load_dataset(options_, failing), core::UserError);
+}
+
+TEST_F(DatasetLoader, StopsAtASignal) {
+  core::set_stop_signal(15);
+  EXPECT_THROW(load(), core::StoppedBySignal);
+  core::set_stop_signal(0);
+}
+
+TEST_F(DatasetLoader, SaysWhatToDoWhereTheCacheCannotBeWritten) {
+  core::write_file(folder_.path("file"), "in the way");
+  options_.cache_folder = folder_.path("file/cache");
+  try {
+    load();
+    FAIL();
+  } catch (const core::DataError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("data.cache"));
+  }
+}
+
+}  // namespace
+}  // namespace txtsum::data
