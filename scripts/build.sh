@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Configure and build one preset; the program is left at build/PRESET/txtsum.
 #
-# usage: scripts/build.sh PRESET [--tests] [--warnings-as-errors] [--no-packages] [target...]
+# usage: scripts/build.sh PRESET [--tests] [--warnings-as-errors] [--no-setup] [target...]
 #   PRESET                release, dev or asan (CMakePresets.json)
 #   --tests               build the tests too; without it, and without targets, the program alone is built
 #   --warnings-as-errors  treat compiler warnings as errors (preset dev always does)
-#   --no-packages         leave the distribution's packages alone (scripts/setup.sh)
+#   --no-setup            do not run scripts/setup.sh first
 #   target...             build these targets instead
 #
 # Sets up what is missing first (scripts/setup.sh). TXTSUM_JOBS is the number of compilers to run at once (default: one
@@ -17,7 +17,7 @@ set -euo pipefail
 # shellcheck source=scripts/console.sh
 source "$(dirname "$0")/console.sh"
 
-preset='' targets=() setup_options=() tests=OFF warnings_as_errors=''
+preset='' targets=() setup_options=() setup=1 tests=OFF warnings_as_errors=''
 for argument in "$@"; do
   case $argument in
     -h | --help) show_help ;;
@@ -26,7 +26,7 @@ for argument in "$@"; do
       setup_options+=(--tests)
       ;;
     --warnings-as-errors) warnings_as_errors=ON ;;
-    --no-packages) setup_options+=(--no-packages) ;;
+    --no-setup) setup='' ;;
     -*) fail "unknown option $argument" "scripts/build.sh --help lists what there is." ;;
     *) if [ -z "$preset" ]; then preset=$argument; else targets+=("$argument"); fi ;;
   esac
@@ -38,7 +38,7 @@ if [ -z "$warnings_as_errors" ]; then warnings_as_errors=$([ "$preset" = dev ] &
 options=("-DTXTSUM_BUILD_TESTS=$tests" "-DTXTSUM_WARNINGS_AS_ERRORS=$warnings_as_errors")
 
 started=$SECONDS
-"$repository/scripts/setup.sh" "${setup_options[@]}"
+[ -z "$setup" ] || "$repository/scripts/setup.sh" "${setup_options[@]}"
 PATH=$repository/.deps/cmake/bin:$PATH # only there where the distribution's CMake is too old
 require_disk "$repository" 1500 "the build"
 cd "$repository"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Install what building txtsum needs: the distribution's packages, and LibTorch from its wheel into .deps/.
 #
-# usage: scripts/setup.sh [--tests] [--cuda] [--no-packages] [--list]
+# usage: scripts/setup.sh [--tests] [--cuda] [--no-packages] [--check | --list]
 #   --tests        also the packages that only building and running the tests needs
 #   --cuda         also keep LibTorch's CUDA libraries (0.6 GiB); the CUDA toolkit itself is not installed
 #   --no-packages  leave the distribution's packages alone (they are there, or you install them yourself)
+#   --check        look at the machine, its disk and its network, install nothing, and end
 #   --list         print the packages, versions and hashes that are pinned here, and end
 #
 # Tried on Debian 12 and 13. Ubuntu 22.04 and 24.04 are handled but untested. x86-64 only. Packages are installed as
@@ -36,7 +37,7 @@ format_wheel="clang-format==14.0.6 clang_format-14.0.6-py2.py3-none-manylinux_2_
 
 deps=$repository/.deps
 wheels=${TXTSUM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/txtsum}/wheels
-with_tests='' with_cuda='' with_packages=1
+with_tests='' with_cuda='' with_packages=1 check_only=''
 
 print_pins() {
   local wheel
@@ -53,6 +54,7 @@ parse_arguments() {
       --tests) with_tests=1 ;;
       --cuda) with_cuda=1 ;;
       --no-packages) with_packages='' ;;
+      --check) check_only=1 ;;
       --list) print_pins; exit 0 ;;
       -h | --help) show_help ;;
       *) fail "unknown argument $1" "scripts/setup.sh --help lists what there is." ;;
@@ -61,6 +63,19 @@ parse_arguments() {
   done
   # A folder with the CUDA libraries serves a build without them too.
   if grep -qs '^layout .* cuda$' "$deps/stamp"; then with_cuda=1; fi
+}
+
+# Print what .deps must have been made of to be up to date.
+deps_stamp() { printf '%s\n' "layout 1${with_cuda:+ cuda}" "${torch_wheels[@]}"; }
+
+up_to_date() { [ "$(deps_stamp)" = "$(cat "$deps/stamp" 2>/dev/null)" ]; }
+
+have_wheels() {
+  local wheel file
+  for wheel in "${torch_wheels[@]}"; do
+    read -r _ file _ <<<"$wheel"
+    [ -s "$wheels/$file" ] || return 1
+  done
 }
 
 version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
@@ -90,8 +105,25 @@ check_machine() {
 }
 
 check_disk() {
-  [ "$(deps_stamp)" = "$(cat "$deps/stamp" 2>/dev/null)" ] || require_disk "$repository" "$([ -n "$with_cuda" ] && echo 1700 || echo 1200)" "LibTorch"
-  [ -s "$wheels/torch-2.11.0-cp311-cp311-manylinux_2_28_x86_64.whl" ] || require_disk "$wheels" 700 "LibTorch's wheel"
+  if ! up_to_date; then require_disk "$repository" "$([ -n "$with_cuda" ] && echo 1700 || echo 1200)" "LibTorch"; fi
+  if ! have_wheels; then require_disk "$wheels" 700 "LibTorch's wheel"; fi
+}
+
+# The package server is asked for one small file, through apt, which knows the machine's proxy. pip's server is asked
+# for its smallest wheel first (install_torch): on a fresh system there is no pip yet.
+check_network() {
+  local address
+  if up_to_date && [ -z "$(missing_packages "${build_packages[@]}")" ]; then return; fi
+  if [ -z "$with_packages" ] || ! command -v apt-get >/dev/null; then return; fi
+  while read -r address; do
+    if /usr/lib/apt/apt-helper -qq download-file "$address" "$deps/network" >/dev/null 2>&1; then
+      rm -f "$deps/network"
+      say "the distribution's package server answers: ${address%%/dists/*}"
+      return
+    fi
+  done < <(apt-get -o Debug::NoLocking=1 update --print-uris 2>/dev/null | sed -n "s/^'\\([^']*InRelease\\)'.*/\\1/p")
+  fail "none of the distribution's package servers answers" \
+    "Check the network, the proxy settings (http_proxy) and /etc/apt/sources.list*."
 }
 
 missing_packages() {
@@ -123,7 +155,7 @@ cmake_package() {
 }
 
 install_packages() {
-  local wanted=("${build_packages[@]}") missing as_root=()
+  local wanted=("${build_packages[@]}") missing as_root=() began
   [ -z "$with_tests" ] || wanted+=("${test_packages[@]}")
   mapfile -t missing < <(missing_packages "${wanted[@]}")
   if [ ${#missing[@]} -eq 0 ] && [ -n "$(usable_cmake)" ]; then
@@ -141,18 +173,20 @@ install_packages() {
   mapfile -t -O ${#missing[@]} missing < <(cmake_package)
   [ ${#missing[@]} -gt 0 ] || return 0
   say "installing ${missing[*]}"
+  began=$SECONDS
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}" \
     >"$deps/apt.log" 2>&1 ||
     { tail -n 20 "$deps/apt.log" >&2
       fail "apt-get could not install the packages" "Its whole output is in $deps/apt.log." \
         "If a download failed, check the network and proxy settings (http_proxy, https_proxy), then run this again."; }
+  say "installed in $(duration $((SECONDS - began))), download included"
 }
 
 verified() { [ -s "$2" ] && printf '%s  %s\n' "$1" "$2" | sha256sum --check --status; }
 
 # Leave the wheel of the line $1 in the download folder.
 fetch_wheel() {
-  local requirement name hash file partial
+  local requirement name hash file partial began=$SECONDS
   read -r requirement name hash <<<"$1"
   file=$wheels/$name
   if verified "$hash" "$file"; then return; fi
@@ -172,10 +206,8 @@ fetch_wheel() {
   fi
   mv "$partial/$name" "$file"
   rmdir "$partial"
+  say "downloaded $(($(stat -c %s "$file") / 1000000)) MB in $(duration $((SECONDS - began)))"
 }
-
-# Print what .deps must have been made of to be up to date.
-deps_stamp() { printf '%s\n' "layout 1${with_cuda:+ cuda}" "${torch_wheels[@]}"; }
 
 unpack_torch() {
   local staging=$deps/staging wheel requirement file hash excluded=('*/libtorch_python*' '*/libshm*')
@@ -200,7 +232,7 @@ unpack_torch() {
 
 install_torch() {
   local i
-  if [ "$(deps_stamp)" = "$(cat "$deps/stamp" 2>/dev/null)" ]; then
+  if up_to_date; then
     say "all there: .deps/torch"
     return
   fi
@@ -243,6 +275,8 @@ started=$SECONDS
 stage 1/4 "Check the machine"
 check_machine
 check_disk
+check_network
+[ -z "$check_only" ] || exit 0
 
 stage 2/4 "Distribution packages" "1 to 3 minutes the first time"
 if [ -n "$with_packages" ]; then install_packages; else say "left alone, as asked"; fi

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Build everything with preset release and run every test. The last line is CTest's.
 #
-# usage: scripts/test.sh [--tier NAME]... [--preset NAME] [--warnings-as-errors] [--no-packages] [-- CTEST_OPTION...]
+# usage: scripts/test.sh [--tier NAME]... [--preset NAME] [--warnings-as-errors] [--no-setup] [-- CTEST_OPTION...]
 #   --tier NAME           only this tier: unit, parity, cli, distributed or golden; may be given more than once
 #   --preset NAME         another preset than release (CMakePresets.json)
 #   --warnings-as-errors  treat compiler warnings as errors
-#   --no-packages         leave the distribution's packages alone (scripts/setup.sh)
+#   --no-setup            do not run scripts/setup.sh first
 #   CTEST_OPTION          passed on to ctest, for example -R NAME
 #
 # Starts from nothing but a clone: sets up (scripts/setup.sh), builds (scripts/build.sh), runs ctest. A unit-tier run of
@@ -26,7 +26,7 @@ while [ $# -gt 0 ]; do
       if [ "$1" = --tier ]; then tiers+="${tiers:+|}$2"; else preset=$2; fi
       shift
       ;;
-    --warnings-as-errors | --no-packages) build_options+=("$1") ;;
+    --warnings-as-errors | --no-setup) build_options+=("$1") ;;
     --)
       shift
       ctest_options+=("$@")
@@ -42,6 +42,7 @@ build=$repository/build/$preset
 if [ "$tiers" = unit ]; then
   # Every target of the unit tier is called test_unit_*: build those alone.
   "$repository/scripts/build.sh" "$preset" --tests "${build_options[@]}" help >/dev/null
+  build_options+=(--no-setup)
   mapfile -t targets < <(ninja -C "$build" -t targets all | sed -n 's/^\(test_unit_[A-Za-z0-9_]*\): phony$/\1/p' | sort -u)
   [ ${#targets[@]} -gt 0 ] || fail "build/$preset has no target test_unit_*"
   build_options+=("${targets[@]}")

@@ -13,7 +13,7 @@ source "$(dirname "$0")/../console.sh"
 
 case ${1:-} in
   -h | --help) show_help ;;
-  '' | -*) fail "which folder?" "For example: scripts/data/debian_synopses.sh data/debian-synopses" ;;
+  '' | -*) fail "which folder?" "For example: scripts/data/debian_synopses.sh data/debian_synopses" ;;
 esac
 out=$1
 for program in apt-get python3; do
