@@ -1,0 +1,124 @@
+#include "beam_search.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "greedy_search.h"
+#include "txtsum/core/error.h"
+
+namespace txtsum::generate {
+namespace {
+
+/// What transformers adds to a score to take it out of the choice.
+constexpr float kOut = -1.0e9f;
+
+}  // namespace
+
+BeamSearch::BeamSearch(const GenerationSettings& settings) : settings_(settings) {
+  for (int64_t beam = 0; beam < settings.beams; ++beam) {
+    // Only the first hypothesis counts at the start, or all would choose the same tokens.
+    running_.push_back({{settings.decoder_start_id}, beam == 0 ? 0.0f : kOut});
+    parents_.push_back(beam);
+  }
+}
+
+float BeamSearch::penalized(float score, int64_t length) const {
+  return score / static_cast<float>(std::pow(static_cast<double>(length), settings_.length_penalty));
+}
+
+std::vector<BeamSearch::Candidate> BeamSearch::best_candidates(std::span<const float> scores) const {
+  const size_t ends = std::max<size_t>(2, 1 + settings_.eos_ids.size());
+  const size_t wanted = ends * running_.size();
+  const size_t vocabulary = scores.size() / running_.size();
+  const auto better = [](const Candidate& a, const Candidate& b) { return a.score > b.score; };
+  std::vector<Candidate> heap;  // the worst kept candidate is at the front
+  heap.reserve(wanted + 1);
+  for (size_t beam = 0; beam < running_.size(); ++beam) {
+    const float* row = scores.data() + beam * vocabulary;
+    for (size_t id = 0; id < vocabulary; ++id) {
+      const float score = row[id] + running_[beam].score;
+      if (heap.size() == wanted && !(score > heap.front().score)) continue;
+      if (std::isnan(score)) continue;
+      heap.push_back({score, static_cast<int64_t>(beam), static_cast<int64_t>(id)});
+      std::push_heap(heap.begin(), heap.end(), better);
+      if (heap.size() <= wanted) continue;
+      std::pop_heap(heap.begin(), heap.end(), better);
+      heap.pop_back();
+    }
+  }
+  if (heap.size() < wanted ||
+      std::all_of(heap.begin(), heap.end(), [](const Candidate& c) { return std::isinf(c.score); })) {
+    throw core::DataError("generation: the model's scores are not numbers, or the rules forbid every token");
+  }
+  std::sort_heap(heap.begin(), heap.end(), better);
+  for (Candidate& candidate : heap) {
+    const bool eos = std::count(settings_.eos_ids.begin(), settings_.eos_ids.end(), candidate.id) > 0;
+    candidate.ends = eos || length_ + 1 >= settings_.max_length;
+  }
+  return heap;
+}
+
+std::vector<int64_t> BeamSearch::extended(const Candidate& candidate) const {
+  std::vector<int64_t> ids = running_[static_cast<size_t>(candidate.parent)].ids;
+  ids.push_back(candidate.id);
+  return ids;
+}
+
+void BeamSearch::keep_finished(const std::vector<Candidate>& candidates) {
+  if (!can_improve_ || (full() && settings_.early_stopping == config::BeamStop::kTrue)) return;
+  // Candidates behind the first `beams` only stand by to keep the search going.
+  for (size_t i = 0; i < running_.size(); ++i) {
+    if (candidates[i].ends) finished_.push_back({extended(candidates[i]), penalized(candidates[i].score, length_)});
+  }
+  std::stable_sort(finished_.begin(), finished_.end(),
+                   [](const Finished& a, const Finished& b) { return a.score > b.score; });
+  if (finished_.size() > running_.size()) finished_.resize(running_.size());
+}
+
+void BeamSearch::advance(const std::vector<Candidate>& candidates) {
+  std::vector<Candidate> next = candidates;
+  for (Candidate& candidate : next) {
+    if (candidate.ends) candidate.score += kOut;
+  }
+  std::stable_sort(next.begin(), next.end(), [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+  std::vector<Running> running;
+  for (size_t beam = 0; beam < running_.size(); ++beam) {
+    running.push_back({extended(next[beam]), next[beam].score});
+    parents_[beam] = next[beam].parent;
+  }
+  running_ = std::move(running);
+}
+
+bool BeamSearch::improvement_possible() const {
+  if (!full()) return true;
+  const bool longest = settings_.early_stopping == config::BeamStop::kNever && settings_.length_penalty > 0.0;
+  const float best = penalized(running_.front().score, (longest ? settings_.max_length : length_) - 1);
+  return best > finished_.back().score;
+}
+
+bool BeamSearch::step(std::span<const float> scores, std::span<const float> /*raw*/) {
+  const std::vector<Candidate> candidates = best_candidates(scores);
+  keep_finished(candidates);
+  advance(candidates);
+  ++length_;
+  can_improve_ = can_improve_ && improvement_possible();
+  const bool all_end = std::all_of(candidates.begin(), candidates.end(), [](const Candidate& c) { return c.ends; });
+  const bool complete = full() && settings_.early_stopping == config::BeamStop::kTrue;
+  return can_improve_ && !complete && !all_end;
+}
+
+std::vector<Hypothesis> BeamSearch::results() const {
+  std::vector<Hypothesis> results;
+  for (const Finished& finished : finished_) {
+    if (static_cast<int64_t>(results.size()) == settings_.hypotheses) break;
+    results.push_back({finished.ids, finished.score});
+  }
+  return results;
+}
+
+std::unique_ptr<Search> start_search(const GenerationSettings& settings) {
+  if (settings.beams == 1) return std::make_unique<GreedySearch>(settings);
+  return std::make_unique<BeamSearch>(settings);
+}
+
+}  // namespace txtsum::generate
