@@ -12,7 +12,6 @@ import json
 import pathlib
 import random
 import struct
-import subprocess
 import sys
 import zlib
 
@@ -91,5 +90,163 @@ def make_table():
     print(len(runs), "runs")
 
 
+# Ids ------------------------------------------------------------------------------------------------------------------
+
+
+def ids_checksum(ids):
+    return zlib.crc32(struct.pack("<%di" % len(ids), *ids))
+
+
+def real_lines(count):
+    """Distinct lines of real text, up to half of them with characters beyond ASCII."""
+    folders = ["/usr/share/doc", "/usr/share/common-licenses"]
+    paths = sorted(p for folder in folders for p in pathlib.Path(folder).rglob("*") if p.is_file())
+    lines = set(pathlib.Path("/var/lib/dpkg/status").read_text(errors="ignore").split("\n"))
+    for path in paths:
+        try:
+            data = path.read_bytes()
+            lines.update((gzip.decompress(data) if path.suffix == ".gz" else data).decode().split("\n")[:2000])
+        except (UnicodeDecodeError, OSError):
+            continue
+    generator = random.Random(7)
+    kept = sorted(line for line in lines if line and len(line) < 160 and "\0" not in line)
+    plain = [line for line in kept if line.isascii()]
+    other = [line for line in kept if not line.isascii()]
+    other = generator.sample(other, min(len(other), count // 2))
+    chosen = generator.sample(plain, count - len(other)) + other
+    generator.shuffle(chosen)
+    return chosen
+
+
+def write_real_lines(tokenizer):
+    lines = real_lines(22000)
+    (OUT / "real_lines.txt.z").write_bytes(zlib.compress("\n".join(lines).encode(), 9))
+    checksums = [ids_checksum(encoding.ids) for encoding in tokenizer.encode_batch(lines)]
+    (OUT / "real_lines_ids.crc32").write_bytes(struct.pack("<%dI" % len(checksums), *checksums))
+
+
+def code_point_text(code_point):
+    """A text with a character beside each class: the test builds the same one."""
+    c = chr(code_point)
+    return "a%s1%s!%s %s  %s%s\n%s'%ss" % (c, c, c, c, c, c, c, c)
+
+
+def write_code_points(tokenizer):
+    checksums = []
+    for block in range(0, CODE_POINTS, 256):
+        texts = [code_point_text(c) for c in range(block, block + 256) if not is_surrogate(c)]
+        ids = [i for encoding in tokenizer.encode_batch(texts) for i in encoding.ids]
+        checksums.append(ids_checksum(ids))
+    (OUT / "code_point_blocks_ids.crc32").write_bytes(struct.pack("<%dI" % len(checksums), *checksums))
+
+
+NASTY = [
+    "", " ", "  ", "\n", "\n\n\n", " \n \n", "\r\n", "\t\t x", "a", " a", "a ", "a  ", "   a   b   ", "a\n\n b\n",
+    "I'm you're he'll we've it's can't I'd 'S 'RE 'Ll ''s ' s '", "don\u2019t l\u2019eau", "x's's're", "'", "''", "'s",
+    "\U0001F468\u200D\U0001F469\u200D\U0001F467 ok \U0001F3F3\uFE0F\u200D\U0001F308\U0001F44D\U0001F3FD", " 's", "'l",
+    "e\u0301a\u0308o\u0302 \u00e9\u00e4\u00f4 n\u0303\u0303\u0303", "\u4e2d\u6587\u6458\u8981\u3002\u65e5\u672c\u8a9e",
+    "\ud55c\uad6d\uc5b4 \u0e20\u0e32\u0e29\u0e32 \u0939\u093f\u0928\u094d\u0926\u0940", "a\x1cb\x1dc\x1ed\x1fe",
+    "\u0645\u0631\u062d\u0628\u0627 \u05e9\u05dc\u05d5\u05dd \u202bRTL\u202c", "\0\1\2\x1b[31mred\x7f\x80\x9f",
+    "".join("a" + s for s in "\x85\xa0\u1680\u2000\u2003\u200a\u2028\u2029\u202f\u205f\u3000\u180e\u200b\ufeff"),
+    "".join(s + s for s in "\x85\xa0\u1680\u2000\u2028\u3000 \t\v\f"), "a\xa0\xa0 b \xa0c\u3000",
+    "1234 5\u00bd \u0664\u0665 \u2167 x2y3", "<mask>", "a <mask> b", "a   <mask>   b", "a<mask>b", "\n\u3000<mask>",
+    "<mask><mask> <mask>", "<s>x</s>", " <s> x </s> ", "<pad><unk><s", "<<s>>", "</s></s>", "<MASK> < mask> <mask",
+    "http://x.y/z?a=1&b=%20#f user@host.org /usr/bin/*.so", "snake_case camelCase ALLCAPS 3.14e-10 0xDEADBEEF -- ---",
+    "... !!! ???", "\ufffd\ufffe\uffff \U0010ffff \ue000",
+]
+
+
+def write_cases(tokenizer, name, texts):
+    cases = []
+    for text in texts:
+        ids = tokenizer.encode(text).ids
+        cases.append(
+            {
+                "text": text,
+                "ids": ids,
+                "plain_ids": tokenizer.encode(text, add_special_tokens=False).ids,
+                "decoded": tokenizer.decode(ids),
+                "decoded_all": tokenizer.decode(ids, skip_special_tokens=False),
+            }
+        )
+    (OUT / name).write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
+
+
+def write_truncation(tokenizer):
+    text = "The quick brown fox jumps over the lazy dog, twice."
+    cases = []
+    for limit in (3, 4, 7, 10, 100):
+        for side in ("right", "left"):
+            tokenizer.enable_truncation(limit, direction=side)
+            cases.append({"text": text, "limit": limit, "side": side, "ids": tokenizer.encode(text).ids})
+    tokenizer.no_truncation()
+    (OUT / "truncation.json").write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
+
+
+def write_invalid_decodes(tokenizer):
+    """Ids of single bytes at random: most of the texts are ill-formed UTF-8."""
+    generator = random.Random(7)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet(), key=lambda s: s.encode())
+    singles = [tokenizer.token_to_id(symbol) for symbol in alphabet]
+    cases = []
+    for _ in range(400):
+        ids = [generator.choice(singles[-160:] if generator.random() < 0.9 else singles) for _ in range(8)]
+        ids.append(generator.choice([99999, 0, 1, 4]))
+        cases.append({"ids": ids, "decoded": tokenizer.decode(ids)})
+    (OUT / "invalid_decodes.json").write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
+
+
+def tiny_tokenizer():
+    """Every stage's other settings: prefix space, template, unknown bytes, added tokens with each flag."""
+    symbols = [s for s in sorted(pre_tokenizers.ByteLevel.alphabet()) if s not in "qQ\u010a"]
+    vocabulary = {token: i for i, token in enumerate(["[U]", "[B]", "[E]"] + symbols)}
+    merges = [("\u0120", "t"), ("h", "e"), ("\u0120t", "he"), ("a", "a"), ("aa", "aa"), ("1", "2"), ("b", "aa")]
+    for left, right in merges:
+        vocabulary[left + right] = len(vocabulary)
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token="[U]", fuse_unk=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    template = processors.TemplateProcessing(
+        single="[B] [B] $A [E]", pair="[B] $A [E] $B [E]", special_tokens=[("[B]", 1), ("[E]", 2)]
+    )
+    tokenizer.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=True), template])
+    tokenizer.add_special_tokens(["[U]", "[B]", "[E]"])
+    tokenizer.add_tokens(
+        [
+            AddedToken("XX", rstrip=True, normalized=False),
+            AddedToken("XXY", normalized=False),
+            AddedToken(" YY", normalized=False),
+            AddedToken("one word", single_word=True, normalized=True),
+            AddedToken("both", lstrip=True, rstrip=True, normalized=True),
+            AddedToken("\u00e9t\u00e9", single_word=True, lstrip=True, normalized=False),
+            AddedToken("the", normalized=True, special=True),
+        ]
+    )
+    return tokenizer
+
+
+TINY = [
+    "", "a", " a", "the then", "qqaQ\nq", "aaaaaaa baaaa 12 1212", "XX YY", "zXX   YYq", "XXXX", "XXYXX", "XXXY", "XX",
+    "one word", "none word", "one words", "(one word)", "_one word", "one word one word", "\u00e9one word", " ",
+    "one word\u0301", "  both  both a", "x both\u3000\u2003y", "\u00e9t\u00e9 l'\u00e9t\u00e9, \u00e9t\u00e9s",
+    "a \u00e9t\u00e9", "[B]a[E] [U] q", "bothXX both", "XX both",
+]
+
+
+def make_ids():
+    OUT.mkdir(parents=True, exist_ok=True)
+    tokenizer = Tokenizer.from_file(str(MINI))
+    write_real_lines(tokenizer)
+    write_code_points(tokenizer)
+    write_cases(tokenizer, "nasty.json", NASTY)
+    write_truncation(tokenizer)
+    write_invalid_decodes(tokenizer)
+    tiny = tiny_tokenizer()
+    (OUT / "tiny").mkdir(exist_ok=True)
+    tiny.save(str(OUT / "tiny/tokenizer.json"), pretty=False)
+    write_cases(tiny, "tiny.json", TINY)
+    print("tokenizers", tokenizers.__version__)
+
+
 if __name__ == "__main__":
-    {"table": make_table, "ids": lambda: make_ids()}[sys.argv[1]]()
+    {"table": make_table, "ids": make_ids}[sys.argv[1]]()
