@@ -25,8 +25,8 @@ class EventFile {
   EventFile(const EventFile&) = delete;
   EventFile& operator=(const EventFile&) = delete;
 
-  /// Says that this attempt goes on after update `step` - 1: TensorBoard hides what earlier files hold from `step` on, which
-  /// is the work that was lost and is done twice. Call it first. Throws DataError when the disk refuses.
+  /// Says that this attempt goes on after update `step` - 1: TensorBoard hides what earlier files hold from `step` on,
+  /// which is the work that was lost and is done twice. Call it first. Throws DataError when the disk refuses.
   void start_session(int64_t step);
 
   /// Writes `scalars` (tag and value) as one event of update `step` and hands them to the system. Values are stored as
