@@ -21,10 +21,9 @@ struct TrainingState {
   int64_t examples = 0, source_tokens = 0, target_tokens = 0;
   LogRecord window;  ///< Sums since the last log record.
   std::optional<double> best_metric;
-  int64_t best_update = 0;        ///< 0: none.
-  int64_t bad_validations = 0;    ///< In a row, for early stopping.
-  int64_t validated_update = -1;  ///< Last update that was validated.
-  bool finished = false;          ///< The training had reached its end.
+  int64_t best_update = 0;          ///< 0: none.
+  int64_t bad_validations = 0;      ///< In a row, for early stopping.
+  bool validation_pending = false;  ///< A validation was due after `update` and had not been made.
 };
 
 /// Name of the folder of one step: `step-12`.

@@ -31,6 +31,8 @@ class Optimizer {
   virtual ~Optimizer() = default;
   /// One update: masters, moments and working weights change; gradients stay as they are.
   virtual void step(const StepScalars& scalars) = 0;
+  /// The rate that `step` takes: the schedule's, or the optimizer's own (Adafactor with relative_step).
+  virtual double effective_learning_rate(const StepScalars& scalars) const { return scalars.learning_rate; }
   /// fp32 values of the trainable range, laid out like the arena.
   virtual const at::Tensor& masters() const = 0;
   /// Moments of every parameter that learns.

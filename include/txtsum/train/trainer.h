@@ -15,6 +15,7 @@
 #include "txtsum/config/train_config.h"
 #include "txtsum/config/validation_config.h"
 #include "txtsum/core/clock.h"
+#include "txtsum/io/publish_mode.h"
 #include "txtsum/model/seq2seq_model.h"
 #include "txtsum/parallel/communicator.h"
 #include "txtsum/train/batch_source.h"
@@ -26,13 +27,11 @@ namespace txtsum::train {
 /// app.
 using Evaluator = std::function<std::vector<std::pair<std::string, double>>(int64_t update)>;
 
-/// Adds to a step's folder what makes it a Hugging Face folder beside the weights: config.json, tokenizer, generation
-/// config, and whatever app wants to find again at a resume. Called after the weights are written, before checksums and
-/// DONE.
-using FolderWriter = std::function<void(const std::string& folder)>;
-
-/// The values of a frozen parameter as its source file has them; undefined: save the working weights.
-using FrozenSource = std::function<at::Tensor(const model::ArenaEntry& entry)>;
+/// Makes a step's folder a whole Hugging Face folder: the weights from `masters` (fp32, the trainable range; model's
+/// tensors_to_save), config.json, tokenizer, generation config, and whatever app wants to find again at a resume.
+/// Called before optimizer state, checksums and DONE. Names `optimizer.safetensors` and `training_state.json` are
+/// taken.
+using FolderWriter = std::function<void(const std::string& folder, const at::Tensor& masters)>;
 
 /// The config's sections that a training follows (completed), and what belongs to the run.
 struct TrainerSettings {
@@ -43,8 +42,9 @@ struct TrainerSettings {
   config::CheckpointConfig checkpoint;
   config::EarlyStoppingConfig early_stopping;
   uint64_t seed = 42;
-  std::string checkpoint_folder;   ///< `RUN/checkpoints`; step folders are made in it.
-  std::string resume_from;         ///< Step folder to continue; empty: start anew. See find_checkpoint.
+  std::string checkpoint_folder;  ///< `RUN/checkpoints`; step folders are made in it.
+  std::string resume_from;        ///< Step folder to continue; empty: start anew. See find_checkpoint.
+  io::PublishMode publish_mode = io::PublishMode::kRename;
   std::string config_fingerprint;  ///< Kept in the checkpoint for app to compare.
   std::string resume_hint;         ///< Ends the message of a stop by signal: `resume with ...`.
 };
@@ -57,9 +57,8 @@ struct TrainerParts {
   const core::Clock& clock;
   MicroBatchSource* validation = nullptr;  ///< Null: no validation loss.
   Evaluator evaluator;                     ///< Empty: no generated metrics.
-  FolderWriter write_folder;
-  FrozenSource frozen_source;
-  at::Tensor initial_masters;  ///< See make_optimizer.
+  FolderWriter write_folder;               ///< Required.
+  at::Tensor initial_masters;              ///< See make_optimizer.
   std::vector<TrainObserver*> observers;
 };
 
