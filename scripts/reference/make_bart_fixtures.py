@@ -96,6 +96,7 @@ def main():
         result = model(**inputs)
         (LabelSmoother(epsilon=smoothing)(result, inputs["labels"]) if smoothing else result.loss).backward()
         out.update({f"{name}.{n}": g for n, g in gradients(model).items()})
+    model.zero_grad()
     out["adamw_losses"] = torch.tensor(adamw_losses(model, batches), dtype=torch.float64)
     out = {k: v.detach().contiguous().clone() for k, v in out.items()}
     save_file(out, os.path.join(OUT, "reference.safetensors"))

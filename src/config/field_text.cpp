@@ -47,6 +47,12 @@ std::string type_name(const std::optional<T>&) {
   return type_name(T{});
 }
 
+/// A bound of a range: whole numbers without an exponent.
+std::string format_bound(double value) {
+  const bool whole = value == std::floor(value) && std::abs(value) < 1e15;
+  return whole ? std::to_string(static_cast<int64_t>(value)) : format_double(value);
+}
+
 bool is_plain(std::string_view text) {
   static constexpr std::string_view kSafe = "_./@+~-";
   const bool safe = std::all_of(text.begin(), text.end(), [](char c) {
@@ -122,11 +128,12 @@ std::string describe_type(const Field& field) {
 
 std::string describe_range(const FieldNote& note) {
   std::string out;
-  if (std::isfinite(note.minimum))
-    out = (note.above_minimum ? "more than " : "at least ") + format_double(note.minimum);
+  if (std::isfinite(note.minimum)) {
+    out.append(note.above_minimum ? "more than " : "at least ").append(format_bound(note.minimum));
+  }
   if (std::isfinite(note.maximum)) {
-    if (!out.empty()) out += " and ";
-    out += (note.below_maximum ? "less than " : "at most ") + format_double(note.maximum);
+    if (!out.empty()) out.append(" and ");
+    out.append(note.below_maximum ? "less than " : "at most ").append(format_bound(note.maximum));
   }
   return out;
 }

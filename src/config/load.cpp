@@ -37,10 +37,8 @@ class Loader {
     parse_fields();
     if (config_.run.name.empty()) config_.run.name = std::filesystem::path(path_).stem().string();
     config_.complete();
-    if (parsed_ && !settings_.unreadable) {
-      if (whole) check_required();
-      check_fields(whole);
-    }
+    if (whole && !settings_.unreadable) check_required();
+    if (parsed_ && !settings_.unreadable) check_fields(whole);
     throw_problems();
     return config_;
   }
@@ -91,6 +89,9 @@ class Loader {
   void check_required() {
     for (const ListedField& listed : fields_) {
       if (!listed.field.note.required || !is_empty(listed.field)) continue;
+      const bool said = std::any_of(problems_.begin(), problems_.end(),
+                                    [&](const Problem& problem) { return problem.key == listed.key; });
+      if (said) continue;
       problems_.push_back(
           {origin_of(listed.key), listed.key,
            "is missing. " + std::string(listed.field.note.help) + " Set it in the file, or as " + listed.key + "=..."});

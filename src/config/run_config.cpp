@@ -12,14 +12,16 @@ void RunConfig::describe(FieldVisitor& visitor) {
   visitor.field("output", output,
                 {.help = "Run folder; everything that a run writes is below it.",
                  .changes_training = false,
-                 .default_note = "runs/<run.name>"});
+                 .default_note = "`runs/` and run.name"});
   visitor.field("seed", seed, {.help = "Seed of the examples' order, dropout and random weights.", .minimum = 0});
-  visitor.field("resume", resume,
-                {.help = "`auto` continues where the output folder holds a checkpoint of the same config and starts "
-                         "otherwise; `never` starts; a path (run or step folder) continues from there.",
-                 .required = true,
-                 .allows_auto = true,
-                 .changes_training = false});
+  visitor.field(
+      "resume", resume,
+      {.help = "`auto` continues where the output folder holds a checkpoint of the same config, refuses one of another "
+               "config and starts where there is none; `never` starts; a path (run or step folder) continues "
+               "from there.",
+       .required = true,
+       .allows_auto = true,
+       .changes_training = false});
   visitor.field("overwrite", overwrite,
                 {.help = "Delete what a former run left in the output folder.", .changes_training = false});
   visitor.field("device", device, {.help = "Where tensors live."});

@@ -29,6 +29,7 @@ class FileReader {
     const std::string identity = std::filesystem::weakly_canonical(path, error).string();
     if (std::find(open_.begin(), open_.end(), identity) != open_.end()) {
       out_.problems.push_back({asked_at, "include", path + " includes itself"});
+      out_.unreadable = true;
       return;
     }
     open_.push_back(identity);
@@ -49,6 +50,7 @@ class FileReader {
     if (root.value.kind == Value::Kind::kNull) return;
     if (root.value.kind != Value::Kind::kMap) {
       out_.problems.push_back({{path, root.line, root.column, 0, ""}, "", "a config is `section:` with keys below it"});
+      out_.unreadable = true;
       return;
     }
     for (const YamlNode& entry : root.children) {

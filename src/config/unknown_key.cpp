@@ -47,6 +47,7 @@ std::string suggest_anywhere(const std::string& key, const std::vector<ListedFie
 
 std::string explain_section(const Setting& setting) {
   if (setting.value.kind == Value::Kind::kNull || setting.value.kind == Value::Kind::kMap) return "";
+  if (const auto answer = foreign_answer(setting.key, setting.value.text)) return *answer;
   return "is a section: its keys go below it, indented";
 }
 
@@ -65,7 +66,9 @@ std::string explain_unknown_key(const Setting& setting, const std::vector<Listed
   if (const std::string same = same_leaf_elsewhere(leaf_of(key), fields); !same.empty()) return did_you_mean(same);
   if (const auto answer = foreign_answer(leaf_of(key), setting.value.text)) return *answer;
   if (section_known) {
-    if (const std::string close = suggest_in_section(section, key, fields); !close.empty()) return did_you_mean(close);
+    if (const std::string close = suggest_in_section(section, key, fields); !close.empty()) {
+      return did_you_mean(setting.origin.argument > 0 ? section + "." + close : close);
+    }
   }
   const std::string close = suggest_anywhere(key, fields);
   return close.empty() ? "unknown key (`txtsum config docs` lists all)" : did_you_mean(close);

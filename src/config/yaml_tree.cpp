@@ -5,6 +5,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -100,6 +101,21 @@ class TreeBuilder {
   int nodes_ = 0;
 };
 
+/// yaml-cpp's complaint about a tab depends on what is around it, so the first tab in an indentation is looked for.
+std::optional<YamlError> find_tab(std::string_view text) {
+  int line = 1;
+  for (size_t start = 0; start < text.size(); ++line) {
+    const size_t end = std::min(text.find('\n', start), text.size());
+    const std::string_view row = text.substr(start, end - start);
+    const size_t tab = row.substr(0, row.find_first_not_of(" \t")).find('\t');
+    if (tab != std::string_view::npos) {
+      return YamlError{"not valid YAML: a tab in the indentation; use spaces", line, static_cast<int>(tab) + 1};
+    }
+    start = end + 1;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 YamlNode parse_yaml(std::string_view text) {
@@ -112,6 +128,7 @@ YamlNode parse_yaml(std::string_view text) {
     }
     return TreeBuilder().build(documents[0], documents[0].Mark(), 0);
   } catch (const YAML::Exception& error) {
+    if (const auto tab = find_tab(text)) throw *tab;
     throw YamlError{"not valid YAML: " + error.msg, error.mark.line + 1, error.mark.column + 1};
   }
 }
