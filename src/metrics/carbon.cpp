@@ -25,10 +25,16 @@ int row_year(const core::Json& sheet, const core::Json& row) {
 }
 
 void add_factor(CarbonIntensity& result, const core::Json& sheet, const core::Json& row) {
+  // Read first: a sheet that does not say where it comes from is refused even where it lists a PUE alone.
+  CarbonFactor factor{0.0,
+                      text_of(sheet, "name"),
+                      text_of(sheet, "source"),
+                      text_of(sheet, "licence"),
+                      text_of(sheet, "method"),
+                      row_year(sheet, row)};
   if (!row.contains("grams_co2e_per_kwh")) return;
-  result.factors.push_back({row.at("grams_co2e_per_kwh").get<double>(), text_of(sheet, "name"),
-                            text_of(sheet, "source"), text_of(sheet, "licence"), text_of(sheet, "method"),
-                            row_year(sheet, row)});
+  factor.grams_per_kwh = row.at("grams_co2e_per_kwh").get<double>();
+  result.factors.push_back(std::move(factor));
 }
 
 Figure pue_of(const core::Json& sheet, double value, int year) {

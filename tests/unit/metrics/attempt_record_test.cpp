@@ -1,0 +1,79 @@
+#include "txtsum/metrics/attempt_record.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/temporary_folder.h"
+#include "txtsum/core/error.h"
+#include "txtsum/core/file.h"
+
+namespace txtsum::tests {
+namespace {
+
+using metrics::AttemptRecord;
+using metrics::Phase;
+using ::testing::HasSubstr;
+
+AttemptRecord attempt(int number, int64_t resumed_from, int64_t last_update, double train_seconds, double joules) {
+  AttemptRecord record;
+  record.attempt = number;
+  record.resumed_from_update = resumed_from;
+  record.last_update = last_update;
+  record.meters = {{metrics::EnergyComponent::kCpu, metrics::Provenance::kModelled, "source", "note"}};
+  for (auto& phase : record.phases) phase.joules = {0.0};
+  record.phase(Phase::kTrain).seconds = train_seconds;
+  record.phase(Phase::kTrain).joules = {joules};
+  return record;
+}
+
+TEST(AttemptRecord, SurvivesItsFile) {
+  AttemptRecord record = attempt(3, 10, 20, 5.5, 7.25);
+  record.outcome = "stopped by signal 15";
+  record.host_name = "node";
+  record.missing = {{metrics::EnergyComponent::kRam, "why"}};
+  record.phase(Phase::kTrain).peak_watts = 99;
+  record.phase(Phase::kTrain).work = {1, 2, 3, 4, 5, 6e18};
+  record.phase(Phase::kSave).peak_host_rss_bytes = int64_t{1} << 40;
+  const core::Json json = metrics::to_json(record);
+  const AttemptRecord read = metrics::attempt_from_json(json, "path");
+  EXPECT_EQ(metrics::to_json(read), json);
+  EXPECT_EQ(*read.phase(Phase::kSave).peak_host_rss_bytes, int64_t{1} << 40);
+  EXPECT_FALSE(read.phase(Phase::kLoad).peak_watts.has_value());
+}
+
+TEST(AttemptRecord, WrongFileNamesThePathAndIsLeftOut) {
+  TemporaryFolder folder;
+  core::write_file(folder.path("attempt-0001.json"), core::to_pretty_text(metrics::to_json(attempt(1, 0, 5, 1, 1))));
+  core::write_file(folder.path("attempt-0002.json"), "{\"attempt\": 2}");
+  core::write_file(folder.path("attempt-0007.json"), "{torn");
+  core::write_file(folder.path("notes.txt"), "");
+  const auto files = metrics::read_attempts(folder.path());
+  EXPECT_EQ(files.attempts.size(), 1u);
+  ASSERT_EQ(files.unreadable.size(), 2u);
+  EXPECT_THAT(files.unreadable[0], HasSubstr("attempt-0002.json: not an attempt's record"));
+  EXPECT_EQ(metrics::next_attempt_number(folder.path()), 8);
+  EXPECT_EQ(metrics::next_attempt_number(folder.path("none")), 1);
+}
+
+TEST(RepeatedWork, CountsUpdatesBehindWhatWasReached) {
+  // Killed at 100, resumed from 80; killed at 150, resumed from 150.
+  const auto repeated = metrics::repeated_work(
+      {attempt(1, 0, 100, 50, 500), attempt(2, 80, 150, 35, 700), attempt(3, 150, 200, 25, 100)});
+  EXPECT_EQ(repeated.updates, 20);
+  EXPECT_DOUBLE_EQ(repeated.seconds, 35.0 * 20 / 70);
+  EXPECT_DOUBLE_EQ(repeated.joules, 700.0 * 20 / 70);
+}
+
+TEST(RepeatedWork, AnAttemptThatDoesNotReachTheOldEndRepeatsAllItDid) {
+  const auto repeated = metrics::repeated_work({attempt(1, 0, 100, 50, 500), attempt(2, 60, 70, 5, 50)});
+  EXPECT_EQ(repeated.updates, 10);
+  EXPECT_DOUBLE_EQ(repeated.seconds, 5);
+}
+
+TEST(RepeatedWork, IsNothingWithoutAResume) {
+  EXPECT_EQ(metrics::repeated_work({attempt(1, 0, 100, 50, 500)}).updates, 0);
+  EXPECT_EQ(metrics::repeated_work({attempt(1, 0, 100, 1, 1), attempt(2, 100, 100, 0, 0)}).updates, 0);
+}
+
+}  // namespace
+}  // namespace txtsum::tests

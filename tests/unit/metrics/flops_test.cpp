@@ -1,0 +1,106 @@
+#include "txtsum/metrics/flops.h"
+
+#include <gtest/gtest.h>
+
+#include "txtsum/core/error.h"
+#include "txtsum/core/json.h"
+
+namespace txtsum::tests {
+namespace {
+
+using metrics::EncoderDecoderShape;
+using metrics::LengthSums;
+using metrics::TrainableParts;
+
+EncoderDecoderShape tiny_shape() {
+  EncoderDecoderShape shape;
+  shape.model_width = shape.attention_width = 16;
+  shape.encoder_feed_forward = 40;
+  shape.decoder_feed_forward = 24;
+  shape.encoder_layers = 3;
+  shape.decoder_layers = 2;
+  shape.vocabulary = 64;
+  return shape;
+}
+
+TrainableParts parts_without(const core::Json& frozen) {
+  TrainableParts parts{true, std::vector<bool>(3, true), std::vector<bool>(2, true)};
+  for (const core::Json& item : frozen) {
+    const std::string part = item.get<std::string>();
+    const size_t dot = part.find('.');
+    if (dot == std::string::npos) {
+      parts.embeddings = false;
+      continue;
+    }
+    auto& layers = part.rfind("encoder", 0) == 0 ? parts.encoder_layers : parts.decoder_layers;
+    layers[std::stoul(part.substr(dot + 1))] = false;
+  }
+  return parts;
+}
+
+// The fixture counts the products that torch ran for transformers' model, whose decoder also multiplies masked pairs; a
+// decoder layer spends 4 A FLOPs on each.
+TEST(Flops, EqualWhatTorchCountsForTransformersModel) {
+  const core::Json fixture = core::read_json_file(TXTSUM_SOURCE_DIR "/tests/fixtures/metrics/flops.json");
+  LengthSums sums;
+  for (const core::Json& pair : fixture.at("lengths")) sums.add(pair[0].get<int64_t>(), pair[1].get<int64_t>());
+  const EncoderDecoderShape shape = tiny_shape();
+  const double masked_layer = 4.0 * 16 * fixture.at("masked_pairs").get<double>();
+  for (const auto& [name, item] : fixture.at("cases").items()) {
+    const TrainableParts parts = parts_without(item.at("frozen"));
+    const auto flops = metrics::train_flops(shape, sums, parts);
+    EXPECT_EQ(flops.forward, item.at("forward").get<double>() - 2 * masked_layer) << name;
+    bool self = parts.embeddings;
+    bool encoder = parts.embeddings;
+    for (const bool own : parts.encoder_layers) encoder = encoder || own;
+    double masked = 0;
+    for (const bool own : parts.decoder_layers) {
+      self = self || own;
+      if (self) masked += 2 * masked_layer;
+      self = self || encoder;
+    }
+    EXPECT_EQ(flops.backward, item.at("backward").get<double>() - masked) << name;
+  }
+}
+
+TEST(Flops, EverythingTrainableCostsTwiceTheForwardPassButForTheEmbeddingsInput) {
+  LengthSums sums;
+  sums.add(30, 9);
+  const auto flops = metrics::train_flops(tiny_shape(), sums, {});
+  EXPECT_EQ(flops.backward, 2 * flops.forward);
+  EXPECT_EQ(flops.forward, metrics::forward_flops(tiny_shape(), sums));
+}
+
+TEST(Flops, SumsOfBatchesAddUp) {
+  LengthSums one;
+  one.add(5, 3);
+  LengthSums other;
+  other.add(11, 4);
+  LengthSums both;
+  both.add(5, 3);
+  both.add(11, 4);
+  one += other;
+  EXPECT_EQ(metrics::forward_flops(tiny_shape(), one), metrics::forward_flops(tiny_shape(), both));
+}
+
+TEST(Flops, GreedyGenerationCostsTheForwardPassOfWhatItWrote) {
+  // One beam, t rows: rows attend to 1, 2, ..., t own positions and to all s source positions.
+  const int64_t s = 13;
+  const int64_t t = 6;
+  metrics::GenerationSums run;
+  run.source_tokens = s;
+  run.source_squared = static_cast<double>(s * s);
+  run.decoder_rows = t;
+  run.self_positions = static_cast<double>(t * (t + 1) / 2);
+  run.cross_positions = static_cast<double>(s * t);
+  LengthSums sums;
+  sums.add(s, t);
+  EXPECT_EQ(metrics::generation_flops(tiny_shape(), run), metrics::forward_flops(tiny_shape(), sums));
+}
+
+TEST(Flops, RefusesFlagsOfAnotherModel) {
+  EXPECT_THROW(metrics::train_flops(tiny_shape(), {}, {true, {true}, {}}), core::InternalError);
+}
+
+}  // namespace
+}  // namespace txtsum::tests

@@ -1,0 +1,144 @@
+#include "txtsum/ops/adamw_update.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace txtsum::ops {
+namespace {
+
+constexpr int64_t kNumel = 200001;
+
+AdamWTensors random_tensors(at::ScalarType gradient_type) {
+  at::manual_seed(3);
+  AdamWTensors tensors;
+  tensors.masters = at::randn({kNumel});
+  tensors.gradients = at::randn({kNumel}).to(gradient_type);
+  tensors.first_moment = at::randn({kNumel});
+  tensors.second_moment = at::rand({kNumel});
+  return tensors;
+}
+
+AdamWTensors copy_of(const AdamWTensors& from) {
+  AdamWTensors to;
+  to.masters = from.masters.clone();
+  to.gradients = from.gradients.clone();
+  to.first_moment = from.first_moment.clone();
+  to.second_moment = from.second_moment.clone();
+  return to;
+}
+
+AdamWScalars scalars() {
+  AdamWScalars s;
+  s.learning_rate = 1e-2;
+  s.beta1 = 0.9;
+  s.beta2 = 0.99;
+  s.epsilon = 1e-8;
+  s.weight_decay = 0.1;
+  s.update = 7;
+  s.gradient_factor = 0.25;
+  return s;
+}
+
+/// torch.optim.AdamW's step in float64.
+AdamWTensors reference_update(const AdamWTensors& tensors, const AdamWScalars& s, double decay) {
+  AdamWTensors r;
+  const at::Tensor gradient = tensors.gradients.to(at::kDouble) * s.gradient_factor;
+  r.first_moment = tensors.first_moment.to(at::kDouble) * s.beta1 + gradient * (1 - s.beta1);
+  r.second_moment = tensors.second_moment.to(at::kDouble) * s.beta2 + gradient * gradient * (1 - s.beta2);
+  const double correction1 = 1 - std::pow(s.beta1, s.update), correction2 = 1 - std::pow(s.beta2, s.update);
+  const at::Tensor root = r.second_moment.sqrt() / std::sqrt(correction2) + s.epsilon;
+  r.masters = tensors.masters.to(at::kDouble) * (1 - s.learning_rate * decay) -
+              s.learning_rate / correction1 * r.first_moment / root;
+  return r;
+}
+
+double largest_difference(const at::Tensor& a, const at::Tensor& b) {
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+TEST(AdamWUpdate, EqualsTheFormulaInFloat64) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    AdamWTensors tensors = random_tensors(type);
+    const AdamWTensors with_decay = reference_update(tensors, scalars(), 0.1);
+    const AdamWTensors without_decay = reference_update(tensors, scalars(), 0.0);
+    const int64_t middle = 70001;
+    adamw_update(tensors, {{0, middle, true, false}, {middle, kNumel, false, false}}, scalars());
+    const at::Tensor wanted = at::cat({with_decay.masters.slice(0, 0, middle), without_decay.masters.slice(0, middle)});
+    EXPECT_LT(largest_difference(tensors.masters, wanted), 2e-6);
+    EXPECT_LT(largest_difference(tensors.first_moment, with_decay.first_moment), 1e-6);
+    EXPECT_LT(largest_difference(tensors.second_moment, with_decay.second_moment), 1e-6);
+  }
+}
+
+TEST(AdamWUpdate, GivesTheSameBitsForAnyThreadsAndSpans) {
+  const AdamWTensors start = random_tensors(at::kFloat);
+  AdamWTensors whole = copy_of(start), cut = copy_of(start);
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  adamw_update(whole, {{0, kNumel, true, false}}, scalars());
+  at::set_num_threads(2);
+  adamw_update(cut, {{0, 13, true, false}, {13, 5000, true, false}, {5000, kNumel, true, false}}, scalars());
+  at::set_num_threads(threads);
+  EXPECT_TRUE(at::equal(whole.masters, cut.masters));
+  EXPECT_TRUE(at::equal(whole.first_moment, cut.first_moment));
+  EXPECT_TRUE(at::equal(whole.second_moment, cut.second_moment));
+}
+
+TEST(AdamWUpdate, LeavesFrozenSpansAlone) {
+  const AdamWTensors start = random_tensors(at::kFloat);
+  AdamWTensors tensors = copy_of(start);
+  tensors.working = at::zeros({kNumel}, at::kBFloat16);
+  adamw_update(tensors, {{0, 100, true, false}, {100, 90000, true, true}, {90000, kNumel, true, false}}, scalars());
+  EXPECT_TRUE(at::equal(tensors.masters.slice(0, 100, 90000), start.masters.slice(0, 100, 90000)));
+  EXPECT_TRUE(at::equal(tensors.first_moment.slice(0, 100, 90000), start.first_moment.slice(0, 100, 90000)));
+  EXPECT_EQ(tensors.working.slice(0, 100, 90000).abs().max().item<double>(), 0.0);
+  EXPECT_FALSE(at::equal(tensors.masters.slice(0, 90000), start.masters.slice(0, 90000)));
+}
+
+TEST(AdamWUpdate, WritesRoundedMastersIntoTheWorkingWeights) {
+  AdamWTensors tensors = random_tensors(at::kBFloat16);
+  tensors.masters[5] = std::numeric_limits<float>::infinity();
+  tensors.masters[6] = std::numeric_limits<float>::quiet_NaN();
+  tensors.working = at::zeros({kNumel}, at::kBFloat16);
+  adamw_update(tensors, {{0, kNumel, true, false}}, scalars());
+  const at::Tensor wanted = tensors.masters.to(at::kBFloat16);
+  EXPECT_TRUE(at::equal(tensors.working.view(at::kShort).slice(0, 7), wanted.view(at::kShort).slice(0, 7)));
+  EXPECT_TRUE(std::isinf(tensors.working[5].item<float>()));
+  EXPECT_TRUE(std::isnan(tensors.working[6].item<float>()));
+}
+
+TEST(GradientNorm, EqualsFloat64AndSkipsFrozenSpans) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor gradients = random_tensors(type).gradients;
+    const double norm =
+        gradient_norm(gradients, {{0, 1000, true, false}, {1000, 70000, true, true}, {70000, kNumel, false, false}});
+    const at::Tensor counted = at::cat({gradients.slice(0, 0, 1000), gradients.slice(0, 70000)}).to(at::kDouble);
+    EXPECT_NEAR(norm / counted.norm().item<double>(), 1.0, 1e-13);
+  }
+}
+
+TEST(GradientNorm, GivesTheSameBitsForAnyThreads) {
+  const at::Tensor gradients = random_tensors(at::kFloat).gradients;
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const double one = gradient_norm(gradients, {{0, kNumel, true, false}});
+  at::set_num_threads(2);
+  const double two = gradient_norm(gradients, {{0, kNumel, true, false}});
+  at::set_num_threads(threads);
+  EXPECT_EQ(one, two);
+}
+
+TEST(GradientNorm, CarriesWhatIsNotFinite) {
+  const at::Tensor gradients = at::zeros({300});
+  gradients[299] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_TRUE(std::isnan(gradient_norm(gradients, {{0, 300, true, false}})));
+  gradients[299] = -std::numeric_limits<float>::infinity();
+  EXPECT_TRUE(std::isinf(gradient_norm(gradients, {{0, 300, true, false}})));
+}
+
+}  // namespace
+}  // namespace txtsum::ops
