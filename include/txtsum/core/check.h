@@ -19,10 +19,9 @@ std::string join_values(const Values&... values) {
 
 /// Checks an invariant that no user can break. Further arguments are streamed into the message:
 /// TXTSUM_CHECK(rows == n, "rows ", rows, " n ", n).
-#define TXTSUM_CHECK(condition, ...)                                                         \
-  do {                                                                                       \
-    if (!(condition)) {                                                                      \
-      ::txtsum::core::fail_check(#condition, __FILE__, __LINE__,                             \
-                                 ::txtsum::core::join_values(__VA_ARGS__));                  \
-    }                                                                                        \
+#define TXTSUM_CHECK(condition, ...)                                                                        \
+  do {                                                                                                      \
+    if (!(condition)) {                                                                                     \
+      ::txtsum::core::fail_check(#condition, __FILE__, __LINE__, ::txtsum::core::join_values(__VA_ARGS__)); \
+    }                                                                                                       \
   } while (false)

@@ -5,7 +5,8 @@
 
 namespace txtsum::core {
 
-/// Base of every error that the program reports by itself. `exit_code` is what the process returns when nobody catches it.
+/// Base of every error that the program reports by itself. `exit_code` is what the process returns when nobody catches
+/// it.
 class Error : public std::runtime_error {
  public:
   Error(const std::string& message, int exit_code) : std::runtime_error(message), exit_code_(exit_code) {}
@@ -21,7 +22,8 @@ class UserError : public Error {
   explicit UserError(const std::string& message) : Error(message, 2) {}
 };
 
-/// A file that is missing, corrupt or of the wrong shape. The text names path, offset or line, wanted and found. Exit code 3.
+/// A file that is missing, corrupt or of the wrong shape. The text names path, offset or line, wanted and found. Exit
+/// code 3.
 class DataError : public Error {
  public:
   explicit DataError(const std::string& message) : Error(message, 3) {}

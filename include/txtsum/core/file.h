@@ -10,8 +10,8 @@ namespace txtsum::core {
 /// Reads a whole file. Throws DataError with path and the system's reason.
 std::string read_file(const std::string& path);
 
-/// Writes `bytes` to a temporary neighbour, syncs it, and renames it over `path`, so that a reader sees the old or the new
-/// content and never a part. Creates missing parent folders. Throws DataError.
+/// Writes `bytes` to a temporary neighbour, syncs it, and renames it over `path`, so that a reader sees the old or the
+/// new content and never a part. Creates missing parent folders. Throws DataError.
 void write_file(const std::string& path, std::string_view bytes);
 
 /// Flushes a file or folder to the disk. Throws DataError.

@@ -2,10 +2,12 @@
 
 namespace txtsum::core {
 
-/// Makes SIGTERM and SIGINT set a flag instead of ending the process. A second SIGINT ends it at once. Call once, in main.
+/// Makes SIGTERM and SIGINT set a flag instead of ending the process. A second SIGINT ends it at once. Call once, in
+/// main.
 void install_stop_signals();
 
-/// The signal that asked the process to stop, or 0. Loops of any length poll it: training, validation, generation, loading.
+/// The signal that asked the process to stop, or 0. Loops of any length poll it: training, validation, generation,
+/// loading.
 int stop_signal();
 
 /// Sets or clears the flag, as a signal would (tests; 0 clears).

@@ -13,7 +13,7 @@ struct AttentionOptions {
   bool causal = false;  ///< A query sees its own position and those before it (equal lengths).
   double scale = 1.0;   ///< Factor on the products of queries and keys.
   DropoutKey dropout;   ///< On the probabilities; examples_N and positions_N are the queries'. The channel is head *
-                       ///< longest key sequence + key position.
+                        ///< longest key sequence + key position.
 };
 
 /// Softmax attention (Vaswani et al. 2017, eq. 1) within each sequence of a ragged batch. qkv: [N, 3 D], queries, keys,
