@@ -58,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(Variants, Resume,
                                            Variant{"adafactor_bf16", at::kBFloat16, false, false, true},
                                            Variant{"token_batches", at::kFloat, false, false, false, true},
                                            Variant{"frozen_bf16", at::kBFloat16, false, false, false, false, true}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& variant) { return std::string(variant.param.name); });
 
 TEST_P(Resume, AtEveryUpdateGivesTheBitsOfAStraightRun) {
   const TemporaryFolder folder;

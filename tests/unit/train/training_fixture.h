@@ -32,7 +32,7 @@ class FakeClock final : public core::Clock {
 /// Writes down what it is told; raises a stop signal in the middle of update `stop_in_update`.
 class Recorder final : public train::TrainObserver {
  public:
-  void on_start(const train::RunFacts& facts) override { this->facts = facts; }
+  void on_start(const train::RunFacts& started) override { facts = started; }
   void on_phase(train::Phase phase) override { phases.push_back(phase); }
   void on_update(const train::UpdateRecord& record) override {
     updates.push_back(record);
