@@ -37,8 +37,8 @@ class Generation {
     slots_.resize(static_cast<size_t>(std::min(settings.slots, sources.size)));
   }
 
-  void run() {
-    if (order_.empty()) return;
+  GenerationCounts run() {
+    if (order_.empty()) return counts_;
     const int64_t longest = static_cast<int64_t>(sources_.ids(order_.front()).size());
     session_ =
         model_.start_decoding({static_cast<int64_t>(slots_.size()), settings_.beams, longest, settings_.max_length});
@@ -48,7 +48,7 @@ class Generation {
             "generation stopped; " + std::to_string(order_.size() - delivered_) + " documents are left", signal);
       }
       fill_slots();
-      if (running() == 0) return;
+      if (running() == 0) return counts_;
       step();
       deliver();
     }
@@ -88,7 +88,11 @@ class Generation {
       active.push_back(static_cast<int64_t>(place));
       for (int64_t beam = 0; beam < settings_.beams; ++beam) {
         rows.push_back(static_cast<int64_t>(place) * settings_.beams + beam);
-        last_ids.push_back(slots_[place].search->ids(beam).back());
+        const std::span<const int64_t> ids = slots_[place].search->ids(beam);
+        last_ids.push_back(ids.back());
+        counts_.decoder_rows += 1;
+        counts_.self_positions += static_cast<double>(ids.size());
+        counts_.cross_positions += static_cast<double>(sources_.ids(slots_[place].example).size());
       }
     }
     const at::Tensor logits = session_->step(rows, last_ids);
@@ -144,16 +148,17 @@ class Generation {
   std::unique_ptr<model::DecodingSession> session_;
   std::vector<Slot> slots_;
   std::vector<int64_t> order_;  // longest first
+  GenerationCounts counts_;
   size_t next_ = 0;
   size_t delivered_ = 0;
 };
 
 }  // namespace
 
-void generate(const model::Seq2SeqModel& model, const GenerationSettings& settings, const SourceSet& sources,
+GenerationCounts generate(const model::Seq2SeqModel& model, const GenerationSettings& settings, const SourceSet& sources,
               const HypothesisSink& sink) {
   TXTSUM_CHECK(settings.beams >= 1 && settings.max_length >= 2 && settings.slots >= 1);
-  Generation(model, settings, sources, sink).run();
+  return Generation(model, settings, sources, sink).run();
 }
 
 }  // namespace txtsum::generate

@@ -23,13 +23,20 @@ struct SourceSet {
   std::function<std::span<const int32_t>(int64_t)> ids;  ///< Source token ids of one document; at least one.
 };
 
+/// What the decoder computed, for counting FLOPs. A row is one position of one hypothesis.
+struct GenerationCounts {
+  int64_t decoder_rows = 0;
+  double self_positions = 0;   ///< Sum over the rows of the positions attended to, the own one included.
+  double cross_positions = 0;  ///< Sum over the rows of their document's source tokens.
+};
+
 /// Called once a document, in the order in which they finish; hypotheses best first.
 using HypothesisSink = std::function<void(int64_t index, std::vector<Hypothesis> hypotheses)>;
 
 /// Generates for every document of `sources`. `settings.slots` documents decode side by side; the longest start first,
 /// and a slot that becomes free is filled again. The result does not depend on which documents share a step, up to
 /// rounding. Throws StoppedBySignal between steps; what the sink was given stays valid.
-void generate(const model::Seq2SeqModel& model, const GenerationSettings& settings, const SourceSet& sources,
+GenerationCounts generate(const model::Seq2SeqModel& model, const GenerationSettings& settings, const SourceSet& sources,
               const HypothesisSink& sink);
 
 }  // namespace txtsum::generate
