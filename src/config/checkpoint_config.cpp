@@ -32,6 +32,12 @@ void CheckpointConfig::describe(FieldVisitor& visitor) {
                 {.help = "Save what is needed to resume; false saves weights only and such a checkpoint cannot be "
                          "continued.",
                  .changes_training = false});
+  visitor.field(
+      "publish", publish,
+      {.help = "`rename` writes under a temporary name and renames; `in_place` is for mounts where a rename is "
+               "a copy and appending is refused (Azure's blob mounts): logs are then kept in the machine's "
+               "temporary folder and copied at every save.",
+       .changes_training = false});
 }
 
 void CheckpointConfig::complete() {

@@ -54,6 +54,13 @@ void ResourcesConfig::describe(FieldVisitor& visitor) {
                  .above_minimum = true,
                  .changes_training = false,
                  .default_note = "none: GPU energy without a counter is missing"});
+  visitor.field("ram_watts_per_gib", ram_watts_per_gib,
+                {.help = "What a GiB of installed memory draws; models memory's energy where no counter is readable.",
+                 .unit = "W/GiB",
+                 .minimum = 0,
+                 .above_minimum = true,
+                 .changes_training = false,
+                 .default_note = "none: memory's energy without a counter is missing"});
   visitor.field("constant_watts", constant_watts,
                 {.help = "What the rest of the machine draws; added as a modelled part.",
                  .unit = "W",

@@ -23,7 +23,9 @@ void RunConfig::describe(FieldVisitor& visitor) {
        .allows_auto = true,
        .changes_training = false});
   visitor.field("overwrite", overwrite,
-                {.help = "Delete what a former run left in the output folder.", .changes_training = false});
+                {.help = "Delete a former run in the output folder where it cannot be continued: another config, or "
+                         "run.resume=never.",
+                 .changes_training = false});
   visitor.field("device", device, {.help = "Where tensors live."});
   visitor.field("threads", threads,
                 {.help = "CPU threads; 0 takes all that the process may use.",

@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <memory>
 
 #include "txtsum/core/error.h"
@@ -39,7 +40,18 @@ spdlog::logger& logger() {
   return *instance;
 }
 
+std::atomic<void (*)()> before_log_line{nullptr};
+
+/// Outside the sinks' locks: the hook may write to stderr itself.
+void write_line(spdlog::level::level_enum level, std::string_view text) {
+  if (!logger().should_log(level)) return;
+  if (auto* hook = before_log_line.load()) hook();
+  logger().log(level, text);
+}
+
 }  // namespace
+
+void set_before_log_line(void (*hook)()) { before_log_line = hook; }
 
 void start_log(LogLevel level) { logger().set_level(to_spdlog(level)); }
 
@@ -53,9 +65,9 @@ void add_log_file(const std::string& path) {
   }
 }
 
-void log_debug(std::string_view text) { logger().debug(text); }
-void log_info(std::string_view text) { logger().info(text); }
-void log_warning(std::string_view text) { logger().warn(text); }
-void log_error(std::string_view text) { logger().error(text); }
+void log_debug(std::string_view text) { write_line(spdlog::level::debug, text); }
+void log_info(std::string_view text) { write_line(spdlog::level::info, text); }
+void log_warning(std::string_view text) { write_line(spdlog::level::warn, text); }
+void log_error(std::string_view text) { write_line(spdlog::level::err, text); }
 
 }  // namespace txtsum::core

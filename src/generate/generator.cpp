@@ -155,8 +155,8 @@ class Generation {
 
 }  // namespace
 
-GenerationCounts generate(const model::Seq2SeqModel& model, const GenerationSettings& settings, const SourceSet& sources,
-              const HypothesisSink& sink) {
+GenerationCounts generate(const model::Seq2SeqModel& model, const GenerationSettings& settings,
+                          const SourceSet& sources, const HypothesisSink& sink) {
   TXTSUM_CHECK(settings.beams >= 1 && settings.max_length >= 2 && settings.slots >= 1);
   return Generation(model, settings, sources, sink).run();
 }

@@ -133,6 +133,10 @@ void describe(CorpusRouge& corpus) {
   corpus.sentence_splitter = corpus.options.sentences == SentenceSplit::lines
                                  ? "lines"
                                  : "lines, or the rule of docs/rouge.md in a text without line breaks";
+  if (bootstrap.resamples == 0) {
+    corpus.aggregation = "mean over pairs, x 100; no interval";
+    return;
+  }
   corpus.aggregation = "mean over pairs, x 100; interval: percentiles " + shortest(tail) + ", 50 and " +
                        shortest(100 - tail) + " of " + std::to_string(bootstrap.resamples) +
                        " bootstrap means, generator " + generator_name(bootstrap.generator) + ", seed " +
@@ -159,8 +163,10 @@ void aggregate(CorpusRouge& corpus) {
   std::array<double, kColumns> means{};
   for (size_t i = 0; i < values.size(); ++i) means[i % kColumns] += values[i];
   for (double& mean : means) mean /= static_cast<double>(corpus.examples.size());
-  const std::vector<Interval> intervals =
-      bootstrap_means(values, kColumns, kRougeKinds.size(), corpus.options.bootstrap);
+  std::vector<Interval> intervals(kColumns);
+  if (corpus.options.bootstrap.resamples > 0) {
+    intervals = bootstrap_means(values, kColumns, kRougeKinds.size(), corpus.options.bootstrap);
+  }
   for (size_t k = 0; k < kRougeKinds.size(); ++k) {
     CorpusScore& score = corpus.scores[k];
     score.name = kRougeKinds[k].name;

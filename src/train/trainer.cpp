@@ -32,6 +32,20 @@ int64_t all_elements(const model::ArenaLayout& layout) {
   return count;
 }
 
+LengthProducts length_products(const GlobalBatch& batch) {
+  LengthProducts sums;
+  for (const MicroBatch& micro : batch.micro_batches) {
+    for (size_t i = 0; i + 1 < micro.source.offsets.size(); ++i) {
+      const auto source = static_cast<double>(micro.source.offsets[i + 1] - micro.source.offsets[i]);
+      const auto target = static_cast<double>(micro.labels.offsets[i + 1] - micro.labels.offsets[i]);
+      sums.source_squared += source * source;
+      sums.target_squared += target * target;
+      sums.source_times_target += source * target;
+    }
+  }
+  return sums;
+}
+
 /// Refuses what could only fail after hours.
 void check_request(const TrainerSettings& settings, const TrainerParts& parts) {
   if (trainable_elements(parts.model.arena().layout()) == 0) {
@@ -185,6 +199,7 @@ UpdateRecord Trainer::Loop::measured_update(double epoch_before) {
   record.examples = static_cast<int64_t>(batch.examples.size());
   record.source_tokens = batch.source_tokens;
   record.target_tokens = batch.target_tokens;
+  record.lengths = length_products(batch);
   record.seconds = parts_.clock.monotonic_seconds() - begin;
   return record;
 }

@@ -16,6 +16,10 @@ inline std::vector<std::string_view> choice_names(BestMetric) {
   return {"none", "loss", "rouge1", "rouge2", "rougeL", "rougeLsum"};
 }
 
+/// How a finished checkpoint gets its final name; io::PublishMode.
+enum class Publish { kRename, kInPlace };
+inline std::vector<std::string_view> choice_names(Publish) { return {"rename", "in_place"}; }
+
 /// Section `checkpoint`: when a step's folder is written and which ones stay.
 /// A validation that is the best so far writes one too, whatever the period; it is never deleted by keep_last.
 struct CheckpointConfig {
@@ -24,6 +28,8 @@ struct CheckpointConfig {
   std::optional<int64_t> keep_last = 2;        ///< Newest N stay; unset (null): all.
   BestMetric best_metric = BestMetric::kNone;  ///< kNone: the finished model is the last one.
   bool optimizer_state = true;                 ///< Without it a step's folder cannot be resumed from.
+
+  Publish publish = Publish::kRename;  ///< kInPlace for mounts that cannot rename or append (Azure's blobs).
 
   /// Sets every_epochs to 1 where neither period is set.
   void complete();

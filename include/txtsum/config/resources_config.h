@@ -23,6 +23,7 @@ struct ResourcesConfig {
   Priority priority = Priority::kDedicated;
   std::optional<double> cpu_tdp_watts;            ///< Per machine; models CPU energy where no counter is readable.
   std::optional<double> gpu_tdp_watts;            ///< Per GPU; models GPU energy where no counter is readable.
+  std::optional<double> ram_watts_per_gib;        ///< Models memory's energy where no counter is readable.
   std::optional<double> constant_watts;           ///< What the rest of the machine draws, added as modelled.
   double sampling_seconds = 1.0;                  ///< Period of the meters.
   std::string rapl_root = "/sys/class/powercap";  ///< Where the CPU's energy counters are.

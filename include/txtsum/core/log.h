@@ -10,6 +10,10 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 /// Sends log lines to stderr from `level` on. Called once at start; safe to call again.
 void start_log(LogLevel level);
 
+/// Has `hook` called before each line that goes to stderr, from any thread, so that a progress bar can be wiped away
+/// first. Null: none.
+void set_before_log_line(void (*hook)());
+
 /// Also appends every line to the file at `path`. Throws DataError when it cannot be opened.
 void add_log_file(const std::string& path);
 

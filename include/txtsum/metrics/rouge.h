@@ -24,7 +24,7 @@ struct RougeOptions {
   /// Stem tokens of more than three characters with porter_stem().
   bool stem = true;
   SentenceSplit sentences = SentenceSplit::lines_or_rule;
-  BootstrapOptions bootstrap = {};
+  BootstrapOptions bootstrap = {};  ///< 0 resamples: no intervals, which are zeros then.
 };
 
 /// Shares in [0, 1].

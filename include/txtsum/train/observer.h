@@ -26,6 +26,13 @@ struct RunFacts {
   std::string resumed_from;   ///< Step folder; empty when training starts anew.
 };
 
+/// Sums over the examples of a batch that attention's work depends on; s source tokens, t target tokens an example.
+struct LengthProducts {
+  double source_squared = 0;       ///< sum s^2
+  double target_squared = 0;       ///< sum t^2
+  double source_times_target = 0;  ///< sum s t
+};
+
 /// One update.
 struct UpdateRecord {
   int64_t update = 0;          ///< From 1.
@@ -38,6 +45,7 @@ struct UpdateRecord {
   int64_t examples = 0;
   int64_t source_tokens = 0;
   int64_t target_tokens = 0;
+  LengthProducts lengths;
   double seconds = 0.0;  ///< Of this update: batch, forward, backward, optimizer.
 };
 

@@ -1,0 +1,163 @@
+#include "app/experiment.h"
+
+#include <ATen/Parallel.h>
+#include <c10/core/ScalarType.h>
+
+#include <filesystem>
+
+#include "txtsum/core/error.h"
+#include "txtsum/core/log.h"
+
+namespace txtsum::app {
+
+ModelFiles open_model_files(const std::string& argument, RequiredParts required) {
+  ModelFiles files;
+  files.folder = resolve_model_folder(argument, required);
+  const std::string& path = files.folder.path;
+  files.config = core::read_json_file(path + "/config.json");
+  if (std::filesystem::exists(path + "/generation_config.json")) {
+    files.generation_config = core::read_json_file(path + "/generation_config.json");
+  }
+  files.tokenizer = text::Tokenizer::load(path);
+  return files;
+}
+
+at::ScalarType scalar_type(config::Precision precision) {
+  return precision == config::Precision::kBf16 ? at::kBFloat16 : at::kFloat;
+}
+
+model::LoadedModel load_for_training(const ModelFiles& files, const config::ExperimentConfig& config) {
+  model::LoadRequest request;
+  request.folder = files.folder.path;
+  request.random_weights = config.model.init == config::ModelInit::kRandom;
+  request.seed = static_cast<uint64_t>(config.run.seed);
+  request.dtype = scalar_type(config.train.precision);
+  request.freeze = config.model.freeze;
+  request.dropout = config.model.dropout;
+  request.attention_dropout = config.model.attention_dropout;
+  request.activation_dropout = config.model.activation_dropout;
+  return model::load_model(request);
+}
+
+model::LoadedModel load_for_generation(const ModelFiles& files, config::Precision precision) {
+  model::LoadRequest request;
+  request.folder = files.folder.path;
+  request.dtype = scalar_type(precision);
+  return model::load_model(request);
+}
+
+void check_lengths(const config::DataConfig& data, const model::ModelFacts& facts) {
+  const auto check = [](const char* key, int64_t value, int64_t limit) {
+    if (value <= limit) return;
+    throw core::UserError(std::string(key) + "=" + std::to_string(value) + ": the model has " + std::to_string(limit) +
+                          " positions. Set " + key + "=" + std::to_string(limit) + " or less");
+  };
+  check("data.max_source_tokens", data.max_source_tokens, facts.max_source_tokens);
+  check("data.max_target_tokens", data.max_target_tokens, facts.max_target_tokens);
+}
+
+generate::ResolvedSettings resolve_generation(const config::GenerationConfig& generation, const ModelFiles& files,
+                                              const model::ModelFacts& facts) {
+  generate::ResolvedSettings resolved =
+      generate::resolve_settings(generation, files.generation_config, files.config, facts);
+  for (const std::string& warning : resolved.warnings) core::log_warning(warning);
+  return resolved;
+}
+
+const char* split_name(Split split) {
+  switch (split) {
+    case Split::kTrain:
+      return "train";
+    case Split::kValidation:
+      return "validation";
+    case Split::kTest:
+      return "test";
+  }
+  return "";
+}
+
+data::LoadedDataset load_split(const config::ExperimentConfig& config, Split split, const text::Tokenizer& tokenizer) {
+  const config::DataConfig& section = config.data;
+  data::DatasetOptions options;
+  options.files = split == Split::kTrain        ? section.train
+                  : split == Split::kValidation ? section.validation
+                                                : section.test;
+  if (options.files.empty()) {
+    throw core::UserError(std::string("data.") + split_name(split) +
+                          " names no file: set it in the config, or as data." + split_name(split) + "=FILE");
+  }
+  options.columns.source = section.source_column;
+  options.columns.target = section.summary_column;
+  options.columns.id = section.id_column;
+  options.tokenizer_fingerprint = tokenizer.fingerprint();
+  options.source_prefix = section.source_prefix;
+  options.max_source_tokens = section.max_source_tokens;
+  options.max_target_tokens = section.max_target_tokens;
+  options.max_examples = split == Split::kTrain        ? section.max_train_examples
+                         : split == Split::kValidation ? section.max_validation_examples
+                                                       : section.max_test_examples;
+  options.fail_on_empty = section.empty == config::EmptyPolicy::kFail;
+  options.keep_texts = split != Split::kTrain;
+  options.cache_folder = section.cache_folder();
+  options.threads = static_cast<int>(config.run.threads);
+  data::LoadedDataset loaded = data::load_dataset(options, data::encode_with(tokenizer));
+  for (size_t i = 0; i < loaded.columns.size(); ++i) {
+    const data::ColumnChoice& choice = loaded.columns[i];
+    core::log_info(options.files[i] + ": " + choice.source + " -> " + choice.target +
+                   (choice.found_by_name ? " (columns found by their names)" : "") +
+                   (loaded.was_cached ? ", tokens from the cache" : ""));
+  }
+  return loaded;
+}
+
+int set_threads(int64_t threads) {
+  if (threads > 0) at::set_num_threads(static_cast<int>(threads));
+  return at::get_num_threads();
+}
+
+metrics::EncoderDecoderShape shape_of(const model::ModelFacts& facts) {
+  metrics::EncoderDecoderShape shape;
+  shape.model_width = facts.width;
+  shape.attention_width = facts.width;
+  shape.encoder_feed_forward = facts.encoder_feed_forward;
+  shape.decoder_feed_forward = facts.decoder_feed_forward;
+  shape.encoder_layers = facts.encoder_layers;
+  shape.decoder_layers = facts.decoder_layers;
+  shape.vocabulary = facts.vocabulary;
+  return shape;
+}
+
+metrics::TrainableParts trainable_parts(const model::Seq2SeqModel& model) {
+  metrics::TrainableParts parts;
+  parts.embeddings = false;
+  parts.encoder_layers.assign(static_cast<size_t>(model.facts().encoder_layers), false);
+  parts.decoder_layers.assign(static_cast<size_t>(model.facts().decoder_layers), false);
+  const auto layer_of = [](const std::string& name, const char* prefix) -> std::optional<size_t> {
+    const size_t at = name.find(prefix);
+    if (at == std::string::npos) return std::nullopt;
+    return static_cast<size_t>(std::stoul(name.substr(at + std::string_view(prefix).size())));
+  };
+  for (const model::ArenaEntry& entry : model.arena().layout().entries()) {
+    if (!entry.in_trainable_range) continue;
+    if (const auto layer = layer_of(entry.name, "encoder.layers.")) {
+      parts.encoder_layers[*layer] = true;
+    } else if (const auto decoder_layer = layer_of(entry.name, "decoder.layers.")) {
+      parts.decoder_layers[*decoder_layer] = true;
+    } else if (entry.name.find("shared") != std::string::npos) {
+      parts.embeddings = true;
+    }
+  }
+  return parts;
+}
+
+metrics::RougeOptions rouge_options(const config::MetricsConfig& config, uint64_t seed) {
+  metrics::RougeOptions options;
+  options.stem = config.stemmer;
+  options.sentences = config.sentences == config::Sentences::kLines ? metrics::SentenceSplit::lines
+                                                                    : metrics::SentenceSplit::lines_or_rule;
+  options.bootstrap.resamples = static_cast<int>(config.bootstrap_resamples);
+  options.bootstrap.seed = seed;
+  return options;
+}
+
+}  // namespace txtsum::app

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "txtsum/app/hub_cache.h"
+#include "txtsum/config/experiment_config.h"
+#include "txtsum/core/json.h"
+#include "txtsum/data/dataset_loader.h"
+#include "txtsum/generate/settings.h"
+#include "txtsum/metrics/flops.h"
+#include "txtsum/metrics/rouge.h"
+#include "txtsum/model/model_folder.h"
+#include "txtsum/text/tokenizer.h"
+
+namespace txtsum::app {
+
+/// What a model folder holds beside its weights.
+struct ModelFiles {
+  ModelFolder folder;
+  core::Json config;
+  core::Json generation_config;  ///< Null where the folder has none.
+  std::unique_ptr<text::Tokenizer> tokenizer;
+};
+
+/// Finds the folder that `argument` names and reads its small files. Throws UserError and DataError.
+ModelFiles open_model_files(const std::string& argument, RequiredParts required = {});
+
+at::ScalarType scalar_type(config::Precision precision);
+
+/// Loads the weights as `config` asks for training (init, freezing, dropout).
+model::LoadedModel load_for_training(const ModelFiles& files, const config::ExperimentConfig& config);
+/// Loads the weights for generation alone.
+model::LoadedModel load_for_generation(const ModelFiles& files, config::Precision precision);
+
+/// Refuses limits that the model's positions cannot hold, with the value to set.
+void check_lengths(const config::DataConfig& data, const model::ModelFacts& facts);
+
+/// Settles section generation against the model's files, and logs what is not followed.
+generate::ResolvedSettings resolve_generation(const config::GenerationConfig& generation, const ModelFiles& files,
+                                              const model::ModelFacts& facts);
+
+/// Which split of section data.
+enum class Split { kTrain, kValidation, kTest };
+const char* split_name(Split split);
+
+/// Loads a split; its texts are kept for all but training. Throws UserError where section data names no file for it.
+data::LoadedDataset load_split(const config::ExperimentConfig& config, Split split, const text::Tokenizer& tokenizer);
+
+/// Uses run.threads from here on; returns how many there are.
+int set_threads(int64_t threads);
+
+/// Numbers for FLOPs.
+metrics::EncoderDecoderShape shape_of(const model::ModelFacts& facts);
+metrics::TrainableParts trainable_parts(const model::Seq2SeqModel& model);
+
+metrics::RougeOptions rouge_options(const config::MetricsConfig& config, uint64_t seed);
+
+}  // namespace txtsum::app

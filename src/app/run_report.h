@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+
+#include "app/run_folder.h"
+#include "txtsum/config/experiment_config.h"
+#include "txtsum/core/json.h"
+#include "txtsum/metrics/ledger.h"
+#include "txtsum/metrics/rouge.h"
+
+namespace txtsum::app {
+
+/// What a report says beside the ledger's figures.
+struct ReportParts {
+  const config::ExperimentConfig& config;
+  std::string command_line;
+  core::Json environment;
+  core::Json data;     ///< Numbers of the data report.
+  core::Json quality;  ///< Scores by split.
+};
+
+/// Writes report.json and emissions.csv from all attempts. Throws DataError.
+void write_report(const RunFolder& folder, const ReportParts& parts, metrics::Ledger& ledger, const core::Clock& clock);
+
+/// A corpus's scores with everything that must stand beside them: the form of `txtsum score` and of report.json.
+core::Json to_json(const metrics::CorpusRouge& rouge);
+
+/// Mean F from 0 to 1 by name.
+std::map<std::string, double> rouge_shares(const metrics::CorpusRouge& rouge);
+
+/// Seconds, energy, carbon and cost in a few lines for a person; what is missing comes with the key to set.
+std::string footprint_text(const config::ResourcesConfig& resources, const std::string& attempts_folder,
+                           metrics::Ledger& ledger);
+
+}  // namespace txtsum::app

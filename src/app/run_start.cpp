@@ -1,0 +1,101 @@
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "app/run_folder.h"
+#include "txtsum/config/dump.h"
+#include "txtsum/config/load.h"
+#include "txtsum/core/error.h"
+#include "txtsum/core/log.h"
+#include "txtsum/metrics/attempt_record.h"
+#include "txtsum/train/checkpoint.h"
+
+namespace txtsum::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kShownDifferences = 12;
+
+/// The keys that forbid `config` to continue what was trained with the config at `path`, a line each; empty where none
+/// does.
+std::string differences(const std::string& path, const config::ExperimentConfig& config) {
+  const config::ExperimentConfig former = config::load_experiment(path);
+  const std::vector<config::Difference> found = config::diff(former, config, config::DiffScope::kTraining);
+  std::string text;
+  for (size_t i = 0; i < found.size() && i < kShownDifferences; ++i) {
+    text.append("\n  ").append(found[i].key).append(": there ").append(found[i].left);
+    text.append(", now ").append(found[i].right);
+  }
+  if (found.size() > kShownDifferences) {
+    text.append("\n  and ").append(std::to_string(found.size() - kShownDifferences)).append(" more");
+  }
+  return text;
+}
+
+/// A step's folder from what run.resume names: itself, or the newest of a run.
+std::string step_folder_of(const std::string& path) {
+  if (fs::exists(path + "/" + kStepConfigFile)) return path;
+  const std::string step = train::find_checkpoint(path + "/" + kCheckpointsFolder);
+  if (!step.empty()) return step;
+  throw core::UserError("run.resume=" + path + ": wanted a run folder with checkpoints or a step's folder, found " +
+                        (fs::exists(path) ? "neither" : "nothing there"));
+}
+
+bool is_finished(const std::string& folder) {
+  if (!fs::exists(folder + "/" + kReportFile)) return false;
+  const metrics::AttemptFiles files = metrics::read_attempts(folder + "/" + kAttemptsFolder);
+  return !files.attempts.empty() && files.attempts.back().outcome == "finished";
+}
+
+void make_room(const config::ExperimentConfig& config, const std::string& why) {
+  const std::string& folder = config.run.output;
+  if (!holds_run(folder)) return;
+  if (!config.run.overwrite) {
+    throw core::UserError(folder + " holds a run " + why +
+                          "\nTake another folder (run.output=...), or delete it with run.overwrite=true");
+  }
+  core::log_warning("deleting the former run in " + folder + " (run.overwrite)");
+  remove_run(folder);
+}
+
+RunStart plan_auto(const config::ExperimentConfig& config) {
+  const std::string& folder = config.run.output;
+  if (!holds_run(folder)) return {};
+  const std::string former = folder + "/" + kConfigFile;
+  if (!fs::exists(former)) {
+    make_room(config, "without its config.yaml, so it cannot be continued");
+    return {};
+  }
+  if (const std::string changed = differences(former, config); !changed.empty()) {
+    make_room(config, "of another config:" + changed);
+    return {};
+  }
+  RunStart start;
+  start.resume_from = train::find_checkpoint(folder + "/" + kCheckpointsFolder);
+  start.finished = is_finished(folder);
+  return start;
+}
+
+}  // namespace
+
+RunStart plan_start(const config::ExperimentConfig& config) {
+  if (config.run.resume == "auto") return plan_auto(config);
+  if (config.run.resume == "never") {
+    make_room(config, "and run.resume is never");
+    return {};
+  }
+  RunStart start;
+  start.resume_from = step_folder_of(config.run.resume);
+  const std::string config_file = start.resume_from + "/" + kStepConfigFile;
+  if (const std::string changed = differences(config_file, config); !changed.empty()) {
+    throw core::UserError("run.resume=" + config.run.resume + " was trained with another config:" + changed);
+  }
+  const std::string own = config.run.output + "/" + kCheckpointsFolder;
+  const bool same_run =
+      fs::exists(own) && fs::weakly_canonical(fs::path(start.resume_from).parent_path()) == fs::weakly_canonical(own);
+  if (!same_run) make_room(config, "already; the checkpoint to continue is of another folder");
+  return start;
+}
+
+}  // namespace txtsum::app

@@ -1,0 +1,128 @@
+#include "app/split_evaluation.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+
+#include "app/run_ledger.h"
+#include "app/run_report.h"
+#include "txtsum/app/table.h"
+#include "txtsum/config/dump.h"
+#include "txtsum/core/file.h"
+#include "txtsum/metrics/hf_results.h"
+#include "txtsum/train/dataset_batches.h"
+#include "txtsum/train/validation_loss.h"
+
+namespace txtsum::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Stands for everything that the summaries depend on.
+std::string summary_key(const SplitRequest& request) {
+  std::string text;
+  for (const config::KeyValue& entry : config::list_values(request.config)) {
+    if (entry.key.starts_with("data.") || entry.key.starts_with("generation.") || entry.key.starts_with("train.prec")) {
+      text.append(entry.key).append("=").append(entry.value).append("\n");
+    }
+  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(request.files.folder.path)) {
+    const std::string name = entry.path().filename().string();
+    if (!entry.is_regular_file() || (!name.ends_with(".safetensors") && !name.ends_with(".json"))) continue;
+    text.append(name).append(" ").append(std::to_string(entry.file_size())).append(" ");
+    text.append(std::to_string(entry.last_write_time().time_since_epoch().count())).append("\n");
+  }
+  return core::content_hash(text);
+}
+
+core::Json prediction_line(const data::ExampleText& text, const Summaries& summaries,
+                           const metrics::RougeScores& scores) {
+  core::Json line{{"id", text.id}, {"summary", summaries.front().text}, {"reference", text.reference}};
+  line["score"] = summaries.front().score;
+  line["token_ids"] = summaries.front().token_ids;
+  for (const metrics::RougeKind& kind : metrics::kRougeKinds) {
+    line[kind.name] = metrics::round_to_4_decimals(100.0 * (scores.*kind.member).f);
+  }
+  for (size_t i = 1; i < summaries.size(); ++i) line["others"].push_back(to_json(summaries[i]));
+  return line;
+}
+
+std::string on_one_line(std::string text) {
+  for (char& c : text) {
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  return text;
+}
+
+void write_predictions(const RunFolder& folder, const data::Dataset& dataset, const std::vector<Summaries>& summaries,
+                       const metrics::CorpusRouge& rouge) {
+  std::string lines, texts;
+  for (size_t i = 0; i < summaries.size(); ++i) {
+    const data::ExampleText& text = dataset.text(static_cast<int64_t>(i));
+    lines.append(core::to_line(prediction_line(text, summaries[i], rouge.examples[i]))).append("\n");
+    texts.append(on_one_line(summaries[i].front().text)).append("\n");
+  }
+  core::write_file(folder.file(kPredictionsFile), lines);
+  core::write_file(folder.file(kGeneratedTextFile), texts);
+}
+
+/// Seconds of generation over all attempts.
+double generate_seconds(const RunFolder& folder, metrics::Ledger& ledger) {
+  const metrics::RunTotals totals = metrics::add_up(all_attempts(folder.file(kAttemptsFolder), ledger).attempts);
+  return totals.phases[static_cast<size_t>(metrics::Phase::kGenerate)].seconds;
+}
+
+}  // namespace
+
+core::Json evaluate_split(const SplitRequest& request, const RunFolder& folder, metrics::Ledger& ledger,
+                          const core::Clock& clock) {
+  const auto scope = ledger.enter(metrics::Phase::kGenerate);
+  const data::Dataset& dataset = request.dataset;
+  train::DatasetMicroBatches batches(dataset, request.config.train.micro_batch_tokens);
+  const train::ValidationLoss loss =
+      train::validation_loss(request.model, batches, request.config.train.label_smoothing);
+
+  SummaryLog log(folder.live("predictions.partial.jsonl"), summary_key(request));
+  const Summarizer summarizer{request.model, request.settings, *request.files.tokenizer, clock};
+  const SummarizedDocuments done = summarize_documents(summarizer, sources_of(dataset), "summarize", &log);
+  ledger.add_work(metrics::Phase::kGenerate, done.work);
+  const metrics::CorpusRouge rouge = score_summaries(
+      dataset, done.summaries, rouge_options(request.config.metrics, static_cast<uint64_t>(request.config.run.seed)));
+  write_predictions(folder, dataset, done.summaries, rouge);
+  log.remove();
+
+  metrics::SplitResults results;
+  results.loss = loss.loss;
+  results.rouge = rouge_shares(rouge);
+  results.gen_len = mean_generated_length(done.summaries, request.model.facts().pad_id);
+  results.runtime_seconds = generate_seconds(folder, ledger);
+  results.samples = dataset.size();
+  results.steps = (dataset.size() + request.settings.slots - 1) / request.settings.slots;
+  const std::string prefix = request.split == Split::kTest ? "predict" : "eval";
+  metrics::write_results(folder.path(), prefix, metrics::split_results(results, prefix));
+
+  core::Json quality = to_json(rouge);
+  quality["loss"] = loss.loss;
+  quality["nll"] = loss.nll;
+  quality["gen_len"] = *results.gen_len;
+  quality["weights"] = request.files.folder.path;
+  return quality;
+}
+
+std::string quality_text(const core::Json& quality) {
+  Table table({"ROUGE F x 100", "mean", "95 % interval"}, {Table::Align::kLeft, Table::Align::kRight});
+  for (const metrics::RougeKind& kind : metrics::kRougeKinds) {
+    char mean[32], interval[64] = "";
+    std::snprintf(mean, sizeof(mean), "%.4f", quality.at(kind.name).get<double>());
+    if (quality.contains("intervals")) {
+      const core::Json& found = quality.at("intervals").at(kind.name);
+      std::snprintf(interval, sizeof(interval), "%.2f to %.2f", found.at("low").get<double>(),
+                    found.at("high").get<double>());
+    }
+    table.add_row({kind.name, mean, interval});
+  }
+  return table.text() + with_separators(quality.at("pairs").get<long long>()) +
+         " pairs; stemmer: " + quality.at("stemmer").get<std::string>() + "\n";
+}
+
+}  // namespace txtsum::app

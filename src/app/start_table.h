@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/experiment.h"
+#include "txtsum/config/experiment_config.h"
+#include "txtsum/core/json.h"
+#include "txtsum/data/data_report.h"
+#include "txtsum/generate/settings.h"
+#include "txtsum/metrics/attempt_record.h"
+#include "txtsum/model/freezing.h"
+#include "txtsum/train/observer.h"
+
+namespace txtsum::app {
+
+/// Everything resolved, as a person should see it before the first update.
+struct StartFacts {
+  const config::ExperimentConfig& config;
+  const ModelFiles& files;
+  const model::Seq2SeqModel& model;
+  const std::vector<generate::SettingOrigin>& generation;
+  const data::DataReport& data;
+  const metrics::AttemptRecord& attempt;  ///< For its meters.
+  int threads = 1;
+  bool one_micro_batch = true;
+};
+
+/// The table of resolved settings; `facts` come from the trainer.
+std::string start_table(const StartFacts& start, const train::RunFacts& facts);
+
+/// How settings of generation were resolved.
+std::string generation_table(const std::vector<generate::SettingOrigin>& origins);
+
+/// What is frozen and what that saves; empty where nothing is.
+std::string freeze_table(const model::ArenaLayout& layout, const config::OptimizerConfig& optimizer,
+                         config::Precision precision);
+
+/// Lengths, cuts, empty, duplicate and leaked examples of the splits.
+std::string data_table(const data::DataReport& report);
+core::Json to_json(const data::DataReport& report);
+
+}  // namespace txtsum::app

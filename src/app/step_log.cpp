@@ -1,0 +1,62 @@
+#include "app/step_log.h"
+
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "txtsum/core/error.h"
+#include "txtsum/core/file.h"
+
+namespace txtsum::app {
+
+StepLog::StepLog(std::string path, int64_t resumed_update, const core::Clock& clock)
+    : path_(std::move(path)), clock_(clock) {
+  std::string kept;
+  std::ifstream in(path_);
+  for (std::string line; resumed_update > 0 && std::getline(in, line);) {
+    core::Json json = core::Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    // A line without its end is what a killed process left.
+    if (json.is_discarded() || json.value("update", int64_t{0}) > resumed_update) continue;
+    kept.append(line).append("\n");
+    lines_.push_back(std::move(json));
+  }
+  core::write_file(path_, kept);
+}
+
+void StepLog::add(core::Json line) {
+  line["utc"] = core::format_utc(clock_.unix_seconds());
+  std::ofstream out(path_, std::ios::app);
+  out << core::to_line(line) << '\n' << std::flush;
+  if (!out) throw core::DataError(path_ + ": cannot write");
+  lines_.push_back(std::move(line));
+}
+
+void StepLog::on_log(const train::LogRecord& record) {
+  add({{"event", "update"},
+       {"update", record.last.update},
+       {"epoch", record.last.epoch},
+       {"share", record.last.share},
+       {"updates", record.updates},
+       {"loss", record.loss},
+       {"nll", record.nll},
+       {"learning_rate", record.last.learning_rate},
+       {"gradient_norm", record.gradient_norm},
+       {"examples", record.examples},
+       {"source_tokens", record.source_tokens},
+       {"target_tokens", record.target_tokens},
+       {"seconds", record.seconds}});
+}
+
+void StepLog::on_validation(const train::ValidationRecord& record) {
+  core::Json line{{"event", "validation"}, {"update", record.update}, {"epoch", record.epoch}};
+  for (const auto& [name, value] : record.metrics) line[name] = value;
+  line["seconds"] = record.seconds;
+  line["best"] = record.best;
+  add(std::move(line));
+}
+
+void StepLog::on_save(const std::string& step_folder, int64_t update) {
+  add({{"event", "save"}, {"update", update}, {"folder", std::filesystem::path(step_folder).filename().string()}});
+}
+
+}  // namespace txtsum::app

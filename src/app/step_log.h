@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "txtsum/core/clock.h"
+#include "txtsum/core/json.h"
+#include "txtsum/train/observer.h"
+
+namespace txtsum::app {
+
+/// Writes steps.jsonl: a line for each log record, validation and save, with `event` saying which.
+class StepLog final : public train::TrainObserver {
+ public:
+  /// Keeps the lines of earlier attempts up to update `resumed_update` (0: none) and drops what follows: that work is
+  /// done again. Throws DataError.
+  StepLog(std::string path, int64_t resumed_update, const core::Clock& clock);
+
+  void on_log(const train::LogRecord& record) override;
+  void on_validation(const train::ValidationRecord& record) override;
+  void on_save(const std::string& step_folder, int64_t update) override;
+
+  /// All lines of the run so far.
+  const std::vector<core::Json>& lines() const { return lines_; }
+
+ private:
+  void add(core::Json line);
+
+  std::string path_;
+  const core::Clock& clock_;
+  std::vector<core::Json> lines_;
+};
+
+}  // namespace txtsum::app

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "txtsum/app/progress_line.h"
+#include "txtsum/core/json.h"
+#include "txtsum/data/dataset.h"
+#include "txtsum/generate/generator.h"
+#include "txtsum/metrics/attempt_record.h"
+#include "txtsum/metrics/flops.h"
+#include "txtsum/metrics/rouge.h"
+#include "txtsum/model/seq2seq_model.h"
+#include "txtsum/text/tokenizer.h"
+
+namespace txtsum::app {
+
+/// One generated text.
+struct Summary {
+  std::string text;
+  double score = 0.0;              ///< See generate::Hypothesis.
+  std::vector<int64_t> token_ids;  ///< As generated, special tokens included.
+};
+
+/// A document's summaries, best first.
+using Summaries = std::vector<Summary>;
+
+core::Json to_json(const Summary& summary);
+
+/// Keeps what is generated, in the order in which it finishes, so that a killed generation goes on where it was. The
+/// file's first line says what the summaries depend on; one with another first line is started anew.
+class SummaryLog {
+ public:
+  /// `key` stands for weights, settings and documents.
+  SummaryLog(std::string path, const std::string& key);
+  /// What an earlier attempt has left.
+  const std::vector<std::pair<int64_t, Summaries>>& found() const { return found_; }
+  void add(int64_t document, const Summaries& summaries);
+  /// Deletes the file: the summaries are elsewhere now.
+  void remove();
+
+ private:
+  std::string path_;
+  std::vector<std::pair<int64_t, Summaries>> found_;
+};
+
+/// What generation needs beside the documents.
+struct Summarizer {
+  const model::Seq2SeqModel& model;
+  const generate::GenerationSettings& settings;
+  const text::Tokenizer& tokenizer;
+  const core::Clock& clock;
+};
+
+/// Summaries of all documents, in their order, and what it took.
+struct SummarizedDocuments {
+  std::vector<Summaries> summaries;
+  metrics::Work work;  ///< Of this attempt: without what `log` had.
+};
+
+/// Summarizes the documents, with a progress line called `label`. `log` may be null. Throws
+/// StoppedBySignal.
+SummarizedDocuments summarize_documents(const Summarizer& summarizer, const generate::SourceSet& documents,
+                                        const std::string& label, SummaryLog* log);
+
+/// The documents of a split.
+generate::SourceSet sources_of(const data::Dataset& dataset, std::optional<int64_t> limit = std::nullopt);
+
+/// Scores the best summaries of the first `summaries.size()` examples against their references.
+metrics::CorpusRouge score_summaries(const data::Dataset& dataset, const std::vector<Summaries>& summaries,
+                                     const metrics::RougeOptions& options);
+
+/// Mean number of ids in the best summaries that are not padding: transformers' gen_len.
+double mean_generated_length(const std::vector<Summaries>& summaries, int64_t pad_id);
+
+}  // namespace txtsum::app

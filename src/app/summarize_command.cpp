@@ -1,0 +1,167 @@
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+#include <optional>
+
+#include "app/command.h"
+#include "app/documents.h"
+#include "app/experiment.h"
+#include "app/start_table.h"
+#include "app/summaries.h"
+#include "txtsum/app/table.h"
+#include "txtsum/config/load.h"
+#include "txtsum/core/error.h"
+#include "txtsum/core/file.h"
+#include "txtsum/core/log.h"
+
+namespace txtsum::app {
+namespace {
+
+struct SummarizeOptions {
+  std::string model;
+  std::string input = "-";
+  std::string output = "-";
+  std::string input_format;
+  std::string output_format;
+  std::string field = "document";
+};
+
+std::string read_input(const std::string& path) {
+  if (path != "-") return core::read_file(path);
+  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+}
+
+std::vector<InputDocument> read_documents(const SummarizeOptions& options) {
+  const InputFormat format = options.input_format == "lines"      ? InputFormat::kLines
+                             : options.input_format == "document" ? InputFormat::kDocument
+                             : options.input_format == "jsonl"    ? InputFormat::kJsonl
+                                                                  : format_of(options.input);
+  const std::string name = options.input == "-" ? "stdin" : options.input;
+  std::vector<InputDocument> documents = parse_documents(read_input(options.input), name, format, options.field);
+  if (options.input_format.empty() && format == InputFormat::kLines && looks_like_one_text(documents)) {
+    core::log_warning(name +
+                      ": each line is summarized by itself, and these look like lines of one text: "
+                      "--input-format document takes them as one (--input-format lines silences this)");
+  }
+  return documents;
+}
+
+/// Source ids of all documents; empty for blank ones, which get an empty summary.
+class EncodedDocuments {
+ public:
+  EncodedDocuments(const std::vector<InputDocument>& documents, const config::ExperimentConfig& config,
+                   const text::Tokenizer& tokenizer, int64_t max_tokens) {
+    int64_t cut = 0;
+    for (size_t i = 0; i < documents.size(); ++i) {
+      if (documents[i].text.find_first_not_of(" \t\r\n\f\v") == std::string::npos) continue;
+      text::TruncatedIds ids =
+          tokenizer.encode_truncated(config.data.source_prefix + documents[i].text, static_cast<size_t>(max_tokens));
+      if (ids.full_length > ids.ids.size()) {
+        ++cut;
+        longest_ = std::max(longest_, ids.full_length);
+      }
+      ids_.push_back(std::move(ids.ids));
+      numbers_.push_back(i);
+    }
+    if (cut > 0) {
+      core::log_warning(with_separators(cut) + " of " + with_separators(static_cast<int64_t>(documents.size())) +
+                        " documents are longer than " + with_separators(max_tokens) + " tokens (the longest has " +
+                        with_separators(static_cast<int64_t>(longest_)) + "): what follows is not read");
+    }
+  }
+  generate::SourceSet sources() const {
+    return {static_cast<int64_t>(ids_.size()), [this](int64_t i) { return std::span(ids_[static_cast<size_t>(i)]); }};
+  }
+  /// Number of the document that source `i` is.
+  size_t number(size_t i) const { return numbers_[i]; }
+
+ private:
+  std::vector<std::vector<int32_t>> ids_;
+  std::vector<size_t> numbers_;
+  size_t longest_ = 0;
+};
+
+std::string as_text(const std::vector<InputDocument>& documents, const std::vector<Summaries>& summaries) {
+  std::string text;
+  for (size_t i = 0; i < documents.size(); ++i) {
+    std::string line = summaries[i].empty() ? "" : summaries[i].front().text;
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    text.append(line).append("\n");
+  }
+  return text;
+}
+
+std::string as_json_lines(const std::vector<InputDocument>& documents, const std::vector<Summaries>& summaries) {
+  std::string text;
+  for (size_t i = 0; i < documents.size(); ++i) {
+    core::Json line{{"id", documents[i].id}};
+    line.update(to_json(summaries[i].empty() ? Summary{} : summaries[i].front()));
+    for (size_t other = 1; other < summaries[i].size(); ++other) line["others"].push_back(to_json(summaries[i][other]));
+    text.append(core::to_line(line)).append("\n");
+  }
+  return text;
+}
+
+int run_summarize(const SummarizeOptions& options, const std::vector<std::string>& overrides) {
+  const config::ExperimentConfig config = config::load_arguments(overrides);
+  set_threads(config.run.threads);
+  const ModelFiles files = open_model_files(options.model);
+  const std::vector<InputDocument> documents = read_documents(options);
+  const model::LoadedModel loaded = load_for_generation(files, config.train.precision);
+  const generate::ResolvedSettings resolved = resolve_generation(config.generation, files, loaded.model->facts());
+  core::log_info("weights: " + files.folder.path);
+  core::log_debug("\n" + generation_table(resolved.origins));
+  const EncodedDocuments encoded(documents, config, *files.tokenizer,
+                                 std::min(config.data.max_source_tokens, loaded.model->facts().max_source_tokens));
+  const Summarizer summarizer{*loaded.model, resolved.settings, *files.tokenizer, core::system_clock()};
+  const SummarizedDocuments done = summarize_documents(summarizer, encoded.sources(), "summarize", nullptr);
+  std::vector<Summaries> summaries(documents.size());
+  for (size_t i = 0; i < done.summaries.size(); ++i) summaries[encoded.number(i)] = done.summaries[i];
+
+  const bool text_output =
+      options.output_format.empty() ? options.output.ends_with(".txt") : options.output_format == "text";
+  const std::string result = text_output ? as_text(documents, summaries) : as_json_lines(documents, summaries);
+  if (options.output == "-") {
+    print(result);
+  } else {
+    core::write_file(options.output, result);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_summarize_command(CommandLine& line) {
+  auto options = std::make_shared<SummarizeOptions>();
+  CLI::App* command =
+      add_command(line.program, "summarize", "Summarize texts.",
+                  worked_examples("echo \"A long text ...\" | txtsum summarize --model runs/quickstart/model",
+                                  "txtsum summarize --model facebook/bart-large-cnn --input-format document "
+                                  "--input article.txt generation.beams=6"));
+  command->add_option("--model", options->model, "Hub folder or id, a step's or a run's folder.")->required();
+  command->add_option("--input", options->input, "File of texts; - is stdin.")->capture_default_str();
+  command->add_option("--output", options->output, "File of summaries; - is stdout.")->capture_default_str();
+  command
+      ->add_option("--input-format", options->input_format,
+                   "lines (a text a line), document (all of it is one text), or jsonl. Default: what the file's ending "
+                   "says (.jsonl, .md), else lines.")
+      ->check(CLI::IsMember({"lines", "document", "jsonl"}));
+  command
+      ->add_option(
+          "--output-format", options->output_format,
+          "jsonl ({\"id\", \"summary\", \"score\", \"token_ids\"} a line) or text (a summary a line). Default: "
+          "text for a file that ends in .txt, else jsonl.")
+      ->check(CLI::IsMember({"jsonl", "text"}));
+  command->add_option("--field", options->field, "Field of the text in JSON lines.")->capture_default_str();
+  command->allow_extras();
+  command->footer(
+      "key=value arguments of the sections generation, data and run change how (docs/config_reference.md).\n\n" +
+      command->get_footer());
+  command->callback([&line, command, options] {
+    line.run = [command, options] { return run_summarize(*options, command->remaining()); };
+  });
+}
+
+}  // namespace txtsum::app

@@ -1,0 +1,279 @@
+#include "app/training_run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "app/command.h"
+#include "app/model_writer.h"
+#include "app/run_ledger.h"
+#include "app/run_report.h"
+#include "app/split_evaluation.h"
+#include "app/summaries.h"
+#include "app/training_results.h"
+#include "txtsum/app/table.h"
+#include "txtsum/config/dump.h"
+#include "txtsum/core/error.h"
+#include "txtsum/core/file.h"
+#include "txtsum/core/log.h"
+#include "txtsum/parallel/communicator.h"
+#include "txtsum/train/checkpoint.h"
+
+namespace txtsum::app {
+namespace {
+
+/// Prints the start table, and keeps the run folder up to date at saves.
+class RunObserver final : public train::TrainObserver {
+ public:
+  RunObserver(std::function<void(const train::RunFacts&)> started, const RunFolder& folder)
+      : started_(std::move(started)), folder_(folder) {}
+  void on_start(const train::RunFacts& facts) override { started_(facts); }
+  void on_save(const std::string&, int64_t) override { folder_.publish_live(); }
+
+ private:
+  std::function<void(const train::RunFacts&)> started_;
+  const RunFolder& folder_;
+};
+
+int64_t resumed_update(const RunStart& start) {
+  return start.resume_from.empty() ? 0 : train::read_training_state(start.resume_from).update;
+}
+
+}  // namespace
+
+TrainingRun::TrainingRun(config::ExperimentConfig config, const RunStart& start, std::string command_line,
+                         const core::Clock& clock)
+    : config_(std::move(config)),
+      start_(start),
+      command_line_(std::move(command_line)),
+      clock_(clock),
+      folder_(config_.run.output, config_.checkpoint.publish),
+      ledger_(start_ledger(config_.resources, folder_.file(kAttemptsFolder), clock_)),
+      threads_(set_threads(config_.run.threads)),
+      environment_(describe_environment(threads_)) {
+  core::write_file(folder_.file(kConfigFile), config::to_yaml(config_));
+  core::write_file(folder_.file(kEnvironmentFile), core::to_pretty_text(environment_));
+  core::log_info(command_line_);
+}
+
+void TrainingRun::run() {
+  try {
+    load();
+    const train::TrainOutcome outcome = train();
+    finish(outcome);
+    ledger_->finish("finished");
+    report();
+    close_mlflow(MlflowStatus::kFinished);
+  } catch (const core::StoppedBySignal& stopped) {
+    ledger_->finish("stopped by signal " + std::to_string(stopped.exit_code() - 128));
+    report();
+    close_mlflow(MlflowStatus::kKilled);
+    throw;
+  } catch (const std::exception& error) {
+    ledger_->finish(std::string("failed: ") + error.what());
+    close_mlflow(MlflowStatus::kFailed);
+    throw;
+  }
+}
+
+void TrainingRun::load() {
+  files_ = open_model_files(config_.model.checkpoint,
+                            {.weights = config_.model.init == config::ModelInit::kPretrained, .tokenizer = true});
+  loaded_ = load_for_training(files_, config_);
+  check_lengths(config_.data, loaded_->model->facts());
+  generation_ = resolve_generation(config_.generation, files_, loaded_->model->facts());
+  load_data();
+  if (!start_.resume_from.empty()) check_same_data();
+}
+
+void TrainingRun::load_data() {
+  train_data_ = load_split(config_, Split::kTrain, *files_.tokenizer);
+  std::vector<data::NamedDataset> splits{{"train", &train_data_.dataset}};
+  if (!config_.data.validation.empty()) {
+    validation_data_ = load_split(config_, Split::kValidation, *files_.tokenizer);
+    splits.push_back({"validation", &validation_data_->dataset});
+  }
+  if (!config_.data.test.empty()) {
+    test_data_ = load_split(config_, Split::kTest, *files_.tokenizer);
+    splits.push_back({"test", &test_data_->dataset});
+  }
+  data_report_ = data::make_data_report(splits);
+  const data::SplitReport& train = data_report_.splits.front();
+  data_fingerprint_ =
+      core::content_hash(files_.tokenizer->fingerprint() + " " + std::to_string(train.examples) + " " +
+                         std::to_string(train.source.tokens) + " " + std::to_string(train.target.tokens));
+  batches_ = std::make_unique<train::DatasetBatches>(
+      train_data_.dataset, config_.train, static_cast<uint64_t>(config_.run.seed), config_.data.prefetch_batches);
+}
+
+void TrainingRun::check_same_data() const {
+  if (train::read_training_state(start_.resume_from).config_fingerprint == data_fingerprint_) return;
+  throw core::UserError(start_.resume_from +
+                        " was trained on other data or with another tokenizer: the examples or tokens that data.train "
+                        "gives now are not the same. Restore them, or start anew with run.resume=never");
+}
+
+train::TrainerSettings TrainingRun::trainer_settings() const {
+  train::TrainerSettings settings;
+  settings.train = config_.train;
+  settings.optimizer = config_.optimizer;
+  settings.schedule = config_.schedule;
+  settings.validation = config_.validation;
+  settings.checkpoint = config_.checkpoint;
+  settings.early_stopping = config_.early_stopping;
+  settings.seed = static_cast<uint64_t>(config_.run.seed);
+  settings.checkpoint_folder = folder_.file(kCheckpointsFolder);
+  settings.resume_from = start_.resume_from;
+  settings.publish_mode = folder_.publish_mode();
+  settings.config_fingerprint = data_fingerprint_;
+  settings.resume_hint = command_line_;
+  return settings;
+}
+
+train::Evaluator TrainingRun::evaluator() {
+  if (!validation_data_) return {};
+  return [this](int64_t) {
+    generate::GenerationSettings settings = generation_.settings;
+    if (config_.validation.beams) settings.beams = *config_.validation.beams;
+    settings.hypotheses = std::min(settings.hypotheses, settings.beams);
+    const Summarizer summarizer{*loaded_->model, settings, *files_.tokenizer, clock_};
+    const generate::SourceSet documents =
+        sources_of(validation_data_->dataset, config_.validation.max_generated_examples);
+    const SummarizedDocuments done = summarize_documents(summarizer, documents, "validate", nullptr);
+    ledger_->add_work(metrics::Phase::kValidate, done.work);
+    metrics::RougeOptions options = rouge_options(config_.metrics, 0);
+    options.bootstrap.resamples = 0;
+    const metrics::CorpusRouge rouge = score_summaries(validation_data_->dataset, done.summaries, options);
+    std::vector<std::pair<std::string, double>> metrics;
+    for (const metrics::CorpusScore& score : rouge.scores) metrics.emplace_back(score.name, score.f);
+    metrics.emplace_back("gen_len", mean_generated_length(done.summaries, loaded_->model->facts().pad_id));
+    return metrics;
+  };
+}
+
+train::TrainOutcome TrainingRun::train() {
+  std::unique_ptr<train::DatasetMicroBatches> validation;
+  if (validation_data_) {
+    validation =
+        std::make_unique<train::DatasetMicroBatches>(validation_data_->dataset, config_.train.micro_batch_tokens);
+  }
+  const std::unique_ptr<parallel::Communicator> communicator = parallel::make_single_communicator();
+  const auto write_folder = [this](const std::string& folder, const at::Tensor& masters) {
+    write_step_model(folder, masters, *loaded_, files_, config_);
+  };
+  train::TrainerParts parts{.model = *loaded_->model,
+                            .batches = *batches_,
+                            .communicator = *communicator,
+                            .clock = clock_,
+                            .validation = validation.get(),
+                            .evaluator = evaluator(),
+                            .write_folder = write_folder,
+                            .initial_masters = model::initial_masters(*loaded_),
+                            .observers = attach_observers()};
+  train::Trainer trainer(trainer_settings(), std::move(parts));
+  ledger_->resume_from(resumed_update(start_));
+  return trainer.run();
+}
+
+std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
+  run_observer_ = std::make_unique<RunObserver>(
+      [this](const train::RunFacts& facts) {
+        const StartFacts start{config_,         files_,
+                               *loaded_->model, generation_.origins,
+                               data_report_,    ledger_->record(),
+                               threads_,        batches_->one_micro_batch()};
+        core::log_info("\n" + start_table(start, facts) + "\n" + generation_table(generation_.origins) + "\n" +
+                       freeze_table(loaded_->model->arena().layout(), config_.optimizer, config_.train.precision) +
+                       data_table(data_report_));
+      },
+      folder_);
+  terminal_ = std::make_unique<TerminalObserver>(clock_);
+  steps_ = std::make_unique<StepLog>(folder_.live(kStepsFile), resumed_update(start_), clock_);
+  ledger_observer_ =
+      std::make_unique<LedgerObserver>(*ledger_, shape_of(loaded_->model->facts()), trainable_parts(*loaded_->model));
+  // The ledger first: what the others do belongs to the phase that has begun.
+  std::vector<train::TrainObserver*> observers{ledger_observer_.get(), run_observer_.get(), terminal_.get(),
+                                               steps_.get()};
+  const FootprintReader footprint_reader = [this] { return footprint(); };
+  if (config_.report.tensorboard) {
+    tensorboard_ = std::make_unique<TensorboardObserver>(folder_.live(kTensorboardFolder), footprint_reader, clock_);
+    observers.push_back(tensorboard_.get());
+  }
+  open_mlflow();
+  if (mlflow_) {
+    mlflow_observer_ = std::make_unique<MlflowObserver>(*mlflow_, footprint_reader);
+    observers.push_back(mlflow_observer_.get());
+  }
+  return observers;
+}
+
+metrics::Footprint TrainingRun::footprint() {
+  return current_footprint(config_.resources, folder_.file(kAttemptsFolder), *ledger_);
+}
+
+void TrainingRun::open_mlflow() {
+  if (!config_.report.mlflow.value_or(true)) return;
+  std::optional<MlflowSettings> settings = mlflow_settings_from_environment(process_environment);
+  if (!settings) {
+    if (config_.report.mlflow) {
+      throw core::UserError("report.mlflow=true: set MLFLOW_TRACKING_URI to the server's http(s) or azureml address");
+    }
+    return;
+  }
+  if (settings->run_id.empty()) settings->run_id = remembered_mlflow_run(folder_);
+  mlflow_ = std::make_unique<MlflowClient>(*settings, config_.run.name);
+  MlflowClient::Texts params;
+  for (const config::KeyValue& entry : config::list_values(config_)) params.emplace_back(entry.key, entry.value);
+  mlflow_->log_params(params);
+}
+
+void TrainingRun::close_mlflow(MlflowStatus status) {
+  if (!mlflow_) return;
+  const MlflowReport result = mlflow_->finish(status);
+  remember_mlflow_run(folder_, result.run_id);
+  core::log_info("MLflow: " + with_separators(result.sent_metrics) + " metrics sent to run " +
+                 (result.run_id.empty() ? "none" : result.run_id) +
+                 (result.is_complete() ? "" : ", " + with_separators(result.dropped_metrics) + " lost"));
+}
+
+void TrainingRun::finish(const train::TrainOutcome& outcome) {
+  ledger_->switch_phase(metrics::Phase::kSave);
+  const bool selects = config_.checkpoint.best_metric != config::BestMetric::kNone;
+  const std::string step =
+      selects && !outcome.best_checkpoint.empty() ? outcome.best_checkpoint : outcome.last_checkpoint;
+  if (step.empty()) throw core::UserError("no update was made, so there is no finished model: raise train's limits");
+  write_finished_model(step, folder_, files_, config_);
+  core::log_info("finished model: " + folder_.file(kModelFolder) + " (from " + step + ")");
+  const TrainingSummary summary{config_, outcome, batches_->examples(),
+                                validation_data_ ? validation_data_->dataset.size() : 0, batches_->updates_in_epoch(0)};
+  write_training_results(folder_, summary, steps_->lines(), *ledger_);
+  quality_["validation"] = last_validation(steps_->lines(), selects);
+  if (config_.test.generate && test_data_) score_test_split();
+}
+
+void TrainingRun::score_test_split() {
+  ledger_->switch_phase(metrics::Phase::kLoad);
+  loaded_.reset();  // Its weights are the last ones; the finished model's are on the disk.
+  files_ = open_model_files(folder_.file(kModelFolder));
+  loaded_ = load_for_generation(files_, config_.train.precision);
+  core::log_info("scoring the test split with " + files_.folder.path);
+  const SplitRequest request{config_, files_, *loaded_->model, generation_.settings, test_data_->dataset, Split::kTest};
+  quality_["test"] = evaluate_split(request, folder_, *ledger_, clock_);
+  if (!mlflow_) return;
+  MlflowClient::Metrics metrics;
+  for (const metrics::RougeKind& kind : metrics::kRougeKinds) {
+    metrics.emplace_back(std::string("test/") + kind.name, quality_["test"].at(kind.name).get<double>());
+  }
+  mlflow_->log_metrics(0, metrics);
+}
+
+void TrainingRun::report() {
+  const ReportParts parts{config_, command_line_, environment_, to_json(data_report_), quality_};
+  write_report(folder_, parts, *ledger_, clock_);
+  folder_.publish_live();
+  std::string text;
+  if (quality_.contains("test")) text.append("test split\n").append(quality_text(quality_.at("test"))).append("\n");
+  text.append(footprint_text(config_.resources, folder_.file(kAttemptsFolder), *ledger_));
+  print(text + "report: " + folder_.file(kReportFile) + "\n");
+}
+
+}  // namespace txtsum::app

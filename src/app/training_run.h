@@ -1,0 +1,72 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "app/experiment.h"
+#include "app/run_folder.h"
+#include "app/start_table.h"
+#include "app/step_log.h"
+#include "app/train_observers.h"
+#include "txtsum/config/experiment_config.h"
+#include "txtsum/metrics/ledger.h"
+#include "txtsum/train/dataset_batches.h"
+#include "txtsum/train/trainer.h"
+
+namespace txtsum::app {
+
+/// One attempt at a training, composed from all layers: load, train with its observers, write the finished model, score
+/// the test split, report.
+class TrainingRun {
+ public:
+  TrainingRun(config::ExperimentConfig config, const RunStart& start, std::string command_line,
+              const core::Clock& clock);
+
+  /// Runs to the end. Throws StoppedBySignal after the report was written.
+  void run();
+
+ private:
+  void load();
+  void load_data();
+  void check_same_data() const;
+  train::TrainOutcome train();
+  train::TrainerSettings trainer_settings() const;
+  train::Evaluator evaluator();
+  void open_mlflow();
+  std::vector<train::TrainObserver*> attach_observers();
+  void finish(const train::TrainOutcome& outcome);
+  void write_train_results(const train::TrainOutcome& outcome);
+  void write_trainer_state(const train::TrainOutcome& outcome);
+  void score_test_split();
+  void report();
+  void close_mlflow(MlflowStatus status);
+  metrics::Footprint footprint();
+
+  config::ExperimentConfig config_;
+  RunStart start_;
+  std::string command_line_;
+  const core::Clock& clock_;
+  RunFolder folder_;
+  std::unique_ptr<metrics::Ledger> ledger_;
+  int threads_ = 1;
+  core::Json environment_;
+  ModelFiles files_;
+  std::optional<model::LoadedModel> loaded_;
+  generate::ResolvedSettings generation_;
+  data::LoadedDataset train_data_;
+  std::optional<data::LoadedDataset> validation_data_, test_data_;
+  data::DataReport data_report_;
+  std::string data_fingerprint_;
+  std::unique_ptr<train::DatasetBatches> batches_;
+  std::unique_ptr<StepLog> steps_;
+  std::unique_ptr<TerminalObserver> terminal_;
+  std::unique_ptr<LedgerObserver> ledger_observer_;
+  std::unique_ptr<TensorboardObserver> tensorboard_;
+  std::unique_ptr<MlflowClient> mlflow_;
+  std::unique_ptr<MlflowObserver> mlflow_observer_;
+  std::unique_ptr<train::TrainObserver> run_observer_;
+  core::Json quality_ = core::Json::object();
+};
+
+}  // namespace txtsum::app
