@@ -67,16 +67,19 @@ std::vector<InputDocument> parse_documents(const std::string& content, const std
 }
 
 bool looks_like_one_text(const std::vector<InputDocument>& lines) {
-  size_t blank = 0, open = 0, full = 0;
-  for (size_t i = 0; i + 1 < lines.size(); ++i) {  // a blank last line says nothing
-    if (is_blank(lines[i].text)) {
-      ++blank;
+  size_t gaps = 0, open = 0, full = 0;
+  bool after_blank = false;
+  for (const InputDocument& line : lines) {
+    if (is_blank(line.text)) {
+      after_blank = true;
       continue;
     }
+    if (after_blank && full > 0) ++gaps;
+    after_blank = false;
     ++full;
-    if (!ends_sentence(lines[i].text)) ++open;
+    if (!ends_sentence(line.text)) ++open;
   }
-  return (blank > 0 && full > 1) || (full >= 3 && 2 * open > full);
+  return gaps > 0 || (full >= 3 && 2 * open > full);
 }
 
 }  // namespace txtsum::app

@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kMlflowFile = "mlflow_run.json";
 
-metrics::SplitResults validation_results(const core::Json& validation, int64_t examples) {
+metrics::SplitResults validation_results(const core::Json& validation, const TrainingSummary& summary) {
   metrics::SplitResults results;
   if (validation.contains("loss")) results.loss = validation.at("loss").get<double>();
   for (const char* name : {"rouge1", "rouge2", "rougeL", "rougeLsum"}) {
@@ -21,12 +21,14 @@ metrics::SplitResults validation_results(const core::Json& validation, int64_t e
   if (validation.contains("gen_len")) results.gen_len = validation.at("gen_len").get<double>();
   results.runtime_seconds = validation.at("seconds").get<double>();
   results.epoch = validation.at("epoch").get<double>();
-  results.samples = examples;
+  results.samples = summary.validation_examples;
+  const int64_t slots = summary.config.generation.slots;
+  results.steps = (summary.validation_examples + slots - 1) / slots;
   return results;
 }
 
-std::vector<core::Json> log_history(const std::vector<core::Json>& steps, int64_t validation_examples,
-                                    const core::Json& train_results, const train::TrainOutcome& outcome) {
+std::vector<core::Json> log_history(const std::vector<core::Json>& steps, const TrainingSummary& summary,
+                                    const core::Json& train_results) {
   std::vector<core::Json> history;
   for (const core::Json& line : steps) {
     const int64_t update = line.at("update").get<int64_t>();
@@ -35,11 +37,11 @@ std::vector<core::Json> log_history(const std::vector<core::Json>& steps, int64_
           metrics::training_log_entry(update, line.at("epoch").get<double>(), line.at("loss").get<double>(),
                                       line.at("gradient_norm").get<double>(), line.at("learning_rate").get<double>()));
     } else if (line.at("event") == core::Json("validation")) {
-      const core::Json results = metrics::split_results(validation_results(line, validation_examples), "eval");
+      const core::Json results = metrics::split_results(validation_results(line, summary), "eval");
       history.push_back(metrics::results_log_entry(results, update, line.at("epoch").get<double>()));
     }
   }
-  history.push_back(metrics::results_log_entry(train_results, outcome.updates, outcome.epoch));
+  history.push_back(metrics::results_log_entry(train_results, summary.outcome.updates, summary.outcome.epoch));
   return history;
 }
 
@@ -80,7 +82,7 @@ void write_training_results(const RunFolder& folder, const TrainingSummary& summ
   const core::Json validation = last_validation(steps, best);
   if (!validation.is_null()) {
     metrics::write_results(folder.path(), "eval",
-                           metrics::split_results(validation_results(validation, summary.validation_examples), "eval"));
+                           metrics::split_results(validation_results(validation, summary), "eval"));
   }
 
   metrics::TrainerState state;
@@ -99,7 +101,7 @@ void write_training_results(const RunFolder& folder, const TrainingSummary& summ
   state.train_batch_size = config.train.batch_size.value_or(0);
   state.num_input_tokens_seen = outcome.source_tokens;
   state.total_flos = results.total_flos;
-  state.log_history = log_history(steps, summary.validation_examples, train_results, outcome);
+  state.log_history = log_history(steps, summary, train_results);
   state.best_metric = outcome.best_metric;
   if (!outcome.best_checkpoint.empty()) {
     state.best_model_checkpoint = outcome.best_checkpoint;
