@@ -46,7 +46,7 @@ RunFolder::RunFolder(std::string path, config::Publish publish)
   live_ = path_;
   if (mode_ == io::PublishMode::kInPlace) {
     live_ = make_temporary_folder();
-    for (const char* name : {kLogFile, kStepsFile}) {
+    for (const char* name : {kLogFile, kStepsFile, kPartialFile}) {
       if (fs::exists(file(name))) copy_if_changed(file(name), live(name));
     }
   }
@@ -76,8 +76,8 @@ constexpr std::array kRunFiles{kConfigFile,       kEnvironmentFile, kLogFile,   
                                kPredictionsFile,  kReportFile,      kGeneratedTextFile, kTrainerStateFile,
                                kEmissionsFile,    kAttemptsFolder,  kCheckpointsFolder, kModelFolder,
                                kTensorboardFolder};
-constexpr std::array kResultFiles{"all_results.json",     "train_results.json",        "eval_results.json",
-                                  "predict_results.json", "predictions.partial.jsonl", "mlflow_run.json"};
+constexpr std::array kResultFiles{"all_results.json",     "train_results.json", "eval_results.json",
+                                  "predict_results.json", kPartialFile,         "mlflow_run.json"};
 
 }  // namespace
 

@@ -16,6 +16,8 @@ inline constexpr const char* kEnvironmentFile = "environment.json";
 inline constexpr const char* kLogFile = "log.txt";
 inline constexpr const char* kStepsFile = "steps.jsonl";
 inline constexpr const char* kPredictionsFile = "predictions.jsonl";
+/// Summaries of a generation that is not finished.
+inline constexpr const char* kPartialFile = "predictions.partial.jsonl";
 inline constexpr const char* kGeneratedTextFile = "generated_predictions.txt";
 inline constexpr const char* kReportFile = "report.json";
 inline constexpr const char* kTrainerStateFile = "trainer_state.json";

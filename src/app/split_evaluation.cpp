@@ -82,7 +82,7 @@ core::Json evaluate_split(const SplitRequest& request, const RunFolder& folder, 
   const train::ValidationLoss loss =
       train::validation_loss(request.model, batches, request.config.train.label_smoothing);
 
-  SummaryLog log(folder.live("predictions.partial.jsonl"), summary_key(request));
+  SummaryLog log(folder.live(kPartialFile), summary_key(request));
   const Summarizer summarizer{request.model, request.settings, *request.files.tokenizer, clock};
   const SummarizedDocuments done = summarize_documents(summarizer, sources_of(dataset), "summarize", &log);
   ledger.add_work(metrics::Phase::kGenerate, done.work);
@@ -90,6 +90,8 @@ core::Json evaluate_split(const SplitRequest& request, const RunFolder& folder, 
       dataset, done.summaries, rouge_options(request.config.metrics, static_cast<uint64_t>(request.config.run.seed)));
   write_predictions(folder, dataset, done.summaries, rouge);
   log.remove();
+  std::error_code ignored;
+  fs::remove(folder.file(kPartialFile), ignored);  // what an earlier attempt had published
 
   metrics::SplitResults results;
   results.loss = loss.loss;

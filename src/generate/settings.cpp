@@ -1,5 +1,6 @@
 #include "txtsum/generate/settings.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "txtsum/core/error.h"
@@ -18,15 +19,14 @@ class Resolver {
   Resolver(const core::Json& generation_config, const core::Json& model_config, ResolvedSettings& result)
       : generation_config_(generation_config), model_config_(model_config), result_(result) {}
 
-  /// The folder's value of transformers' key `key`, or none.
+  /// The folder's value of transformers' key `key`, or none. As in transformers, config.json's old keys count only
+  /// where there is no generation_config.json.
   std::optional<core::Json> folder_value(const std::string& key) {
-    for (const auto& [json, name] :
-         {std::pair{&generation_config_, "generation_config.json"}, {&model_config_, "config.json"}}) {
-      if (!json->is_object() || !json->contains(key) || json->at(key).is_null()) continue;
-      origin_ = name;
-      return json->at(key);
-    }
-    return std::nullopt;
+    const bool has_file = generation_config_.is_object();
+    const core::Json& json = has_file ? generation_config_ : model_config_;
+    if (!json.is_object() || !json.contains(key) || json.at(key).is_null()) return std::nullopt;
+    origin_ = has_file ? "generation_config.json" : "config.json";
+    return json.at(key);
   }
 
   template <typename Value>
@@ -80,9 +80,10 @@ config::BeamStop stop_of(const core::Json& value, const std::string& origin) {
   throw core::DataError(origin + ": key 'early_stopping' has the unusable value " + text_of(value));
 }
 
-void take_lengths(Resolver& resolver, const config::GenerationConfig& experiment, GenerationSettings& settings) {
+void take_lengths(Resolver& resolver, const config::GenerationConfig& experiment, const model::ModelFacts& facts,
+                  GenerationSettings& settings) {
   resolver.set_origin("default");
-  settings.max_length = kDefaultNewTokens + 1;
+  settings.max_length = std::min(kDefaultNewTokens + 1, facts.max_target_tokens);
   if (experiment.max_new_tokens) {
     resolver.set_origin("experiment");
     settings.max_length = *experiment.max_new_tokens + 1;
@@ -185,7 +186,7 @@ ResolvedSettings resolve_settings(const config::GenerationConfig& experiment, co
   Resolver resolver(generation_config, model_config, result);
   GenerationSettings& s = result.settings;
   s.beams = resolver.take<int64_t>("beams", experiment.beams, "num_beams", 1);
-  take_lengths(resolver, experiment, s);
+  take_lengths(resolver, experiment, facts, s);
   s.length_penalty = resolver.take<double>("length_penalty", experiment.length_penalty, "length_penalty", 1.0);
   resolver.set_origin("default");
   if (experiment.early_stopping) {

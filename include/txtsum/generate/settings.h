@@ -44,9 +44,10 @@ struct ResolvedSettings {
   std::vector<std::string> warnings;  ///< Settings of the folder that are not followed, such as sampling.
 };
 
-/// Settles every setting: the experiment's word first, then the folder's generation_config.json, then the old keys of
-/// its config.json, then transformers' default (for the length: 128 new tokens, not transformers' 19). The two JSON
-/// values may be null. Throws UserError for values that contradict each other or the model's positions.
+/// Settles every setting: the experiment's word first, then the folder's generation_config.json (where there is none,
+/// the old keys of its config.json), then transformers' default (for the length: 128 new tokens or what the
+/// model's positions allow, not transformers' 19).
+/// The two JSON values may be null. Throws UserError for values that contradict each other or the model's positions.
 ResolvedSettings resolve_settings(const config::GenerationConfig& experiment, const core::Json& generation_config,
                                   const core::Json& model_config, const model::ModelFacts& facts);
 

@@ -52,7 +52,7 @@ class FakeMlflow {
   }
 
   FakeAnswer create(const core::Json& body) {
-    if (body.at("experiment_id") != "7") return refuse("no such experiment");
+    if (body.at("experiment_id").get<std::string>() != "7") return refuse("no such experiment");
     status = "RUNNING";
     tags["mlflow.runName"] = body.at("run_name");
     for (const auto& tag : body.at("tags")) tags[tag.at("key")] = tag.at("value");
@@ -66,12 +66,13 @@ class FakeMlflow {
   }
 
   FakeAnswer log_batch(const core::Json& body) {
-    if (body.at("run_id") != "r1") return {404, "{}"};
+    if (body.at("run_id").get<std::string>() != "r1") return {404, "{}"};
     if (body.at("metrics").size() > 250 || body.at("params").size() > 100) return refuse("too many");
     largest_batch = std::max(largest_batch, body.at("metrics").size());
     for (const auto& param : body.at("params")) {
       const std::string key = param.at("key");
-      if (params.contains(key) && params.at(key) != param.at("value")) return refuse("Changing param values");
+      if (params.contains(key) && params.at(key) != param.at("value").get<std::string>())
+        return refuse("Changing param values");
     }
     for (const auto& param : body.at("params")) params[param.at("key")] = param.at("value");
     for (const auto& tag : body.at("tags")) tags[tag.at("key")] = tag.at("value");

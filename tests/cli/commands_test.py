@@ -1,0 +1,174 @@
+"""Every command but the main job's, through the binary: help, exit codes, complaints, results.
+
+usage: commands_test.py REPOSITORY PROGRAM
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+REPOSITORY = pathlib.Path(sys.argv.pop(1)).resolve()
+PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve()
+COMMANDS = [
+    [], ["train"], ["evaluate"], ["summarize"], ["score"], ["tokenizer"], ["tokenizer", "train"], ["tokenizer", "encode"],
+    ["tokenizer", "decode"], ["check"], ["config"], ["config", "list"], ["config", "show"], ["config", "copy"],
+    ["config", "docs"], ["info"],
+]
+PREDICTIONS = ["The cat sat on the mats.", "A program that prints greetings", "nothing in common"]
+REFERENCES = ["The cat is sitting on a mat.", "Program printing a friendly greeting", "entirely different words here"]
+# By rouge_score 0.1.2: means of fmeasure x 100.
+STEMMED = {"rouge1": 47.1795, "rouge2": 6.0606, "rougeL": 40.5128, "rougeLsum": 40.5128}
+UNSTEMMED = {"rouge1": 28.7179, "rouge2": 6.0606, "rougeL": 22.0513, "rougeLsum": 22.0513}
+
+
+def run(*arguments, text=""):
+    return subprocess.run([PROGRAM, *map(str, arguments)], cwd=REPOSITORY, input=text, capture_output=True, text=True,
+                          timeout=120)
+
+
+class CommandsTest(unittest.TestCase):
+    def setUp(self):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="txtsum-commands-"))
+        self.addCleanup(shutil.rmtree, self.root)
+        self.predictions = self.root / "predictions.txt"
+        self.references = self.root / "references.txt"
+        self.predictions.write_text("".join(text + "\n" for text in PREDICTIONS))
+        self.references.write_text("".join(text + "\n" for text in REFERENCES))
+
+    def test_every_help_screen_ends_with_two_worked_examples(self):
+        for command in COMMANDS:
+            with self.subTest(command=command):
+                result = run(*command, "--help")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                end = result.stdout.rstrip().splitlines()[-3:]
+                self.assertEqual(end[0].strip(), "Examples:")
+                for example in end[1:]:
+                    self.assertIn("txtsum", example)
+
+    def test_a_wrong_value_prints_the_help_of_its_option(self):
+        result = run("evaluate", "runs/x", "--split", "tests")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("Which split of the data: test or validation.", result.stderr)
+        result = run("summarize", "--model", "x", "--input-format", "pdf")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("all of it is one text", result.stderr)
+
+    def test_unknown_words_are_refused(self):
+        for arguments in (["trian"], ["score", "a"], [], ["info", "--yaml"], ["score", "nothing.txt", "nothing.txt"]):
+            with self.subTest(arguments=arguments):
+                result = run(*arguments)
+                self.assertEqual(result.returncode, 2)
+                self.assertIn("--help", result.stderr)
+
+    def test_a_misspelt_key_is_answered_with_file_line_and_the_nearest_key(self):
+        path = self.root / "experiment.yaml"
+        path.write_text("model: {checkpoint: configs/models/txtsum-mini}\ndata: {train: a.jsonl}\ntrain:\n  epocs: 3\n")
+        result = run("check", path)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn(f"{path}:4:3 train.epocs", result.stderr)
+        self.assertIn("epochs", result.stderr)
+
+    def test_check_finds_every_problem_at_once(self):
+        result = run("check", "configs/smoke/tiny_bart.yaml", "data.train=missing.jsonl", "data.test=gone.jsonl")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("missing.jsonl", result.stderr)
+        self.assertIn("gone.jsonl", result.stderr)
+        self.assertEqual(run("check", "configs/smoke/tiny_bart.yaml").returncode, 0)
+
+    def test_check_answers_names_of_transformers(self):
+        result = run("check", "configs/smoke/tiny_bart.yaml", "--learning_rate", "3e-5")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("optimizer.learning_rate=3e-5", result.stderr)
+
+    def test_score_equals_rouge_score(self):
+        for flags, expected in (([], STEMMED), (["--no-stemmer"], UNSTEMMED)):
+            result = run("score", self.predictions, self.references, *flags)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            scores = json.loads(result.stdout)
+            self.assertEqual({name: scores[name] for name in expected}, expected)
+            self.assertEqual(scores["pairs"], 3)
+            self.assertLessEqual(scores["intervals"]["rouge1"]["low"], scores["rouge1"])
+            self.assertEqual(scores["stemmer"] == "none", bool(flags))
+
+    def test_score_reads_fields_of_json_lines_and_writes_each_pair(self):
+        predictions, references = self.root / "p.jsonl", self.root / "r.jsonl"
+        predictions.write_text("".join(json.dumps({"out": text}) + "\n" for text in PREDICTIONS))
+        references.write_text("".join(json.dumps({"summary": text}) + "\n" for text in REFERENCES))
+        each = self.root / "each.jsonl"
+        result = run("score", predictions, references, "--prediction-field", "out", "--resamples", "0", "--per-example", each)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        scores = json.loads(result.stdout)
+        self.assertEqual({name: scores[name] for name in STEMMED}, STEMMED)
+        self.assertNotIn("intervals", scores)
+        rows = [json.loads(line) for line in each.read_text().splitlines()]
+        self.assertAlmostEqual(sum(row["rouge1"]["f"] for row in rows) / 3, STEMMED["rouge1"], places=3)
+
+    def test_score_refuses_unequal_counts_with_both(self):
+        self.references.write_text("one\n")
+        result = run("score", self.predictions, self.references)
+        self.assertEqual(result.returncode, 3)
+        self.assertRegex(result.stderr, r"has 3 texts.*has 1")
+
+    def test_a_tokenizer_is_trained_and_gives_texts_back(self):
+        folder = self.root / "tokenizer"
+        corpus = REPOSITORY / "tests/fixtures/smoke/train.jsonl"
+        result = run("tokenizer", "train", "--output", folder, "--vocab-size", "400", "--field", "document", corpus)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        texts = ["Hello, world!", "naïve café — 数", ""]
+        encoded = run("tokenizer", "encode", folder, text="".join(text + "\n" for text in texts))
+        ids = [json.loads(line) for line in encoded.stdout.splitlines()]
+        self.assertEqual(len(ids), 3)
+        self.assertEqual((ids[2][0], ids[2][-1]), (0, 2))
+        decoded = run("tokenizer", "decode", folder, "--json", text=encoded.stdout)
+        self.assertEqual([json.loads(line) for line in decoded.stdout.splitlines()], texts)
+        again = run("tokenizer", "train", "--output", folder, corpus)
+        self.assertEqual(again.returncode, 2)
+        self.assertEqual(run("tokenizer", "decode", folder, text="[1, x]\n").returncode, 3)
+
+    def test_shipped_configs_are_listed_shown_and_copied(self):
+        names = [line.split()[0] for line in run("config", "list").stdout.splitlines()]
+        self.assertIn("quickstart", names)
+        self.assertNotIn("base/bart", names)
+        for name in names:
+            self.assertEqual(run("config", "show", name).stdout, (REPOSITORY / f"configs/{name}.yaml").read_text())
+        self.assertEqual(run("config", "copy", "bart_base_samsum", self.root).returncode, 0)
+        self.assertTrue((self.root / "bart_base_samsum.yaml").is_file())
+        self.assertTrue((self.root / "base/samsum.yaml").is_file())
+        result = run("config", "show", "bart_base_samsun")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("bart_base_samsum", result.stderr)
+
+    def test_a_resolved_config_is_shown_with_overrides(self):
+        result = run("config", "show", "configs/quickstart.yaml", "train.max_minutes=2")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        path = self.root / "resolved.yaml"
+        path.write_text(result.stdout)
+        self.assertEqual(run("config", "show", path).stdout, result.stdout)
+        self.assertRegex(result.stdout, r"max_minutes: 2\b")
+
+    def test_the_generated_pages_are_up_to_date(self):
+        result = run("config", "docs", "--output", "docs", "--check")
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_info_says_what_is_there(self):
+        json_form = json.loads(run("info", "--json").stdout)
+        self.assertIn("bart", json_form["model_families"])
+        self.assertEqual(json_form["cpu_count"], os.cpu_count())
+        self.assertIn(json_form["libtorch"], run("info").stdout)
+
+    def test_results_to_a_full_disk_are_an_error(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([PROGRAM, "info"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("stdout", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
