@@ -55,15 +55,15 @@ config::ExperimentConfig load_request(const EvaluateOptions& options, const std:
 }
 
 void make_room(const config::ExperimentConfig& config) {
-  if (!fs::exists(config.run.output + "/" + kReportFile)) return;
-  if (!config.run.overwrite) {
-    throw core::UserError(config.run.output +
-                          " holds results already: take another folder (run.output=...), or run.overwrite=true");
-  }
   if (fs::exists(config.run.output + "/" + kCheckpointsFolder)) {
     throw core::UserError(
         config.run.output +
         " holds a training, which an evaluation does not delete: take another folder (run.output=...)");
+  }
+  if (!fs::exists(config.run.output + "/" + kReportFile)) return;
+  if (!config.run.overwrite) {
+    throw core::UserError(config.run.output +
+                          " holds results already: take another folder (run.output=...), or run.overwrite=true");
   }
   remove_run(config.run.output);
 }

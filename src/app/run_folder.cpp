@@ -82,7 +82,8 @@ constexpr std::array kResultFiles{"all_results.json",     "train_results.json", 
 }  // namespace
 
 bool holds_run(const std::string& folder) {
-  for (const char* name : {kConfigFile, kCheckpointsFolder, kModelFolder, kReportFile, kPredictionsFile}) {
+  // An attempt that failed before its first save has left a config and a log, and nothing that could be lost.
+  for (const char* name : {kCheckpointsFolder, kModelFolder, kPredictionsFile}) {
     if (fs::exists(folder + "/" + name)) return true;
   }
   return false;

@@ -65,7 +65,7 @@ struct RunStart {
 /// config.
 RunStart plan_start(const config::ExperimentConfig& config);
 
-/// Whether `folder` holds anything that a command of this program wrote.
+/// Whether `folder` holds work of a run: checkpoints, a finished model or summaries.
 bool holds_run(const std::string& folder);
 
 /// Deletes what a run left in `folder`; other files stay. Throws DataError.

@@ -82,6 +82,7 @@ class Loader {
       std::string what = parse_field(listed.field, setting->value);
       if (what.empty()) continue;
       parsed_ = false;
+      what.append(" (").append(listed.field.note.help).append(")");
       problems_.push_back({setting->origin, setting->key, std::move(what)});
     }
   }

@@ -73,6 +73,13 @@ class CommandsTest(unittest.TestCase):
         self.assertIn(f"{path}:4:3 train.epocs", result.stderr)
         self.assertIn("epochs", result.stderr)
 
+    def test_a_wrong_value_of_a_key_comes_with_what_the_key_means(self):
+        result = run("check", "configs/smoke/tiny_bart.yaml", "train.batch_size=abc", "optimizer.name=sgd")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("wanted whole number, found 'abc'", result.stderr)
+        self.assertIn("xamples", result.stderr)
+        self.assertIn("wanted adamw or adafactor", result.stderr)
+
     def test_check_finds_every_problem_at_once(self):
         result = run("check", "configs/smoke/tiny_bart.yaml", "data.train=missing.jsonl", "data.test=gone.jsonl")
         self.assertEqual(result.returncode, 3)

@@ -248,6 +248,25 @@ class CliTest(unittest.TestCase):
         self.assertEqual(result.returncode, 2)
         self.assertIn("WORLD_SIZE", result.stderr)
 
+    def test_a_run_that_failed_before_its_first_save_can_be_corrected_in_place(self):
+        folder = self.root / "corrected"
+        self.assertEqual(run("train", SMOKE, f"run.output={folder}", "data.train=nothing.jsonl").returncode, 3)
+        result = run("train", SMOKE, f"run.output={folder}", "train.epochs=1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_an_evaluation_never_writes_into_a_training(self):
+        result = run("evaluate", self.done, f"run.output={self.done}", "run.overwrite=true")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("holds a training", result.stderr)
+
+    def test_bf16_trains_and_leaves_a_bf16_model(self):
+        folder = self.root / "bf16"
+        result = run("train", SMOKE, f"run.output={folder}", "train.precision=bf16")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(json.loads((folder / "model/config.json").read_text())["dtype"], "bfloat16")
+        self.assertLess(losses(folder)[-1][1], losses(folder)[0][1] / 2)
+        self.assertAlmostEqual(losses(folder)[0][1], losses(self.done)[0][1], delta=0.05)
+
     def test_a_missing_data_file_is_a_data_error_that_names_it(self):
         result = run("train", SMOKE, f"run.output={self.root / 'nodata'}", "data.train=nothing.jsonl")
         self.assertEqual(result.returncode, 3)

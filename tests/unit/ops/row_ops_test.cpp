@@ -1,0 +1,183 @@
+// Operations that work row by row, against float64 written with plain ATen calls and its autograd.
+
+#include "op_fixture.h"
+#include "support/tolerances.h"
+#include "txtsum/core/error.h"
+#include "txtsum/ops/activation.h"
+#include "txtsum/ops/dropout.h"
+#include "txtsum/ops/embed.h"
+#include "txtsum/ops/linear.h"
+#include "txtsum/ops/residual_dropout_norm.h"
+
+namespace txtsum::tests {
+namespace {
+
+constexpr int64_t kRows = 37, kWidth = 48;
+
+double tolerance_of(at::ScalarType dtype) { return dtype == at::kFloat ? kOpTolerance : kOpToleranceBf16; }
+
+using RowOps = OpTest;
+
+TEST_F(RowOps, LinearEqualsFloat64ForwardAndBackward) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    Parameters parameters;
+    const at::Tensor x = leaf(draw({kRows, kWidth}, dtype)), weight = draw({29, kWidth}, dtype),
+                     bias = draw({29}, dtype);
+    const ops::ParamRef w = parameters.add(weight), b = parameters.add(bias);
+    const at::Tensor d_out = draw({kRows, 29}, dtype);
+    const at::Tensor y = ops::linear(x, w, b);
+    y.backward(d_out);
+
+    const at::Tensor X = reference_leaf(x), W = reference_leaf(weight), B = reference_leaf(bias);
+    const at::Tensor Y = at::matmul(X, W.t()) + B;
+    Y.backward(d_out.to(at::kDouble));
+    EXPECT_LT(error_of(y, Y), tolerance_of(dtype));
+    EXPECT_LT(error_of(x.grad(), X.grad()), tolerance_of(dtype));
+    EXPECT_LT(error_of(w.gradient(), W.grad()), tolerance_of(dtype));
+    EXPECT_LT(error_of(b.gradient(), B.grad()), tolerance_of(dtype));
+  }
+}
+
+TEST_F(RowOps, GradientsAreAddedToWhatIsThere) {
+  Parameters parameters;
+  const at::Tensor x = leaf(draw({5, 4}));
+  const ops::ParamRef w = parameters.add(draw({3, 4})), none;
+  ops::linear(x, w, none).sum().backward();
+  const at::Tensor once = w.gradient().clone();
+  ops::linear(x, w, none).sum().backward();
+  EXPECT_TRUE(at::allclose(w.gradient(), 2 * once));
+}
+
+TEST_F(RowOps, FrozenParametersBehindAnInputWithoutGradientBuildNoGraph) {
+  Parameters parameters;
+  const ops::ParamRef w = parameters.add(draw({3, 4}), /*trains=*/false), none;
+  EXPECT_FALSE(ops::linear(draw({5, 4}), w, none).requires_grad());
+}
+
+TEST_F(RowOps, NormEqualsFloat64WithAndWithoutResidual) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (const bool has_residual : {true, false}) {
+      Parameters parameters;
+      const at::Tensor x = leaf(draw({kRows, kWidth}, dtype)), scale = draw({kWidth}, dtype),
+                       shift = draw({kWidth}, dtype);
+      const at::Tensor residual = has_residual ? leaf(draw({kRows, kWidth}, dtype)) : at::Tensor();
+      const ops::ParamRef s = parameters.add(scale), t = parameters.add(shift);
+      const at::Tensor d_out = draw({kRows, kWidth}, dtype);
+      const at::Tensor y = ops::residual_dropout_norm(x, residual, s, t, 1e-5, {});
+      y.backward(d_out);
+
+      const at::Tensor X = reference_leaf(x), S = reference_leaf(scale), T = reference_leaf(shift);
+      const at::Tensor R = has_residual ? reference_leaf(residual) : at::zeros({1}, at::kDouble);
+      const at::Tensor sum = X + R;
+      const at::Tensor centred = sum - sum.mean(-1, true);
+      const at::Tensor Y = centred / (centred.square().mean(-1, true) + 1e-5).sqrt() * S + T;
+      Y.backward(d_out.to(at::kDouble));
+      EXPECT_LT(error_of(y, Y), tolerance_of(dtype));
+      EXPECT_LT(error_of(x.grad(), X.grad()), tolerance_of(dtype));
+      if (has_residual) {
+        EXPECT_LT(error_of(residual.grad(), R.grad()), tolerance_of(dtype));
+      }
+      EXPECT_LT(error_of(s.gradient(), S.grad()), tolerance_of(dtype));
+      EXPECT_LT(error_of(t.gradient(), T.grad()), tolerance_of(dtype));
+    }
+  }
+}
+
+TEST_F(RowOps, NormWithDropoutIsTheNormOfTheDroppedInput) {
+  const ops::RaggedTokens tokens = draw_tokens({9, 1, 14}, 50);
+  const ops::DropoutKey key = key_of(tokens, 0.3);
+  Parameters parameters;
+  const at::Tensor x = leaf(draw({24, kWidth})), other = leaf(x), residual = draw({24, kWidth}),
+                   d_out = draw({24, kWidth});
+  const ops::ParamRef s = parameters.add(draw({kWidth})), t = parameters.add(draw({kWidth}));
+  const at::Tensor fused = ops::residual_dropout_norm(x, residual, s, t, 1e-5, key);
+  const at::Tensor apart = ops::residual_dropout_norm(ops::dropout(other, key), residual, s, t, 1e-5, {});
+  EXPECT_TRUE(at::allclose(fused, apart, 1e-6, 1e-6));
+  fused.backward(d_out);
+  apart.backward(d_out);
+  EXPECT_TRUE(at::allclose(x.grad(), other.grad(), 1e-5, 1e-6));
+}
+
+at::Tensor activate(const at::Tensor& x, ops::Activation kind) {
+  switch (kind) {
+    case ops::Activation::kGelu:
+      return 0.5 * x * (1 + at::erf(x * M_SQRT1_2));
+    case ops::Activation::kGeluTanh:
+      return 0.5 * x * (1 + at::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x.pow(3))));
+    case ops::Activation::kRelu:
+      return x.clamp_min(0);
+    case ops::Activation::kSilu:
+      return x / (1 + at::exp(-x));
+    case ops::Activation::kTanh:
+      return at::tanh(x);
+  }
+  return {};
+}
+
+TEST_F(RowOps, EveryActivationEqualsFloat64) {
+  for (const char* name : {"gelu", "gelu_new", "relu", "silu", "tanh"}) {
+    const ops::Activation kind = ops::activation_named(name);
+    const at::Tensor x = leaf(3 * draw({kRows, kWidth})), d_out = draw({kRows, kWidth});
+    const at::Tensor y = ops::activation(x, kind, {});
+    y.backward(d_out);
+    const at::Tensor X = reference_leaf(x), Y = activate(X, kind);
+    Y.backward(d_out.to(at::kDouble));
+    EXPECT_LT(error_of(y, Y), kOpTolerance) << name;
+    EXPECT_LT(error_of(x.grad(), X.grad()), kOpTolerance) << name;
+  }
+  EXPECT_THROW(ops::activation_named("gelu_fast_"), core::DataError);
+}
+
+TEST_F(RowOps, EmbedAddsTheGradientsOfRepeatedIds) {
+  Parameters parameters;
+  const ops::RaggedTokens tokens = draw_tokens({11, 1, 20}, 6);  // 32 tokens of 6 ids: all repeat
+  const at::Tensor table = draw({6, kWidth}), positions = draw({24, kWidth}), d_out = draw({32, kWidth});
+  const ops::ParamRef t = parameters.add(table), p = parameters.add(positions);
+  at::Tensor y = ops::embed(tokens, t, p, 1.7, 2);
+  y.backward(d_out);
+  const at::Tensor T = reference_leaf(table), P = reference_leaf(positions);
+  const at::Tensor Y = T.index_select(0, tokens.ids_N) * 1.7 + P.index_select(0, tokens.positions_N + 2);
+  Y.backward(d_out.to(at::kDouble));
+  EXPECT_LT(error_of(y, Y), kOpTolerance);
+  EXPECT_LT(error_of(t.gradient(), T.grad()), kOpTolerance);
+  EXPECT_LT(error_of(p.gradient(), P.grad()), kOpTolerance);
+}
+
+TEST_F(RowOps, DropoutKeepsTheRightShareAndScalesIt) {
+  const ops::RaggedTokens tokens = draw_tokens({200, 300}, 9);
+  for (const double probability : {0.1, 0.5, 0.9}) {
+    const at::Tensor y = ops::dropout(at::ones({500, 64}), key_of(tokens, probability));
+    const double kept = y.ne(0).to(at::kDouble).mean().item<double>();
+    const double sigma = std::sqrt(probability * (1 - probability) / (500.0 * 64.0));
+    EXPECT_NEAR(kept, 1 - probability, 5 * sigma);
+    EXPECT_NEAR(y.max().item<double>(), 1 / (1 - probability), 1e-5);
+    // No row, channel or neighbour is favoured: means of halves agree.
+    EXPECT_NEAR(y.slice(1, 0, 32).ne(0).to(at::kDouble).mean().item<double>(), 1 - probability, 8 * sigma);
+    EXPECT_NEAR(y.slice(0, 0, 250).ne(0).to(at::kDouble).mean().item<double>(), 1 - probability, 8 * sigma);
+  }
+}
+
+TEST_F(RowOps, DropoutUsesTheSameMaskInBackward) {
+  const ops::RaggedTokens tokens = draw_tokens({30}, 9);
+  const at::Tensor x = leaf(at::ones({30, 64}));
+  const at::Tensor y = ops::dropout(x, key_of(tokens, 0.4));
+  y.sum().backward();
+  EXPECT_TRUE(at::equal(x.grad(), y.detach()));
+}
+
+TEST_F(RowOps, AMaskDependsOnExamplePositionUpdateAndSiteAlone) {
+  const ops::RaggedTokens alone = draw_tokens({12}, 9, /*first_example=*/41);
+  const ops::RaggedTokens among = draw_tokens({5, 12, 3}, 9, /*first_example=*/40);  // example 41 is the second
+  const auto mask = [](const ops::RaggedTokens& tokens, int64_t update, int64_t site) {
+    return ops::dropout(at::ones({tokens.tokens(), 40}), key_of(tokens, 0.5, update, site));
+  };
+  EXPECT_TRUE(at::equal(mask(alone, 3, 7), mask(among, 3, 7).slice(0, 5, 17)));
+  EXPECT_FALSE(at::equal(mask(alone, 3, 7), mask(alone, 4, 7)));
+  EXPECT_FALSE(at::equal(mask(alone, 3, 7), mask(alone, 3, 8)));
+  EXPECT_FALSE(at::equal(mask(among, 3, 7).slice(0, 0, 3), mask(among, 3, 7).slice(0, 17, 20)));
+  const at::Tensor x = draw({12, 40});
+  EXPECT_TRUE(ops::dropout(x, {}).is_same(x));
+}
+
+}  // namespace
+}  // namespace txtsum::tests
