@@ -3,11 +3,13 @@
 #include <c10/util/Exception.h>
 
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "app/command.h"
 #include "txtsum/app/progress_line.h"
+#include "txtsum/config/suggest.h"
 #include "txtsum/core/build_info.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/log.h"
@@ -42,10 +44,21 @@ CLI::App* chosen_command(CLI::App* app) {
   return chosen.empty() ? app : chosen_command(chosen.front());
 }
 
+/// The command that an unknown word most likely stands for; empty where none is close.
+std::string suggestion(const CLI::App& command) {
+  const std::vector<std::string> unknown = command.remaining();
+  std::vector<std::string> names;
+  for (const CLI::App* each : command.get_subcommands(nullptr)) names.push_back(each->get_name());
+  if (unknown.empty() || names.empty()) return "";
+  const std::optional<std::string> closest = config::closest_word(unknown.front(), names);
+  return "unknown command '" + unknown.front() + "'" + (closest ? " (did you mean " + *closest + "?)" : "");
+}
+
 /// Says what is wrong with the command line, with the help of the option that it is about.
 int explain(CLI::App& program, const CLI::ParseError& error) {
   CLI::App* command = chosen_command(&program);
-  std::string text = error.what();
+  const std::string unknown = suggestion(*command);
+  std::string text = unknown.empty() ? error.what() : unknown;
   const CLI::Option* about = nullptr;
   size_t longest = 0;
   for (const CLI::Option* option : command->get_options()) {
@@ -106,6 +119,13 @@ int guarded(const std::function<int()>& run) {
   }
 }
 
+/// Before and after the command's name alike.
+void add_log_flags(CLI::App& app, bool* verbose, bool* quiet) {
+  app.add_flag("-v,--verbose", *verbose, "Also log what helps to find a fault.");
+  app.add_flag("-q,--quiet", *quiet, "Log warnings and errors only.");
+  for (CLI::App* command : app.get_subcommands(nullptr)) add_log_flags(*command, verbose, quiet);
+}
+
 int parse_and_run(int argc, const char* const* argv) {
   CommandLine line;
   line.text = command_text(argc, argv);
@@ -119,8 +139,6 @@ int parse_and_run(int argc, const char* const* argv) {
                                  "echo \"A long text ...\" | txtsum summarize --model runs/quickstart/model"));
   bool verbose = false;
   bool quiet = false;
-  program.add_flag("-v,--verbose", verbose, "Also log what helps to find a fault.");
-  program.add_flag("-q,--quiet", quiet, "Log warnings and errors only.");
   program.parse_complete_callback([&] {
     core::start_log(verbose ? core::LogLevel::kDebug : quiet ? core::LogLevel::kWarning : core::LogLevel::kInfo);
   });
@@ -132,6 +150,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_check_command(line);
   add_config_command(line);
   add_info_command(line);
+  add_log_flags(program, &verbose, &quiet);
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version

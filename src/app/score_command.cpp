@@ -12,7 +12,7 @@ namespace {
 struct ScoreOptions {
   std::string predictions;
   std::string references;
-  std::string prediction_field = "summary";
+  std::string prediction_field;
   std::string reference_field;
   bool no_stemmer = false;
   std::string sentences = "split";
@@ -39,9 +39,12 @@ std::string text_of(const std::string& line, const std::string& where, const std
                         "--reference-field");
 }
 
-std::vector<std::string> read_texts(const std::string& path, const std::vector<std::string>& fields) {
+/// The texts of a file. Its ending says whether it has JSON lines, and so does a `field` that was named.
+std::vector<std::string> read_texts(const std::string& path, const std::string& field,
+                                    const std::vector<std::string>& default_fields) {
   const std::string content = core::read_file(path);
-  const bool json = is_json_lines(path);
+  const bool json = !field.empty() || is_json_lines(path);
+  const std::vector<std::string> fields = field.empty() ? default_fields : std::vector<std::string>{field};
   std::vector<std::string> texts;
   int64_t number = 0;
   for (size_t begin = 0; begin < content.size();) {
@@ -73,11 +76,10 @@ void write_examples(const std::string& path, const metrics::CorpusRouge& rouge) 
 }
 
 int run_score(const ScoreOptions& options) {
-  const std::vector<std::string> predictions = read_texts(options.predictions, {options.prediction_field});
-  const std::vector<std::string> reference_fields = options.reference_field.empty()
-                                                        ? std::vector<std::string>{"reference", "summary", "highlights"}
-                                                        : std::vector<std::string>{options.reference_field};
-  const std::vector<std::string> references = read_texts(options.references, reference_fields);
+  const std::vector<std::string> predictions =
+      read_texts(options.predictions, options.prediction_field, {"summary"});
+  const std::vector<std::string> references =
+      read_texts(options.references, options.reference_field, {"reference", "summary", "highlights"});
   if (predictions.size() != references.size()) {
     throw core::DataError(options.predictions + " has " + std::to_string(predictions.size()) + " texts, " +
                           options.references + " has " + std::to_string(references.size()) +
@@ -111,11 +113,11 @@ void add_score_command(CommandLine& line) {
   command->add_option("REFERENCES", options->references, "The same for the references, in the same order.")
       ->required()
       ->check(CLI::ExistingFile);
-  command->add_option("--prediction-field", options->prediction_field, "Field of a prediction in JSON lines.")
-      ->capture_default_str();
-  command->add_option(
-      "--reference-field", options->reference_field,
-      "Field of a reference in JSON lines. Default: reference, summary or highlights, the first there.");
+  command->add_option("--prediction-field", options->prediction_field,
+                      "PREDICTIONS are JSON lines, and this field has the text. Default: summary.");
+  command->add_option("--reference-field", options->reference_field,
+                      "REFERENCES are JSON lines, and this field has the text. Default: reference, summary or "
+                      "highlights, the first there.");
   command->add_flag("--no-stemmer", options->no_stemmer, "Compare words as they are, without stemming.");
   command
       ->add_option(

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <limits>
 
 #include "app/command.h"
 #include "txtsum/app/table.h"
@@ -85,18 +86,27 @@ int run_encode(const TokenizerOptions& options) {
   return 0;
 }
 
+/// The ids of a JSON array; each must be a token's.
+std::vector<int32_t> ids_of(const std::string& line, const std::string& where, const text::Tokenizer& tokenizer) {
+  const core::Json json = core::Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_array()) throw core::DataError(where + ": wanted a JSON array of ids, found " + line.substr(0, 60));
+  std::vector<int32_t> ids;
+  for (const core::Json& id : json) {
+    const bool in_range = id.is_number_integer() && id >= 0 && id <= std::numeric_limits<int32_t>::max();
+    if (!in_range || !tokenizer.id_to_token(id.get<int32_t>())) {
+      throw core::DataError(where + ": " + core::to_line(id) + " is not the id of a token; the vocabulary has " +
+                            with_separators(static_cast<long long>(tokenizer.vocab_size())));
+    }
+    ids.push_back(id.get<int32_t>());
+  }
+  return ids;
+}
+
 int run_decode(const TokenizerOptions& options) {
   const auto tokenizer = text::Tokenizer::load(options.folder);
   std::string line;
   for (int64_t number = 1; std::getline(std::cin, line); ++number) {
-    const core::Json json = core::Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    std::vector<int32_t> ids;
-    try {
-      ids = json.get<std::vector<int32_t>>();
-    } catch (const core::Json::exception&) {
-      throw core::DataError("stdin:" + std::to_string(number) + ": wanted a JSON array of ids, found " +
-                            line.substr(0, 60));
-    }
+    const std::vector<int32_t> ids = ids_of(line, "stdin:" + std::to_string(number), *tokenizer);
     std::string text = tokenizer->decode(ids, !options.keep_special_tokens);
     if (options.json) text = core::to_line(core::Json(text));
     print(text.append("\n"));

@@ -65,6 +65,23 @@ class CommandsTest(unittest.TestCase):
                 self.assertEqual(result.returncode, 2)
                 self.assertIn("--help", result.stderr)
 
+    def test_a_misspelt_command_is_answered_with_the_nearest(self):
+        for arguments, wanted in ((["trian", "x.yaml"], "did you mean train?"), (["tokenizer", "encod"], "encode?")):
+            result = run(*arguments)
+            self.assertEqual(result.returncode, 2)
+            self.assertIn(f"unknown command '{arguments[-1] if arguments[0] == 'tokenizer' else 'trian'}'", result.stderr)
+            self.assertIn(wanted, result.stderr)
+
+    def test_log_flags_stand_before_or_after_the_command(self):
+        corpus = REPOSITORY / "tests/fixtures/smoke/train.jsonl"
+        for before, after in (([], []), (["-q"], []), ([], ["-q"]), ([], ["--quiet"])):
+            with self.subTest(before=before, after=after):
+                output = self.root / "quiet"
+                result = run(*before, "tokenizer", "train", "--output", output, "--vocab-size", "300", "--overwrite",
+                             corpus, *after)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertEqual(result.stderr == "", bool(before or after))
+
     def test_a_misspelt_key_is_answered_with_file_line_and_the_nearest_key(self):
         path = self.root / "experiment.yaml"
         path.write_text("model: {checkpoint: configs/models/txtsum-mini}\ndata: {train: a.jsonl}\ntrain:\n  epocs: 3\n")
@@ -115,6 +132,16 @@ class CommandsTest(unittest.TestCase):
         rows = [json.loads(line) for line in each.read_text().splitlines()]
         self.assertAlmostEqual(sum(row["rouge1"]["f"] for row in rows) / 3, STEMMED["rouge1"], places=3)
 
+    def test_a_named_field_makes_json_lines_of_any_file(self):
+        self.predictions.write_text("".join(json.dumps({"out": text}) + "\n" for text in PREDICTIONS))
+        result = run("score", self.predictions, self.references, "--prediction-field", "out")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        scores = json.loads(result.stdout)
+        self.assertEqual({name: scores[name] for name in STEMMED}, STEMMED)
+        result = run("score", self.predictions, self.references, "--reference-field", "summary")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn(f"{self.references}:1", result.stderr)
+
     def test_score_refuses_unequal_counts_with_both(self):
         self.references.write_text("one\n")
         result = run("score", self.predictions, self.references)
@@ -135,7 +162,10 @@ class CommandsTest(unittest.TestCase):
         self.assertEqual([json.loads(line) for line in decoded.stdout.splitlines()], texts)
         again = run("tokenizer", "train", "--output", folder, corpus)
         self.assertEqual(again.returncode, 2)
-        self.assertEqual(run("tokenizer", "decode", folder, text="[1, x]\n").returncode, 3)
+        for ids in ("[1, x]", "[0, 400]", "[-1]", "[4294967296]", "[0.5]", "{}"):
+            result = run("tokenizer", "decode", folder, text=f"[0, 2]\n{ids}\n")
+            self.assertEqual(result.returncode, 3, ids)
+            self.assertIn("stdin:2", result.stderr)
 
     def test_shipped_configs_are_listed_shown_and_copied(self):
         names = [line.split()[0] for line in run("config", "list").stdout.splitlines()]

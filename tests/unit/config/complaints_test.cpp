@@ -27,14 +27,14 @@ run:
   EXPECT_EQ(
       files.complaints(text, {"optimizer.learning_rate=-1", "train.epoch=2", "hello"}),
       R"(x.yaml data.train: is missing. Training file or files; the ending says the format: .jsonl, .json (one object a line), .csv. Set it in the file, or as data.train=...
-x.yaml:3:3 model.init: wanted pretrained or random, found 'randm' (did you mean random?)
+x.yaml:3:3 model.init: wanted pretrained or random, found 'randm' (did you mean random?) (`pretrained` reads the weights; `random` builds from config.json alone.)
 x.yaml:5:3 train.lerning_rate: unknown key (did you mean optimizer.learning_rate?)
-x.yaml:6:3 train.epochs: wanted number, found 'many'
-x.yaml:7:3 train.batch_size: must be at least 1, found 0
-x.yaml:8:3 train.sampler: wanted random or length_bucketed, found 'length_bucket' (did you mean length_bucketed?)
+x.yaml:6:3 train.epochs: wanted number, found 'many' (Ends training after so many passes over the data. The first limit that is reached counts.)
+x.yaml:7:3 train.batch_size: must be at least 1, found 0 (Examples an update, over all ranks and micro-batches.)
+x.yaml:8:3 train.sampler: wanted random or length_bucketed, found 'length_bucket' (did you mean length_bucketed?) (Order of examples within an epoch; `length_bucketed` puts similar lengths together.)
 x.yaml:10:3 trian.epochs: unknown key (did you mean train.epochs?)
-x.yaml:12:3 run.seed: auto is not a value; leave the key out for its default, or write what you want
-argument 1: optimizer.learning_rate=-1: must be more than 0, found -1
+x.yaml:12:3 run.seed: auto is not a value; leave the key out for its default, or write what you want (Seed of the examples' order, dropout and random weights.)
+argument 1: optimizer.learning_rate=-1: must be more than 0, found -1 (Peak learning rate.)
 argument 2: train.epoch=2: unknown key (did you mean train.epochs?)
 argument 3: hello: settings are written section.key=value)");
 }
