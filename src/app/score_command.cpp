@@ -76,8 +76,7 @@ void write_examples(const std::string& path, const metrics::CorpusRouge& rouge) 
 }
 
 int run_score(const ScoreOptions& options) {
-  const std::vector<std::string> predictions =
-      read_texts(options.predictions, options.prediction_field, {"summary"});
+  const std::vector<std::string> predictions = read_texts(options.predictions, options.prediction_field, {"summary"});
   const std::vector<std::string> references =
       read_texts(options.references, options.reference_field, {"reference", "summary", "highlights"});
   if (predictions.size() != references.size()) {

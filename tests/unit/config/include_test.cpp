@@ -34,7 +34,10 @@ TEST(Include, AFileMayUnsetWhatAFragmentSets) {
 TEST(Include, ComplaintsNameTheFragment) {
   ConfigFiles files;
   files.write("base.yaml", kLeast + "train:\n  epochs: none\n");
-  EXPECT_EQ(files.complaints("include: base.yaml\n"), "base.yaml:6:3 train.epochs: wanted number, found 'none'");
+  EXPECT_EQ(
+      files.complaints("include: base.yaml\n"),
+      "base.yaml:6:3 train.epochs: wanted number, found 'none' (Ends training after so many passes over the data. "
+      "The first limit that is reached counts.)");
 }
 
 TEST(Include, MissingAndCircularFilesAreComplaints) {
