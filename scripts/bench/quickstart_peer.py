@@ -3,10 +3,10 @@
 summarize and score the test split: the number that the quickstart is held against.
 
 The same data, start, batch of 32, AdamW (5e-4, weight decay 0.01 on matrices), linear schedule over the share of the time
-with 5 % warm-up, clipping at norm 1, no dropout, fp32, random order with dynamic padding (or --group-by-length, which helps padding). Only
+with 5 % warm-up, clipping at norm 1, no dropout unless asked for, fp32, random order with dynamic padding (or --group-by-length, which helps padding). Only
 updates count as time, as in txtsum. Beam search with the experiment's settings, ROUGE by rouge_score with its stemmer.
 
-Needs torch, transformers and rouge_score. usage: quickstart_peer.py OUT [--seconds 300] [--threads N] [--group-by-length]
+Needs torch, transformers and rouge_score. usage: quickstart_peer.py OUT [--seconds 300] [--threads N] [--group-by-length] [--dropout P]
 """
 
 import argparse
@@ -113,6 +113,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--group-by-length", action="store_true")
+    parser.add_argument("--dropout", type=float, default=0.0)
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -121,7 +122,7 @@ def main():
     folder = root / "configs/models/txtsum-mini"
     data = root / "data/debian_synopses"
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32, dropout=0.0)
+    model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32, dropout=arguments.dropout)
     rows = read(data / "train.jsonl")
     sources = tokenizer([row["document"] for row in rows], truncation=True, max_length=SOURCE)["input_ids"]
     targets = tokenizer(text_target=[row["summary"] for row in rows], truncation=True, max_length=TARGET)["input_ids"]
