@@ -2,6 +2,7 @@
 # demands a CUDA toolkit even where only the CPU library is linked.
 #
 #   LibTorch::torch   headers, libtorch_cpu and libc10
+#   LibTorch::cuda    libtorch_cuda and libc10_cuda, where TXTSUM_WITH_CUDA is on
 
 set(_torch_root "${TXTSUM_LIBTORCH}/torch")
 find_path(LibTorch_INCLUDE_DIR ATen/ATen.h PATHS "${_torch_root}/include" NO_DEFAULT_PATH)
@@ -14,9 +15,16 @@ if(EXISTS "${_torch_root}/version.py")
   string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+[^']*" LibTorch_VERSION "${_torch_version}")
 endif()
 
+set(_torch_required LibTorch_CPU_LIBRARY LibTorch_C10_LIBRARY LibTorch_INCLUDE_DIR)
+if(TXTSUM_WITH_CUDA)
+  find_library(LibTorch_CUDA_LIBRARY torch_cuda PATHS "${_torch_root}/lib" NO_DEFAULT_PATH)
+  find_library(LibTorch_C10_CUDA_LIBRARY c10_cuda PATHS "${_torch_root}/lib" NO_DEFAULT_PATH)
+  list(APPEND _torch_required LibTorch_CUDA_LIBRARY LibTorch_C10_CUDA_LIBRARY)
+endif()
+
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch
-  REQUIRED_VARS LibTorch_CPU_LIBRARY LibTorch_C10_LIBRARY LibTorch_INCLUDE_DIR
+  REQUIRED_VARS ${_torch_required}
   VERSION_VAR LibTorch_VERSION
   REASON_FAILURE_MESSAGE "run scripts/setup.sh, or set TXTSUM_LIBTORCH to a folder that holds torch/")
 
@@ -31,4 +39,14 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
     INTERFACE_LINK_LIBRARIES LibTorch::c10
     # libtorch_cpu of a CUDA wheel names libraries that only libtorch_cuda would use.
     INTERFACE_LINK_OPTIONS "-Wl,--allow-shlib-undefined")
+endif()
+
+if(LibTorch_FOUND AND TXTSUM_WITH_CUDA AND NOT TARGET LibTorch::cuda)
+  add_library(LibTorch::c10_cuda SHARED IMPORTED)
+  set_target_properties(LibTorch::c10_cuda PROPERTIES IMPORTED_LOCATION "${LibTorch_C10_CUDA_LIBRARY}")
+  add_library(LibTorch::cuda INTERFACE IMPORTED)
+  # libtorch_cuda registers its kernels when it is loaded; a linker that drops what is not named would drop it.
+  target_link_libraries(LibTorch::cuda INTERFACE
+    LibTorch::torch LibTorch::c10_cuda CUDA::cudart
+    "-Wl,--no-as-needed,${LibTorch_CUDA_LIBRARY},--as-needed")
 endif()

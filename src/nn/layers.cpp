@@ -20,14 +20,14 @@ at::Tensor Norm::operator()(const at::Tensor& x_ND, const at::Tensor& residual_N
 at::Tensor SelfAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens, bool causal,
                                      const ops::DropoutKey& dropout) const {
   const ops::AttentionOptions options{heads, causal, attention_scale(x_ND.size(1), heads), dropout};
-  return out(ops::varlen_self_attention(qkv(x_ND), tokens.offsets, options));
+  return out(ops::varlen_self_attention(qkv(x_ND), tokens, options));
 }
 
 at::Tensor CrossAttention::operator()(const at::Tensor& x_MD, const ops::RaggedTokens& target,
                                       const at::Tensor& encoded_ND, const ops::RaggedTokens& source,
                                       const ops::DropoutKey& dropout) const {
   const ops::AttentionOptions options{heads, /*causal=*/false, attention_scale(x_MD.size(1), heads), dropout};
-  return out(ops::varlen_cross_attention(q(x_MD), target.offsets, kv(encoded_ND), source.offsets, options));
+  return out(ops::varlen_cross_attention(q(x_MD), target, kv(encoded_ND), source, options));
 }
 
 at::Tensor FeedForward::operator()(const at::Tensor& x_ND, const ops::DropoutKey& dropout) const {

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "device_ops.h"
 #include "graph.h"
 #include "txtsum/core/check.h"
 #include "txtsum/core/error.h"
@@ -52,6 +53,9 @@ struct ActivationNode final : torch::autograd::Node {
   torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
     const at::NoGradGuard no_grad;
     if (!grads[0].defined()) return {at::Tensor()};
+    if constexpr (kWithCuda) {
+      if (grads[0].is_cuda()) return {cuda::activation_backward(grads[0], x.unpack(), kind, key)};
+    }
     return {backward(dropout(grads[0], key), x.unpack(), kind)};
   }
 
@@ -81,7 +85,10 @@ at::Tensor activation(const at::Tensor& x_NF, Activation kind, const DropoutKey&
   at::Tensor out;
   {
     const at::NoGradGuard no_grad;
-    out = dropout(forward(x_NF, kind), key);
+    if constexpr (kWithCuda) {
+      if (x_NF.is_cuda()) out = cuda::activation(x_NF.detach(), kind, key);
+    }
+    if (!out.defined()) out = dropout(forward(x_NF, kind), key);
   }
   if (node) torch::autograd::set_history(out, node);
   return out;

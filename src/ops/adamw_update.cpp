@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "device_ops.h"
 #include "txtsum/core/check.h"
 #include "update_kernels.h"
 
@@ -54,21 +55,6 @@ AdamWPointers pointers_of(const AdamWTensors& tensors, int64_t numel) {
   return p;
 }
 
-AdamWFactors factors_of(const AdamWScalars& s, bool decay) {
-  const double correction1 = 1.0 - std::pow(s.beta1, static_cast<double>(s.update));
-  const double correction2 = 1.0 - std::pow(s.beta2, static_cast<double>(s.update));
-  AdamWFactors f;
-  f.gradient_factor = static_cast<float>(s.gradient_factor);
-  f.decay_factor = static_cast<float>(decay ? 1.0 - s.learning_rate * s.weight_decay : 1.0);
-  f.one_minus_beta1 = static_cast<float>(1.0 - s.beta1);
-  f.beta2 = static_cast<float>(s.beta2);
-  f.one_minus_beta2 = static_cast<float>(1.0 - s.beta2);
-  f.step_size = static_cast<float>(s.learning_rate / correction1);
-  f.inverse_root = static_cast<float>(1.0 / std::sqrt(correction2));
-  f.epsilon = static_cast<float>(s.epsilon);
-  return f;
-}
-
 void update_elements(const AdamWPointers& p, int64_t begin, int64_t end, const AdamWFactors& factors) {
   float widened[kPiece];
   for (int64_t at = begin; at < end; at += kPiece) {
@@ -92,11 +78,29 @@ void for_each_part(const std::vector<UpdateSpan>& spans, int64_t begin, int64_t 
 
 }  // namespace
 
+AdamWFactors adamw_factors(const AdamWScalars& s, bool decay) {
+  const double correction1 = 1.0 - std::pow(s.beta1, static_cast<double>(s.update));
+  const double correction2 = 1.0 - std::pow(s.beta2, static_cast<double>(s.update));
+  AdamWFactors f;
+  f.gradient_factor = static_cast<float>(s.gradient_factor);
+  f.decay_factor = static_cast<float>(decay ? 1.0 - s.learning_rate * s.weight_decay : 1.0);
+  f.one_minus_beta1 = static_cast<float>(1.0 - s.beta1);
+  f.beta2 = static_cast<float>(s.beta2);
+  f.one_minus_beta2 = static_cast<float>(1.0 - s.beta2);
+  f.step_size = static_cast<float>(s.learning_rate / correction1);
+  f.inverse_root = static_cast<float>(1.0 / std::sqrt(correction2));
+  f.epsilon = static_cast<float>(s.epsilon);
+  return f;
+}
+
 void adamw_update(const AdamWTensors& tensors, const std::vector<UpdateSpan>& spans, const AdamWScalars& scalars) {
   if (spans.empty()) return;
+  if constexpr (kWithCuda) {
+    if (tensors.masters.is_cuda()) return cuda::adamw_update(tensors, spans, scalars);
+  }
   const AdamWPointers pointers = pointers_of(tensors, spans.back().end);
-  const AdamWFactors with_decay = factors_of(scalars, true);
-  const AdamWFactors without_decay = factors_of(scalars, false);
+  const AdamWFactors with_decay = adamw_factors(scalars, true);
+  const AdamWFactors without_decay = adamw_factors(scalars, false);
   at::parallel_for(spans.front().begin, spans.back().end, 8 * kPiece, [&](int64_t begin, int64_t end) {
     for_each_part(spans, begin, end, [&](int64_t from, int64_t to, const UpdateSpan& span) {
       update_elements(pointers, from, to, span.decay ? with_decay : without_decay);
@@ -106,6 +110,9 @@ void adamw_update(const AdamWTensors& tensors, const std::vector<UpdateSpan>& sp
 
 double gradient_norm(const at::Tensor& gradients, const std::vector<UpdateSpan>& spans) {
   if (spans.empty()) return 0.0;
+  if constexpr (kWithCuda) {
+    if (gradients.is_cuda()) return cuda::gradient_norm(gradients, spans);
+  }
   const int64_t numel = spans.back().end;
   check_arena(gradients, numel, "gradients");
   const bool narrow = gradients.scalar_type() == at::kBFloat16;

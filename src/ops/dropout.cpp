@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "device_ops.h"
 #include "dropout_rows.h"
 #include "float_rows.h"
 #include "graph.h"
@@ -9,15 +10,21 @@
 
 namespace txtsum::ops {
 
+DropoutRow common_row(const DropoutKey& key) {
+  TXTSUM_CHECK(key.probability < 1.0, key.probability);
+  DropoutRow row;
+  row.key0 = static_cast<uint32_t>(key.seed) ^ static_cast<uint32_t>(key.seed >> 32) * 0x9E3779B9u;
+  row.key1 = static_cast<uint32_t>(key.update);
+  row.site = static_cast<uint32_t>(key.site);
+  row.threshold = static_cast<uint32_t>(key.probability * 4294967296.0);
+  row.keep_factor = static_cast<float>(1.0 / (1.0 - key.probability));
+  return row;
+}
+
 DropoutRows::DropoutRows(const DropoutKey& key)
     : active_(key.active()), examples_N_(key.examples_N), positions_N_(key.positions_N) {
   if (!active_) return;
-  TXTSUM_CHECK(key.probability < 1.0, key.probability);
-  common_.key0 = static_cast<uint32_t>(key.seed) ^ static_cast<uint32_t>(key.seed >> 32) * 0x9E3779B9u;
-  common_.key1 = static_cast<uint32_t>(key.update);
-  common_.site = static_cast<uint32_t>(key.site);
-  common_.threshold = static_cast<uint32_t>(key.probability * 4294967296.0);
-  common_.keep_factor = static_cast<float>(1.0 / (1.0 - key.probability));
+  common_ = common_row(key);
   examples_ = examples_N_.const_data_ptr<int64_t>();
   positions_ = positions_N_.const_data_ptr<int64_t>();
 }
@@ -32,6 +39,9 @@ DropoutRow DropoutRows::row(int64_t row) const {
 namespace {
 
 at::Tensor apply_mask(const at::Tensor& x_ND, const DropoutKey& key) {
+  if constexpr (kWithCuda) {
+    if (x_ND.is_cuda()) return cuda::dropout(x_ND, key);
+  }
   const at::Tensor x = x_ND.contiguous();
   at::Tensor out = at::empty_like(x);
   const FloatRows in_rows(x), out_rows(out);

@@ -5,6 +5,9 @@
 
 namespace txtsum::ops {
 
+/// What all rows of an active site share.
+DropoutRow common_row(const DropoutKey& key);
+
 /// Draws the rows of one dropout site.
 class DropoutRows {
  public:

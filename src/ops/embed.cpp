@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "device_ops.h"
 #include "float_rows.h"
 #include "graph.h"
 #include "row_kernels.h"
@@ -12,6 +13,9 @@ namespace {
 
 /// gradient[row_numbers[n]] += factor * d_ND[n]. Threads split the columns, so that the order of additions is fixed.
 void scatter_rows(const at::Tensor& gradient, const at::Tensor& row_numbers_N, const at::Tensor& d_ND, double factor) {
+  if constexpr (kWithCuda) {
+    if (gradient.is_cuda()) return cuda::scatter_rows(gradient, row_numbers_N, d_ND, factor);
+  }
   if (gradient.scalar_type() != at::kFloat) {
     gradient.index_add_(0, row_numbers_N, d_ND.to(gradient.scalar_type()), factor);
     return;
@@ -61,9 +65,15 @@ at::Tensor embed(const RaggedTokens& tokens, const ParamRef& table_VD, const Par
   at::Tensor out;
   {
     const at::NoGradGuard no_grad;
-    out = at::index_select(table_VD.value(), 0, tokens.ids_N);
-    if (scale != 1.0) out.mul_(scale);
-    out.add_(at::index_select(positions_PD.value(), 0, places_N));
+    const at::Tensor table = table_VD.value(), positions = positions_PD.value();
+    if constexpr (kWithCuda) {
+      if (table.is_cuda()) out = cuda::embed(table, positions, tokens.ids_N, tokens.positions_N, scale, offset);
+    }
+    if (!out.defined()) {
+      out = at::index_select(table, 0, tokens.ids_N);
+      if (scale != 1.0) out.mul_(scale);
+      out.add_(at::index_select(positions, 0, places_N));
+    }
   }
   if (node) torch::autograd::set_history(out, node);
   return out;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "device_ops.h"
 #include "graph.h"
 #include "product_gradient.h"
 #include "txtsum/core/check.h"
@@ -13,6 +14,8 @@ namespace {
 
 /// Bytes of fp32 logits that one chunk may hold.
 constexpr int64_t kChunkBytes = int64_t{64} << 20;
+/// Bytes of logits, in the weights' type, that one chunk may hold on a GPU.
+constexpr int64_t kDeviceChunkBytes = int64_t{256} << 20;
 
 struct CrossEntropyNode final : torch::autograd::Node {
   at::Tensor d_x_MD;
@@ -50,6 +53,30 @@ Chunk chunk_loss(const at::Tensor& logits_CV, const at::Tensor& labels_C, double
   return chunk;
 }
 
+/// The chunks on a GPU: over the padded rows too, whose derivative is zero, so that the products are aligned.
+void device_chunks(const at::Tensor& x_MD, const ParamRef& weight_VD, const at::Tensor& bias_V,
+                   const at::Tensor& labels_M, int64_t vocabulary, double smoothing, CrossEntropyNode* node,
+                   CrossEntropySums& sums) {
+  const at::Tensor weight = weight_VD.value();
+  const int64_t row_bytes = weight.size(0) * static_cast<int64_t>(weight.element_size());
+  const int64_t rows = std::max<int64_t>(16, kDeviceChunkBytes / row_bytes);
+  for (int64_t begin = 0; begin < x_MD.size(0); begin += rows) {
+    const int64_t count = std::min(rows, x_MD.size(0) - begin);
+    const at::Tensor x_CD = x_MD.narrow(0, begin, count);
+    const at::Tensor logits_CV = at::mm(x_CD, weight.t());
+    const cuda::RowLosses losses = cuda::cross_entropy(logits_CV, bias_V, labels_M.narrow(0, begin, count), vocabulary,
+                                                       smoothing, /*with_gradient=*/node != nullptr);
+    sums.loss.add_(losses.loss_M.sum());
+    sums.nll.add_(losses.nll_M.sum());
+    if (node == nullptr) continue;
+    if (trains(weight_VD)) add_product_gradient(weight_VD.gradient(), logits_CV, x_CD);
+    if (node->d_x_MD.defined()) {
+      at::Tensor d_x_CD = node->d_x_MD.narrow(0, begin, count);
+      at::mm_out(d_x_CD, logits_CV, weight);
+    }
+  }
+}
+
 }  // namespace
 
 CrossEntropySums linear_cross_entropy(const at::Tensor& x_MD, const ParamRef& weight_VD, const at::Tensor& bias_V,
@@ -61,11 +88,18 @@ CrossEntropySums linear_cross_entropy(const at::Tensor& x_MD, const ParamRef& we
   CrossEntropySums sums;
   {
     const at::NoGradGuard no_grad;
-    const at::Tensor weight = weight_VD.value().narrow(0, 0, vocabulary);
     const at::Tensor x = x_MD.detach();
     if (with_gradient && x_MD.requires_grad()) node->d_x_MD = at::empty_like(x);
-    sums.loss = at::zeros({}, at::kFloat);
-    sums.nll = at::zeros({}, at::kFloat);
+    sums.loss = at::zeros({}, x.options().dtype(at::kFloat));
+    sums.nll = at::zeros_like(sums.loss);
+    if constexpr (kWithCuda) {
+      if (x.is_cuda()) {
+        device_chunks(x, weight_VD, bias_V, labels_M, vocabulary, smoothing, node.get(), sums);
+        if (node) torch::autograd::set_history(sums.loss, node);
+        return sums;
+      }
+    }
+    const at::Tensor weight = weight_VD.value().narrow(0, 0, vocabulary);
     const int64_t rows = std::max<int64_t>(16, kChunkBytes / (vocabulary * 4));
     for (int64_t begin = 0; begin < x.size(0); begin += rows) {
       const int64_t count = std::min(rows, x.size(0) - begin);

@@ -28,8 +28,17 @@ RaggedTokens make_ragged_tokens(std::vector<int64_t> ids, std::vector<int64_t> o
       examples[row] = example_numbers[b];
     }
   }
+  tokens.offsets_B1 = at::tensor(offsets, at::kLong).to(at::kInt);
   tokens.offsets = std::move(offsets);
   return tokens;
+}
+
+RaggedTokens to_device(const RaggedTokens& tokens, const at::Device& device) {
+  RaggedTokens moved = tokens;
+  for (at::Tensor* tensor : {&moved.ids_N, &moved.positions_N, &moved.examples_N, &moved.offsets_B1}) {
+    *tensor = tensor->to(device);
+  }
+  return moved;
 }
 
 }  // namespace txtsum::ops

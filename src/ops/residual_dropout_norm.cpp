@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "device_ops.h"
 #include "dropout_rows.h"
 #include "float_rows.h"
 #include "graph.h"
@@ -15,19 +16,18 @@ struct NormNode final : torch::autograd::Node {
   ParamRef scale, shift;
   DropoutKey dropout;
   bool has_residual = false;
-  at::Tensor sum_ND, mean_N, inverse_N;  // residual + dropout(x) and its moments; made here, not autograd variables
+  NormMoments saved;  // made here, not autograd variables
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override;
-  void release_variables() override { sum_ND = mean_N = inverse_N = at::Tensor(); }
-};
-
-struct Moments {
-  at::Tensor sum_ND, mean_N, inverse_N;
+  void release_variables() override { saved = {}; }
 };
 
 /// Computes the output; fills `saved` where it is given.
 at::Tensor forward(const at::Tensor& x_ND, const at::Tensor& residual_ND, const ParamRef& scale, const ParamRef& shift,
-                   double epsilon, const DropoutKey& key, Moments* saved) {
+                   double epsilon, const DropoutKey& key, NormMoments* saved) {
+  if constexpr (kWithCuda) {
+    if (x_ND.is_cuda()) return cuda::norm(x_ND, residual_ND, scale.value(), shift.value(), epsilon, key, saved);
+  }
   const at::Tensor x = x_ND.contiguous();
   at::Tensor out = at::empty_like(x);
   const int64_t rows = x.size(0), width = x.size(1);
@@ -67,16 +67,24 @@ at::Tensor forward(const at::Tensor& x_ND, const at::Tensor& residual_ND, const 
 torch::autograd::variable_list NormNode::apply(torch::autograd::variable_list&& grads) {
   const at::NoGradGuard no_grad;
   if (!grads[0].defined()) return {at::Tensor(), at::Tensor()};
+  if constexpr (kWithCuda) {
+    if (grads[0].is_cuda()) {
+      const cuda::NormGradients d = cuda::norm_backward(grads[0], saved, scale.value(), dropout);
+      if (trains(scale)) scale.gradient().add_(d.d_scale_D);
+      if (trains(shift)) shift.gradient().add_(d.d_shift_D);
+      return {d.d_x_ND, has_residual ? d.d_sum_ND : at::Tensor()};
+    }
+  }
   const at::Tensor d_out = grads[0].contiguous();
   const int64_t rows = d_out.size(0), width = d_out.size(1);
   // Residual and x share the gradient of their sum; where a mask stands before x, x has its own.
   at::Tensor d_sum = at::empty_like(d_out);
   at::Tensor d_x = dropout.active() ? at::empty_like(d_out) : d_sum;
   const std::vector<float> scales = float_vector(scale.value());
-  const FloatRows d_out_rows(d_out), saved_rows(sum_ND), d_sum_rows(d_sum), d_x_rows(d_x);
+  const FloatRows d_out_rows(d_out), saved_rows(saved.sum_ND), d_sum_rows(d_sum), d_x_rows(d_x);
   const DropoutRows mask(dropout);
-  const float* means = mean_N.const_data_ptr<float>();
-  const float* inverses = inverse_N.const_data_ptr<float>();
+  const float* means = saved.mean_N.const_data_ptr<float>();
+  const float* inverses = saved.inverse_N.const_data_ptr<float>();
   // One partial sum a chunk, added in order: the result depends on the number of threads alone.
   const int64_t chunks = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows));
   at::Tensor partial = at::zeros({chunks, 2, width}, at::kFloat);
@@ -116,14 +124,10 @@ at::Tensor residual_dropout_norm(const at::Tensor& x_ND, const at::Tensor& resid
   at::Tensor out;
   {
     const at::NoGradGuard no_grad;
-    Moments moments;
+    NormMoments moments;
     out = forward(x_ND.detach(), residual_ND.defined() ? residual_ND.detach() : residual_ND, scale_D, shift_D, epsilon,
                   dropout, node ? &moments : nullptr);
-    if (node) {
-      node->sum_ND = moments.sum_ND;
-      node->mean_N = moments.mean_N;
-      node->inverse_N = moments.inverse_N;
-    }
+    if (node) node->saved = moments;
   }
   if (node) torch::autograd::set_history(out, node);
   return out;

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "txtsum/ops/adamw_update.h"
+
 namespace txtsum::ops {
 
 /// The numbers of one AdamW update, as the loop uses them.
@@ -18,6 +20,8 @@ struct AdamWFactors {
   float inverse_root = 1.0f;  ///< 1 / sqrt(1 - beta2^t).
   float epsilon = 1e-8f;
 };
+
+AdamWFactors adamw_factors(const AdamWScalars& scalars, bool decay);
 
 void adamw_stretch(float* masters, const float* gradients, float* first, float* second, int64_t count,
                    const AdamWFactors& factors);

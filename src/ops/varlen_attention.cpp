@@ -3,9 +3,12 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "device_attention.h"
+#include "device_ops.h"
 #include "dropout_rows.h"
 #include "graph.h"
 #include "txtsum/core/check.h"
+#include "txtsum/ops/dropout.h"
 
 namespace txtsum::ops {
 namespace {
@@ -22,13 +25,13 @@ struct Ragged {
   int64_t sequences() const { return static_cast<int64_t>(q_offsets.size()) - 1; }
 };
 
-Ragged make_ragged(const std::vector<int64_t>& q_offsets, const std::vector<int64_t>& k_offsets) {
-  TXTSUM_CHECK(q_offsets.size() == k_offsets.size());
-  Ragged ragged{q_offsets, k_offsets, 0};
-  for (size_t b = 0; b + 1 < k_offsets.size(); ++b) {
-    ragged.longest_k = std::max(ragged.longest_k, k_offsets[b + 1] - k_offsets[b]);
-  }
-  return ragged;
+Ragged make_ragged(const RaggedTokens& queries, const RaggedTokens& keys) {
+  TXTSUM_CHECK(queries.offsets.size() == keys.offsets.size());
+  return {queries.offsets, keys.offsets, keys.longest};
+}
+
+cuda::AttentionShape device_shape(const RaggedTokens& queries, const RaggedTokens& keys) {
+  return {queries.offsets_B1, keys.offsets_B1, queries.longest, keys.longest};
 }
 
 /// Rows begin to end of [N, D] as [1, H, length, K] without a copy.
@@ -41,11 +44,19 @@ at::Tensor heads_view(const at::Tensor& rows_ND, const std::vector<int64_t>& off
 /// Factors of the probabilities of sequence b, [1, H, queries, keys].
 at::Tensor probability_mask(const AttentionOptions& options, const Ragged& ragged, int64_t b, int64_t queries,
                             int64_t keys) {
+  // The first channel of a head is a multiple of 8, as the GPU's row kernels want it.
+  const int64_t stride = (ragged.longest_k + 7) / 8 * 8;
+  if (!options.dropout.examples_N.is_cpu()) {
+    DropoutKey key = options.dropout;
+    const int64_t first = ragged.q_offsets[static_cast<size_t>(b)];
+    key.examples_N = key.examples_N.narrow(0, first, queries);
+    key.positions_N = key.positions_N.narrow(0, first, queries);
+    const at::Tensor ones = at::ones({queries, options.heads * stride}, key.examples_N.options().dtype(at::kFloat));
+    return dropout(ones, key).view({1, queries, options.heads, stride}).transpose(1, 2).narrow(3, 0, keys);
+  }
   const DropoutRows rows(options.dropout);
   at::Tensor mask = at::ones({1, options.heads, queries, keys}, at::kFloat);
   float* values = mask.mutable_data_ptr<float>();
-  // The first channel of a head is a multiple of 4, as drop_row wants it.
-  const int64_t stride = (ragged.longest_k + 3) / 4 * 4;
   for (int64_t head = 0; head < options.heads; ++head) {
     for (int64_t query = 0; query < queries; ++query) {
       drop_row(values + (head * queries + query) * keys, keys, head * stride,
@@ -59,7 +70,7 @@ at::Tensor probability_mask(const AttentionOptions& options, const Ragged& ragge
 at::Tensor probabilities(const at::Tensor& q, const at::Tensor& k, const AttentionOptions& options) {
   at::Tensor scores = at::matmul(q, k.transpose(-2, -1)).to(at::kFloat).mul_(options.scale);
   if (options.causal) {
-    const at::Tensor hidden = at::ones({q.size(2), k.size(2)}, at::kBool).triu_(1);
+    const at::Tensor hidden = at::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool)).triu_(1);
     scores.masked_fill_(hidden, -std::numeric_limits<float>::infinity());
   }
   return at::softmax(scores, -1);
@@ -106,11 +117,24 @@ struct ForwardResult {
   std::vector<at::Tensor> log_sums;
 };
 
+/// Runs `body(begin, end)` over the sequences: on all threads on the CPU, in this one where they lie on a GPU.
+template <typename Body>
+void for_sequences(const at::Tensor& rows, int64_t count, const Body& body) {
+  if (!rows.is_cpu()) return body(int64_t{0}, count);
+  at::parallel_for(0, count, 1, body);
+}
+
+/// Whether the GPU's libraries take this case. Their fp32 kernel draws another dropout mask in backward than in
+/// forward.
+bool fused_on_device(const at::Tensor& q, const AttentionOptions& options) {
+  return kWithCuda && q.is_cuda() && !(q.scalar_type() == at::kFloat && options.dropout.active());
+}
+
 ForwardResult forward(const Packed& in, const Ragged& ragged, const AttentionOptions& options) {
   ForwardResult result;
   result.out_MD = at::empty({in.q_MD.size(0), in.q_MD.size(1)}, in.q_MD.options());
   result.log_sums.resize(static_cast<size_t>(ragged.sequences()));
-  at::parallel_for(0, ragged.sequences(), 1, [&](int64_t begin, int64_t end) {
+  for_sequences(in.q_MD, ragged.sequences(), [&](int64_t begin, int64_t end) {
     const at::NoGradGuard no_grad;
     for (int64_t b = begin; b < end; ++b) {
       at::Tensor out = heads_view(result.out_MD, ragged.q_offsets, b, options.heads);
@@ -129,7 +153,7 @@ ForwardResult forward(const Packed& in, const Ragged& ragged, const AttentionOpt
 /// Writes the gradients of queries, keys and values into `d_in`.
 void backward(const Packed& in, const Packed& d_in, const at::Tensor& d_out_MD, const at::Tensor& out_MD,
               const std::vector<at::Tensor>& log_sums, const Ragged& ragged, const AttentionOptions& options) {
-  at::parallel_for(0, ragged.sequences(), 1, [&](int64_t begin, int64_t end) {
+  for_sequences(in.q_MD, ragged.sequences(), [&](int64_t begin, int64_t end) {
     const at::NoGradGuard no_grad;
     const auto q_view = [&](const at::Tensor& rows, int64_t b) {
       return heads_view(rows, ragged.q_offsets, b, options.heads);
@@ -169,6 +193,8 @@ struct AttentionNode final : torch::autograd::Node {
   torch::autograd::SavedVariable first, second;  // qkv, or q and kv
   at::Tensor out_MD;                             // detached
   std::vector<at::Tensor> log_sums;
+  cuda::AttentionShape shape;  // on a GPU, instead of `ragged` and `log_sums`
+  cuda::AttentionResult on_device;
   bool cross = false;
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
@@ -176,6 +202,9 @@ struct AttentionNode final : torch::autograd::Node {
     if (!grads[0].defined()) return torch::autograd::variable_list(cross ? 2 : 1);
     const at::Tensor d_out = grads[0].contiguous();
     const at::Tensor a = first.unpack().detach();
+    if constexpr (kWithCuda) {
+      if (fused_on_device(a, options)) return device_gradients(d_out, a);
+    }
     const at::Tensor d_a = at::empty_like(a);
     if (!cross) {
       backward(unpack_self(a), unpack_self(d_a), d_out, out_MD, log_sums, ragged, options);
@@ -187,16 +216,25 @@ struct AttentionNode final : torch::autograd::Node {
     return {d_a, d_b};
   }
 
+  torch::autograd::variable_list device_gradients(const at::Tensor& d_out, const at::Tensor& a) {
+    const Packed in = cross ? unpack_cross(a, second.unpack().detach()) : unpack_self(a);
+    const cuda::AttentionGradients d =
+        cuda::attention_backward(d_out, in.q_MD, in.k_ND, in.v_ND, on_device, shape, options);
+    if (!cross) return {at::cat({d.q_MD, d.k_ND, d.v_ND}, 1)};
+    return {d.q_MD, at::cat({d.k_ND, d.v_ND}, 1)};
+  }
+
   void release_variables() override {
     first.reset_data();
     second.reset_data();
     out_MD.reset();
     log_sums.clear();
+    on_device = {};
   }
 };
 
-at::Tensor attention(const at::Tensor& first, const at::Tensor& second, Ragged ragged,
-                     const AttentionOptions& options) {
+at::Tensor attention(const at::Tensor& first, const at::Tensor& second, const RaggedTokens& queries,
+                     const RaggedTokens& keys, const AttentionOptions& options) {
   const bool cross = second.defined();
   std::shared_ptr<AttentionNode> node;
   if (graph_needed({first, second}, {})) {
@@ -205,10 +243,26 @@ at::Tensor attention(const at::Tensor& first, const at::Tensor& second, Ragged r
     node->first = save(first);
     if (cross) node->second = save(second);
   }
+  Ragged ragged = make_ragged(queries, keys);
   ForwardResult result;
   {
     const at::NoGradGuard no_grad;
     const Packed in = cross ? unpack_cross(first.detach(), second.detach()) : unpack_self(first.detach());
+    if constexpr (kWithCuda) {
+      if (fused_on_device(first, options)) {
+        const cuda::AttentionShape shape = device_shape(queries, keys);
+        const cuda::AttentionResult on_device = cuda::attention(in.q_MD, in.k_ND, in.v_ND, shape, options);
+        at::Tensor out = on_device.out_MD;
+        if (node) {
+          node->on_device = on_device;
+          node->on_device.out_MD = out.detach();
+          node->shape = shape;
+          node->options = options;
+          torch::autograd::set_history(out, node);
+        }
+        return out;
+      }
+    }
     result = forward(in, ragged, options);
   }
   at::Tensor out = result.out_MD;
@@ -224,17 +278,16 @@ at::Tensor attention(const at::Tensor& first, const at::Tensor& second, Ragged r
 
 }  // namespace
 
-at::Tensor varlen_self_attention(const at::Tensor& qkv_NE, const std::vector<int64_t>& offsets,
+at::Tensor varlen_self_attention(const at::Tensor& qkv_NE, const RaggedTokens& tokens,
                                  const AttentionOptions& options) {
   TXTSUM_CHECK(qkv_NE.size(1) % (3 * options.heads) == 0);
-  return attention(qkv_NE, {}, make_ragged(offsets, offsets), options);
+  return attention(qkv_NE, {}, tokens, tokens, options);
 }
 
-at::Tensor varlen_cross_attention(const at::Tensor& q_MD, const std::vector<int64_t>& q_offsets,
-                                  const at::Tensor& kv_NE, const std::vector<int64_t>& kv_offsets,
-                                  const AttentionOptions& options) {
+at::Tensor varlen_cross_attention(const at::Tensor& q_MD, const RaggedTokens& target, const at::Tensor& kv_NE,
+                                  const RaggedTokens& source, const AttentionOptions& options) {
   TXTSUM_CHECK(!options.causal && kv_NE.size(1) == 2 * q_MD.size(1));
-  return attention(q_MD, kv_NE, make_ragged(q_offsets, kv_offsets), options);
+  return attention(q_MD, kv_NE, target, source, options);
 }
 
 }  // namespace txtsum::ops

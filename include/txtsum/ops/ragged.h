@@ -14,6 +14,7 @@ struct RaggedTokens {
   at::Tensor positions_N;        ///< int64 position of each token in its own sequence, from 0.
   at::Tensor examples_N;         ///< int64 global number of the example that each token belongs to (keys dropout).
   std::vector<int64_t> offsets;  ///< B + 1 row numbers; sequence b is rows offsets[b] to offsets[b + 1].
+  at::Tensor offsets_B1;         ///< The same as int32, where the ids are.
   int64_t longest = 0;           ///< Tokens of the longest sequence.
 
   int64_t sequences() const { return static_cast<int64_t>(offsets.size()) - 1; }
@@ -24,5 +25,8 @@ struct RaggedTokens {
 /// sequence.
 RaggedTokens make_ragged_tokens(std::vector<int64_t> ids, std::vector<int64_t> offsets,
                                 const std::vector<int64_t>& example_numbers);
+
+/// The same tokens with their tensors on `device`.
+RaggedTokens to_device(const RaggedTokens& tokens, const at::Device& device);
 
 }  // namespace txtsum::ops

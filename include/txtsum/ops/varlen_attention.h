@@ -1,8 +1,7 @@
 #pragma once
 
-#include <vector>
-
 #include "txtsum/ops/dropout_key.h"
+#include "txtsum/ops/ragged.h"
 
 // Shapes: N tokens of all key sequences, M tokens of all query sequences, D = H heads of width K.
 
@@ -12,19 +11,19 @@ struct AttentionOptions {
   int64_t heads = 1;
   bool causal = false;  ///< A query sees its own position and those before it (equal lengths).
   double scale = 1.0;   ///< Factor on the products of queries and keys.
-  DropoutKey dropout;   ///< On the probabilities; examples_N and positions_N are the queries'. The channel is head *
-                        ///< longest key sequence + key position.
+  DropoutKey dropout;   ///< On the probabilities; examples_N and positions_N are the queries'. The channel is
+                        ///< head * longest key sequence (rounded up to 8) + key position. In bf16 on a GPU the library
+                        ///< draws the mask instead, from a generator seeded by (seed, update, site): it repeats for the
+                        ///< same batch alone.
 };
 
 /// Softmax attention (Vaswani et al. 2017, eq. 1) within each sequence of a ragged batch. qkv: [N, 3 D], queries, keys,
-/// values; offsets: B + 1 row numbers. Returns [N, D].
-at::Tensor varlen_self_attention(const at::Tensor& qkv_NE, const std::vector<int64_t>& offsets,
-                                 const AttentionOptions& options);
+/// values. Returns [N, D].
+at::Tensor varlen_self_attention(const at::Tensor& qkv_NE, const RaggedTokens& tokens, const AttentionOptions& options);
 
 /// The same with queries of one ragged batch and keys and values of another, sequence by sequence. q: [M, D]; kv: [N, 2
 /// D]. Returns [M, D]. `causal` must be false.
-at::Tensor varlen_cross_attention(const at::Tensor& q_MD, const std::vector<int64_t>& q_offsets,
-                                  const at::Tensor& kv_NE, const std::vector<int64_t>& kv_offsets,
-                                  const AttentionOptions& options);
+at::Tensor varlen_cross_attention(const at::Tensor& q_MD, const RaggedTokens& target, const at::Tensor& kv_NE,
+                                  const RaggedTokens& source, const AttentionOptions& options);
 
 }  // namespace txtsum::ops

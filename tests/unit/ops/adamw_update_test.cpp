@@ -1,24 +1,26 @@
 #include "txtsum/ops/adamw_update.h"
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
+#include "op_fixture.h"
+
 namespace txtsum::ops {
 namespace {
+
+using tests::on_test_device;
 
 constexpr int64_t kNumel = 200001;
 
 AdamWTensors random_tensors(at::ScalarType gradient_type) {
   at::manual_seed(3);
   AdamWTensors tensors;
-  tensors.masters = at::randn({kNumel});
-  tensors.gradients = at::randn({kNumel}).to(gradient_type);
-  tensors.first_moment = at::randn({kNumel});
-  tensors.second_moment = at::rand({kNumel});
+  tensors.masters = at::randn({kNumel}).to(on_test_device());
+  tensors.gradients = at::randn({kNumel}).to(on_test_device(gradient_type));
+  tensors.first_moment = at::randn({kNumel}).to(on_test_device());
+  tensors.second_moment = at::rand({kNumel}).to(on_test_device());
   return tensors;
 }
 
@@ -91,7 +93,7 @@ TEST(AdamWUpdate, GivesTheSameBitsForAnyThreadsAndSpans) {
 TEST(AdamWUpdate, LeavesFrozenSpansAlone) {
   const AdamWTensors start = random_tensors(at::kFloat);
   AdamWTensors tensors = copy_of(start);
-  tensors.working = at::zeros({kNumel}, at::kBFloat16);
+  tensors.working = at::zeros({kNumel}, on_test_device(at::kBFloat16));
   adamw_update(tensors, {{0, 100, true, false}, {100, 90000, true, true}, {90000, kNumel, true, false}}, scalars());
   EXPECT_TRUE(at::equal(tensors.masters.slice(0, 100, 90000), start.masters.slice(0, 100, 90000)));
   EXPECT_TRUE(at::equal(tensors.first_moment.slice(0, 100, 90000), start.first_moment.slice(0, 100, 90000)));
@@ -103,7 +105,7 @@ TEST(AdamWUpdate, WritesRoundedMastersIntoTheWorkingWeights) {
   AdamWTensors tensors = random_tensors(at::kBFloat16);
   tensors.masters[5] = std::numeric_limits<float>::infinity();
   tensors.masters[6] = std::numeric_limits<float>::quiet_NaN();
-  tensors.working = at::zeros({kNumel}, at::kBFloat16);
+  tensors.working = at::zeros({kNumel}, on_test_device(at::kBFloat16));
   adamw_update(tensors, {{0, kNumel, true, false}}, scalars());
   const at::Tensor wanted = tensors.masters.to(at::kBFloat16);
   EXPECT_TRUE(at::equal(tensors.working.view(at::kShort).slice(0, 7), wanted.view(at::kShort).slice(0, 7)));
@@ -133,7 +135,7 @@ TEST(GradientNorm, GivesTheSameBitsForAnyThreads) {
 }
 
 TEST(GradientNorm, CarriesWhatIsNotFinite) {
-  const at::Tensor gradients = at::zeros({300});
+  const at::Tensor gradients = at::zeros({300}, on_test_device());
   gradients[299] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_TRUE(std::isnan(gradient_norm(gradients, {{0, 300, true, false}})));
   gradients[299] = -std::numeric_limits<float>::infinity();

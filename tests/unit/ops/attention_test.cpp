@@ -16,7 +16,7 @@ at::Tensor reference_attention(const at::Tensor& q, const at::Tensor& k, const a
   const auto heads = [](const at::Tensor& x) { return x.reshape({-1, kHeads, kHeadWidth}).transpose(0, 1); };
   at::Tensor scores = at::matmul(heads(q), heads(k).transpose(1, 2)) * scale;
   if (causal) {
-    const at::Tensor later = at::ones({q.size(0), k.size(0)}, at::kBool).triu(1);
+    const at::Tensor later = at::ones({q.size(0), k.size(0)}, on_test_device(at::kBool)).triu(1);
     scores = scores.masked_fill(later, -std::numeric_limits<double>::infinity());
   }
   const at::Tensor exponents = (scores - std::get<0>(scores.max(-1, true))).exp();
@@ -35,13 +35,14 @@ ops::AttentionOptions options_of(bool causal) {
 using Attention = OpTest;
 
 TEST_F(Attention, SelfAttentionOfRaggedSequencesEqualsFloat64) {
-  const std::vector<int64_t> offsets{0, 1, 8, 41, 43, 43 + 70};
+  const ops::RaggedTokens tokens = draw_tokens({1, 7, 33, 2, 70}, 9);
+  const std::vector<int64_t>& offsets = tokens.offsets;
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const double tolerance = dtype == at::kFloat ? kOpTolerance : kOpToleranceBf16;
     for (const bool causal : {false, true}) {
       const at::Tensor qkv = leaf(draw({offsets.back(), 3 * kModel}, dtype)),
                        d_out = draw({offsets.back(), kModel}, dtype);
-      const at::Tensor y = ops::varlen_self_attention(qkv, offsets, options_of(causal));
+      const at::Tensor y = ops::varlen_self_attention(qkv, tokens, options_of(causal));
       y.backward(d_out);
       const at::Tensor Q = reference_leaf(qkv);
       std::vector<at::Tensor> parts;
@@ -59,9 +60,10 @@ TEST_F(Attention, SelfAttentionOfRaggedSequencesEqualsFloat64) {
 }
 
 TEST_F(Attention, CrossAttentionOfRaggedSequencesEqualsFloat64) {
-  const std::vector<int64_t> q_offsets{0, 3, 4, 21}, kv_offsets{0, 50, 51, 60};
+  const ops::RaggedTokens target = draw_tokens({3, 1, 17}, 9), source = draw_tokens({50, 1, 9}, 9);
+  const std::vector<int64_t>&q_offsets = target.offsets, &kv_offsets = source.offsets;
   const at::Tensor q = leaf(draw({21, kModel})), kv = leaf(draw({60, 2 * kModel})), d_out = draw({21, kModel});
-  const at::Tensor y = ops::varlen_cross_attention(q, q_offsets, kv, kv_offsets, options_of(false));
+  const at::Tensor y = ops::varlen_cross_attention(q, target, kv, source, options_of(false));
   y.backward(d_out);
   const at::Tensor Q = reference_leaf(q), K = reference_leaf(kv);
   std::vector<at::Tensor> parts;
@@ -82,14 +84,14 @@ TEST_F(Attention, ProbabilityDropoutDropsTheRightShareAndRepeats) {
   constexpr int64_t kTokens = kHeadWidth;
   const ops::RaggedTokens tokens = draw_tokens({kTokens}, 9);
   at::Tensor qkv = draw({kTokens, 3 * kModel});
-  qkv.slice(1, 2 * kModel).copy_(at::eye(kTokens, at::kFloat).repeat({1, kHeads}));
-  const at::Tensor plain = ops::varlen_self_attention(qkv, tokens.offsets, options_of(false));
+  qkv.slice(1, 2 * kModel).copy_(at::eye(kTokens, on_test_device()).repeat({1, kHeads}));
+  const at::Tensor plain = ops::varlen_self_attention(qkv, tokens, options_of(false));
   int64_t dropped = 0, all = 0;
   for (int64_t update = 0; update < 40; ++update) {
     ops::AttentionOptions options = options_of(false);
     options.dropout = key_of(tokens, 0.25, update);
-    const at::Tensor y = ops::varlen_self_attention(qkv, tokens.offsets, options);
-    EXPECT_TRUE(at::equal(y, ops::varlen_self_attention(qkv, tokens.offsets, options)));
+    const at::Tensor y = ops::varlen_self_attention(qkv, tokens, options);
+    EXPECT_TRUE(at::equal(y, ops::varlen_self_attention(qkv, tokens, options)));
     const at::Tensor kept = y.ne(0);
     EXPECT_TRUE(at::allclose(y.masked_select(kept), plain.masked_select(kept) / 0.75, 1e-5, 1e-6));
     dropped += kept.logical_not().sum().item<int64_t>();
@@ -99,6 +101,27 @@ TEST_F(Attention, ProbabilityDropoutDropsTheRightShareAndRepeats) {
   EXPECT_NEAR(static_cast<double>(dropped) / static_cast<double>(all), 0.25, 5 * sigma);
 }
 
+/// With one-hot values the result is the dropped probabilities P, and the values' gradient is P^T d_out.
+TEST_F(Attention, BackwardUsesTheMaskOfForward) {
+  constexpr int64_t kTokens = kHeadWidth;
+  const ops::RaggedTokens tokens = draw_tokens({kTokens, kTokens}, 9);
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    ops::AttentionOptions options = options_of(false);
+    options.dropout = key_of(tokens, 0.4);
+    const at::Tensor qkv = draw({2 * kTokens, 3 * kModel}, dtype), d_out = draw({2 * kTokens, kModel}, dtype);
+    qkv.slice(1, 2 * kModel).copy_(at::eye(kTokens, on_test_device(dtype)).repeat({2, kHeads}));
+    qkv.set_requires_grad(true);
+    const at::Tensor y = ops::varlen_self_attention(qkv, tokens, options);
+    y.backward(d_out);
+    const auto heads = [](const at::Tensor& x) {
+      return x.to(at::kDouble).view({2, kTokens, kHeads, kHeadWidth}).transpose(1, 2);
+    };
+    const at::Tensor wanted = at::matmul(heads(y.detach()).transpose(2, 3), heads(d_out));
+    EXPECT_LT(error_of(heads(qkv.grad().slice(1, 2 * kModel)), wanted),
+              dtype == at::kFloat ? kOpTolerance : kOpToleranceBf16);
+  }
+}
+
 /// The mask is a constant of the key, so central differences of the loss give the gradient.
 TEST_F(Attention, TheGradientUnderProbabilityDropoutEqualsCentralDifferences) {
   const ops::RaggedTokens tokens = draw_tokens({4, 7}, 9);
@@ -106,7 +129,7 @@ TEST_F(Attention, TheGradientUnderProbabilityDropoutEqualsCentralDifferences) {
   options.dropout = key_of(tokens, 0.3);
   const at::Tensor qkv = leaf(draw({11, 3 * kModel})), d_out = draw({11, kModel});
   const auto loss = [&](const at::Tensor& x) {
-    return (ops::varlen_self_attention(x, tokens.offsets, options).to(at::kDouble) * d_out).sum();
+    return (ops::varlen_self_attention(x, tokens, options).to(at::kDouble) * d_out).sum();
   };
   loss(qkv).backward();
   const double step = 1e-2;
@@ -120,6 +143,7 @@ TEST_F(Attention, TheGradientUnderProbabilityDropoutEqualsCentralDifferences) {
 }
 
 TEST_F(Attention, DecodingOneQueryEqualsTheLastRowOfFullAttention) {
+  if (!test_device().is_cpu()) GTEST_SKIP() << "decode_attention has no GPU implementation";
   const at::Tensor q = draw({3, kModel}), keys = draw({40, kModel}), values = draw({40, kModel});
   const std::vector<int64_t> begin{0, 12, 7}, length{1, 28, 9};
   const at::Tensor y = ops::decode_attention(q, keys, values, begin, length, kHeads, 0.25);

@@ -17,7 +17,7 @@ struct Inputs {
 /// Rows that fill several chunks, and a weight whose rows beyond the vocabulary would be noticed.
 Inputs draw_inputs(int64_t rows, at::ScalarType dtype) {
   Inputs inputs{leaf(draw({rows, kWidth}, dtype)), draw({kPadded, kWidth}, dtype), draw({kVocabulary}),
-                at::randint(kVocabulary, {rows}, at::kLong)};
+                at::randint(kVocabulary, {rows}, on_test_device(at::kLong))};
   inputs.weight.slice(0, kVocabulary).fill_(50.0);
   return inputs;
 }

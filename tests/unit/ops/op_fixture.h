@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,16 @@
 namespace txtsum::tests {
 
 inline constexpr uint64_t kOpSeed = 20261124;
+
+/// Where the tests work: the CPU, or what TXTSUM_TEST_DEVICE names (`cuda`).
+inline at::Device test_device() {
+  const char* name = std::getenv("TXTSUM_TEST_DEVICE");
+  return at::Device(name != nullptr ? name : "cpu");
+}
+
+inline at::TensorOptions on_test_device(at::ScalarType dtype = at::kFloat) {
+  return at::TensorOptions().dtype(dtype).device(test_device());
+}
 
 /// Parameters with a gradient of their own each.
 class Parameters final : public ops::ParameterSource {
@@ -45,7 +56,7 @@ inline at::Tensor leaf(const at::Tensor& values) { return values.detach().clone(
 
 /// Fresh numbers, standard normal, in the type that is tested.
 inline at::Tensor draw(at::IntArrayRef shape, at::ScalarType dtype = at::kFloat) {
-  return at::randn(shape, at::kDouble).to(dtype);
+  return at::randn(shape, at::kDouble).to(on_test_device(dtype));
 }
 
 /// Random ids cut into sequences of the given lengths; examples are numbered from `first_example`.
@@ -58,7 +69,7 @@ inline ops::RaggedTokens draw_tokens(const std::vector<int64_t>& lengths, int64_
   }
   const at::Tensor ids = at::randint(vocabulary, {offsets.back()}, at::kLong);
   const int64_t* data = ids.const_data_ptr<int64_t>();
-  return ops::make_ragged_tokens({data, data + ids.numel()}, offsets, examples);
+  return ops::to_device(ops::make_ragged_tokens({data, data + ids.numel()}, offsets, examples), test_device());
 }
 
 inline ops::DropoutKey key_of(const ops::RaggedTokens& tokens, double probability, int64_t update = 3,

@@ -67,7 +67,7 @@ TEST_F(RowOps, NormEqualsFloat64WithAndWithoutResidual) {
       y.backward(d_out);
 
       const at::Tensor X = reference_leaf(x), S = reference_leaf(scale), T = reference_leaf(shift);
-      const at::Tensor R = has_residual ? reference_leaf(residual) : at::zeros({1}, at::kDouble);
+      const at::Tensor R = has_residual ? reference_leaf(residual) : at::zeros({1}, on_test_device(at::kDouble));
       const at::Tensor sum = X + R;
       const at::Tensor centred = sum - sum.mean(-1, true);
       const at::Tensor Y = centred / (centred.square().mean(-1, true) + 1e-5).sqrt() * S + T;
@@ -146,7 +146,7 @@ TEST_F(RowOps, EmbedAddsTheGradientsOfRepeatedIds) {
 TEST_F(RowOps, DropoutKeepsTheRightShareAndScalesIt) {
   const ops::RaggedTokens tokens = draw_tokens({200, 300}, 9);
   for (const double probability : {0.1, 0.5, 0.9}) {
-    const at::Tensor y = ops::dropout(at::ones({500, 64}), key_of(tokens, probability));
+    const at::Tensor y = ops::dropout(at::ones({500, 64}, on_test_device()), key_of(tokens, probability));
     const double kept = y.ne(0).to(at::kDouble).mean().item<double>();
     const double sigma = std::sqrt(probability * (1 - probability) / (500.0 * 64.0));
     EXPECT_NEAR(kept, 1 - probability, 5 * sigma);
@@ -159,7 +159,7 @@ TEST_F(RowOps, DropoutKeepsTheRightShareAndScalesIt) {
 
 TEST_F(RowOps, DropoutUsesTheSameMaskInBackward) {
   const ops::RaggedTokens tokens = draw_tokens({30}, 9);
-  const at::Tensor x = leaf(at::ones({30, 64}));
+  const at::Tensor x = leaf(at::ones({30, 64}, on_test_device()));
   const at::Tensor y = ops::dropout(x, key_of(tokens, 0.4));
   y.sum().backward();
   EXPECT_TRUE(at::equal(x.grad(), y.detach()));
@@ -169,7 +169,7 @@ TEST_F(RowOps, AMaskDependsOnExamplePositionUpdateAndSiteAlone) {
   const ops::RaggedTokens alone = draw_tokens({12}, 9, /*first_example=*/41);
   const ops::RaggedTokens among = draw_tokens({5, 12, 3}, 9, /*first_example=*/40);  // example 41 is the second
   const auto mask = [](const ops::RaggedTokens& tokens, int64_t update, int64_t site) {
-    return ops::dropout(at::ones({tokens.tokens(), 40}), key_of(tokens, 0.5, update, site));
+    return ops::dropout(at::ones({tokens.tokens(), 40}, on_test_device()), key_of(tokens, 0.5, update, site));
   };
   EXPECT_TRUE(at::equal(mask(alone, 3, 7), mask(among, 3, 7).slice(0, 5, 17)));
   EXPECT_FALSE(at::equal(mask(alone, 3, 7), mask(alone, 4, 7)));

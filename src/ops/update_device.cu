@@ -1,0 +1,139 @@
+#include <algorithm>
+
+#include "device_launch.cuh"
+#include "device_row.cuh"
+
+namespace txtsum::ops::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+/// Elements whose squares make one partial sum of the norm.
+constexpr int64_t kNormChunk = 65536;
+
+/// The span that holds `element`; spans cover the range without holes.
+__device__ __forceinline__ const Span& span_of(const Span* spans, int32_t count, int64_t element) {
+  int32_t low = 0, high = count - 1;
+  while (low < high) {
+    const int32_t middle = (low + high) / 2;
+    if (spans[middle].end <= element) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return spans[low];
+}
+
+__device__ __forceinline__ float element(const float* from, int64_t i) { return from[i]; }
+__device__ __forceinline__ float element(const __nv_bfloat16* from, int64_t i) { return __bfloat162float(from[i]); }
+
+__device__ __forceinline__ float adamw_element(float master, float gradient, float& first, float& second, bool decays,
+                                               const AdamWNumbers& n) {
+  gradient *= n.gradient_factor;
+  first = first + n.one_minus_beta1 * (gradient - first);
+  second = n.beta2 * second + n.one_minus_beta2 * (gradient * gradient);
+  return master * (decays ? n.decay_factor : 1.0f) -
+         n.step_size * (first / (sqrtf(second) * n.inverse_root + n.epsilon));
+}
+
+/// Eight neighbouring elements a thread, one by one where a span ends among them.
+template <typename G>
+__global__ void __launch_bounds__(kThreads) adamw_kernel(AdamW update) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * kThreads * kVector;
+  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kVector; i < update.numel;
+       i += stride) {
+    const Span span = span_of(update.spans, update.span_count, i);
+    if (i + kVector > span.end) {
+      for (int64_t at = i; at < i + kVector && at < update.numel; ++at) {
+        const Span own = span_of(update.spans, update.span_count, at);
+        if (own.frozen) continue;
+        const float gradient = element(static_cast<const G*>(update.gradients), at);
+        const float master = adamw_element(update.masters[at], gradient, update.first[at], update.second[at],
+                                           own.decay != 0, update.numbers);
+        update.masters[at] = master;
+        if (update.working != nullptr) {
+          static_cast<__nv_bfloat16*>(update.working)[at] = __float2bfloat16_rn(master);
+        }
+      }
+      continue;
+    }
+    if (span.frozen) continue;
+    float master[kVector], gradient[kVector], first[kVector], second[kVector];
+    load8(update.masters + i, master);
+    load8(static_cast<const G*>(update.gradients) + i, gradient);
+    load8(update.first + i, first);
+    load8(update.second + i, second);
+#pragma unroll
+    for (int j = 0; j < kVector; ++j) {
+      master[j] = adamw_element(master[j], gradient[j], first[j], second[j], span.decay != 0, update.numbers);
+    }
+    store8(update.masters + i, master);
+    store8(update.first + i, first);
+    store8(update.second + i, second);
+    if (update.working != nullptr) store8(static_cast<__nv_bfloat16*>(update.working) + i, master);
+  }
+}
+
+template <typename G>
+__global__ void __launch_bounds__(kThreads)
+    square_sum_kernel(const G* gradients, int64_t numel, const Span* spans, int32_t span_count, double* sums) {
+  const int64_t begin = blockIdx.x * kNormChunk, end = min(begin + kNormChunk, numel);
+  double sum = 0.0;
+  for (int64_t i = begin + threadIdx.x * kVector; i < end; i += kThreads * kVector) {
+    const Span span = span_of(spans, span_count, i);
+    if (i + kVector <= span.end) {
+      if (span.frozen) continue;
+      float values[kVector];
+      load8(gradients + i, values);
+      double wide = 0.0;
+#pragma unroll
+      for (int j = 0; j < kVector; ++j) wide += static_cast<double>(values[j]) * values[j];
+      sum += wide;
+    } else {
+      for (int j = 0; j < kVector && i + j < end; ++j) {
+        const float value = element(gradients, i + j);
+        if (!span_of(spans, span_count, i + j).frozen) sum += static_cast<double>(value) * value;
+      }
+    }
+  }
+  __shared__ double shared[kThreads];
+  shared[threadIdx.x] = sum;
+  __syncthreads();
+  for (int step = kThreads / 2; step > 0; step /= 2) {
+    if (threadIdx.x < step) shared[threadIdx.x] += shared[threadIdx.x + step];
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) sums[blockIdx.x] = shared[0];
+}
+
+}  // namespace
+
+void adamw(const AdamW& update, cudaStream_t stream) {
+  if (update.numel == 0) return;
+  const int64_t blocks = std::min<int64_t>((update.numel + kThreads * kVector - 1) / (kThreads * kVector),
+                                           int64_t{16} * multiprocessors());
+  if (update.gradient_type == Type::kFloat) {
+    adamw_kernel<float><<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(update);
+  } else {
+    adamw_kernel<__nv_bfloat16><<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(update);
+  }
+  check_launch("adamw");
+}
+
+int64_t square_sum_chunk() { return kNormChunk; }
+
+void square_sums(Type type, const void* gradients, int64_t numel, const Span* spans, int32_t span_count, double* sums,
+                 cudaStream_t stream) {
+  if (numel == 0) return;
+  const auto blocks = static_cast<unsigned>((numel + kNormChunk - 1) / kNormChunk);
+  if (type == Type::kFloat) {
+    square_sum_kernel<<<blocks, kThreads, 0, stream>>>(static_cast<const float*>(gradients), numel, spans, span_count,
+                                                       sums);
+  } else {
+    square_sum_kernel<<<blocks, kThreads, 0, stream>>>(static_cast<const __nv_bfloat16*>(gradients), numel, spans,
+                                                       span_count, sums);
+  }
+  check_launch("square_sums");
+}
+
+}  // namespace txtsum::ops::cuda
