@@ -142,6 +142,15 @@ class CommandsTest(unittest.TestCase):
         self.assertEqual(result.returncode, 3)
         self.assertIn(f"{self.references}:1", result.stderr)
 
+    def test_a_runs_predictions_hold_their_references(self):
+        rows = [{"summary": text, "reference": other} for text, other in zip(PREDICTIONS, REFERENCES, strict=True)]
+        both = self.root / "predictions.jsonl"
+        both.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        result = run("score", both, both)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        scores = json.loads(result.stdout)
+        self.assertEqual({name: scores[name] for name in STEMMED}, STEMMED)
+
     def test_score_refuses_unequal_counts_with_both(self):
         self.references.write_text("one\n")
         result = run("score", self.predictions, self.references)
