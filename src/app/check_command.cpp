@@ -48,7 +48,7 @@ std::string check_file(const std::string& path, const config::DataConfig& sectio
 std::string check_model(const config::ExperimentConfig& config) {
   const bool weights = config.model.init == config::ModelInit::kPretrained;
   const ModelFiles files = open_model_files(config.model.checkpoint, {.weights = weights, .tokenizer = true});
-  const model::LoadedModel loaded = load_for_training(files, config);
+  const model::LoadedModel loaded = load_for_training(files, config, at::kCPU);
   check_lengths(config.data, loaded.model->facts());
   resolve_generation(config.generation, files, loaded.model->facts());
   return files.folder.path + ": " + loaded.model->facts().family + ", " +

@@ -75,11 +75,12 @@ class Evaluation {
         split_(split),
         command_line_(std::move(command_line)),
         folder_(config_.run.output, config_.checkpoint.publish),
-        ledger_(start_ledger(config_.resources, folder_.file(kAttemptsFolder), clock_)),
+        device_(open_device(config_.run.device)),
+        ledger_(start_ledger(config_.resources, device_, folder_.file(kAttemptsFolder), clock_)),
         threads_(set_threads(config_.run.threads)) {}
 
   void run() {
-    core::Json environment = describe_environment(threads_);
+    core::Json environment = describe_environment(threads_, device_);
     core::write_file(folder_.file(kConfigFile), config::to_yaml(config_));
     core::write_file(folder_.file(kEnvironmentFile), core::to_pretty_text(environment));
     ReportParts parts{config_, command_line_, std::move(environment), {}, core::Json::object()};
@@ -102,7 +103,7 @@ class Evaluation {
     const ModelFiles files = open_model_files(config_.model.checkpoint);
     print("weights: " + files.folder.path +
           (files.folder.revision.empty() ? "" : " (revision " + files.folder.revision + ")") + "\n");
-    const model::LoadedModel loaded = load_for_generation(files, config_.train.precision);
+    const model::LoadedModel loaded = load_for_generation(files, config_.train.precision, device_.device);
     check_lengths(config_.data, loaded.model->facts());
     const generate::ResolvedSettings resolved = resolve_generation(config_.generation, files, loaded.model->facts());
     const data::LoadedDataset data = load_split(config_, split_, *files.tokenizer);
@@ -118,6 +119,7 @@ class Evaluation {
   Split split_;
   std::string command_line_;
   RunFolder folder_;
+  ComputeDevice device_;
   std::unique_ptr<metrics::Ledger> ledger_;
   int threads_;
 };

@@ -26,8 +26,10 @@ at::ScalarType scalar_type(config::Precision precision) {
   return precision == config::Precision::kBf16 ? at::kBFloat16 : at::kFloat;
 }
 
-model::LoadedModel load_for_training(const ModelFiles& files, const config::ExperimentConfig& config) {
+model::LoadedModel load_for_training(const ModelFiles& files, const config::ExperimentConfig& config,
+                                     const at::Device& device) {
   model::LoadRequest request;
+  request.device = device;
   request.folder = files.folder.path;
   request.random_weights = config.model.init == config::ModelInit::kRandom;
   request.seed = static_cast<uint64_t>(config.run.seed);
@@ -39,8 +41,9 @@ model::LoadedModel load_for_training(const ModelFiles& files, const config::Expe
   return model::load_model(request);
 }
 
-model::LoadedModel load_for_generation(const ModelFiles& files, config::Precision precision) {
+model::LoadedModel load_for_generation(const ModelFiles& files, config::Precision precision, const at::Device& device) {
   model::LoadRequest request;
+  request.device = device;
   request.folder = files.folder.path;
   request.dtype = scalar_type(precision);
   return model::load_model(request);

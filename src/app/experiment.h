@@ -30,9 +30,10 @@ ModelFiles open_model_files(const std::string& argument, RequiredParts required 
 at::ScalarType scalar_type(config::Precision precision);
 
 /// Loads the weights as `config` asks for training (init, freezing, dropout).
-model::LoadedModel load_for_training(const ModelFiles& files, const config::ExperimentConfig& config);
+model::LoadedModel load_for_training(const ModelFiles& files, const config::ExperimentConfig& config,
+                                     const at::Device& device);
 /// Loads the weights for generation alone.
-model::LoadedModel load_for_generation(const ModelFiles& files, config::Precision precision);
+model::LoadedModel load_for_generation(const ModelFiles& files, config::Precision precision, const at::Device& device);
 
 /// Refuses limits that the model's positions cannot hold, with the value to set.
 void check_lengths(const config::DataConfig& data, const model::ModelFacts& facts);

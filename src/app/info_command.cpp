@@ -12,6 +12,7 @@
 #include "txtsum/metrics/host_sampler.h"
 #include "txtsum/metrics/nvml.h"
 #include "txtsum/model/model_folder.h"
+#include "txtsum/ops/device.h"
 
 namespace txtsum::app {
 namespace {
@@ -20,10 +21,13 @@ constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
 
 core::Json collect() {
   const core::BuildInfo& build = core::build_info();
+  const std::vector<ops::DeviceFacts> gpus = ops::visible_gpus();
+  core::Json devices{"cpu"};
+  for (const ops::DeviceFacts& gpu : gpus) devices.push_back("cuda (" + gpu.name + ", " + gpu.pci_bus_id + ")");
   core::Json json{{"txtsum", build.version},
                   {"build", std::string(build.build_type) + ", " + build.compiler},
                   {"libtorch", build.libtorch_version},
-                  {"devices", {"cpu"}},
+                  {"devices", devices},
                   {"cpu", metrics::cpu_model_name()},
                   {"cpu_count", std::thread::hardware_concurrency()},
                   {"threads", at::get_num_threads()}};
@@ -31,9 +35,9 @@ core::Json collect() {
     json["memory_gib"] = static_cast<double>(static_cast<int64_t>(static_cast<double>(*bytes) / kGib * 10.0)) / 10.0;
   }
   const metrics::NvmlLibrary nvml = metrics::open_nvml();
-  json["nvml"] = nvml.nvml ? "found; this version computes on the CPU alone" : "not found: " + nvml.problem;
-  const metrics::MeterSet meters =
-      metrics::make_meters(energy_options({}), {}, nullptr, "this version uses no GPU", core::system_clock());
+  json["nvml"] = nvml.nvml ? "found" : "not found: " + nvml.problem;
+  json["built_for_gpus"] = ops::built_for_gpus();
+  const metrics::MeterSet meters = open_meters({}, gpus, core::system_clock());
   json["energy"] = core::Json::object();
   for (const auto& meter : meters.meters) {
     const metrics::MeterInfo info = meter->info();

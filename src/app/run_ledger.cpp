@@ -21,8 +21,6 @@ std::string host_name() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
-}  // namespace
-
 metrics::EnergyOptions energy_options(const config::ResourcesConfig& resources) {
   metrics::EnergyOptions options;
   options.rapl_root = resources.rapl_root;
@@ -33,15 +31,35 @@ metrics::EnergyOptions energy_options(const config::ResourcesConfig& resources) 
   return options;
 }
 
-std::unique_ptr<metrics::Ledger> start_ledger(const config::ResourcesConfig& resources,
+}  // namespace
+
+metrics::MeterSet open_meters(const config::ResourcesConfig& resources, const std::vector<ops::DeviceFacts>& gpus,
+                              const core::Clock& clock) {
+  // A run on the CPU uses no GPU, so none is asked for its energy.
+  if (gpus.empty()) return metrics::make_meters(energy_options(resources), {}, nullptr, "no GPU is used", clock);
+  std::vector<std::string> bus_ids;
+  for (const ops::DeviceFacts& gpu : gpus) bus_ids.push_back(gpu.pci_bus_id);
+  const metrics::NvmlLibrary nvml = metrics::open_nvml();
+  return metrics::make_meters(energy_options(resources), bus_ids, nvml.nvml, nvml.problem, clock);
+}
+
+std::unique_ptr<metrics::Ledger> start_ledger(const config::ResourcesConfig& resources, const ComputeDevice& device,
                                               const std::string& attempts_folder, const core::Clock& clock) {
   metrics::LedgerOptions options;
   options.attempts_folder = attempts_folder;
   options.sample_period_seconds = resources.sampling_seconds;
   options.host_name = host_name();
-  // A run on the CPU uses no GPU, so none is asked for its energy.
-  return std::make_unique<metrics::Ledger>(
-      options, metrics::make_meters(energy_options(resources), {}, nullptr, "the run uses no GPU", clock), clock);
+  std::vector<ops::DeviceFacts> gpus;
+  if (device.gpu) {
+    gpus.push_back(*device.gpu);
+    options.device_name = device.gpu->name;
+    options.take_peak_device_bytes = ops::take_peak_device_bytes;
+    options.synchronize_device = [place = device.device] { ops::synchronize(place); };
+    if (const metrics::NvmlLibrary nvml = metrics::open_nvml(); nvml.nvml) {
+      options.device_utilisation = metrics::nvml_utilisation_reader(nvml.nvml, {device.gpu->pci_bus_id});
+    }
+  }
+  return std::make_unique<metrics::Ledger>(options, open_meters(resources, gpus, clock), clock);
 }
 
 metrics::CarbonOptions carbon_options(const config::ResourcesConfig& resources) {
@@ -82,7 +100,7 @@ metrics::Footprint current_footprint(const config::ResourcesConfig& resources, c
                                metrics::find_price(cost_options(resources)), 1);
 }
 
-core::Json describe_environment(int threads) {
+core::Json describe_environment(int threads, const ComputeDevice& device) {
   utsname system{};
   uname(&system);
   const core::BuildInfo& build = core::build_info();
@@ -93,12 +111,16 @@ core::Json describe_environment(int threads) {
                   {"cpu_count", std::thread::hardware_concurrency()},
                   {"threads", threads},
                   {"memory_bytes", nullptr},
-                  {"device", "cpu"},
+                  {"device", device.gpu ? device.gpu->name : "cpu"},
                   {"txtsum_version", build.version},
                   {"build_type", build.build_type},
                   {"compiler", build.compiler},
                   {"libtorch_version", build.libtorch_version}};
   if (const auto bytes = metrics::machine_memory_bytes()) json["memory_bytes"] = *bytes;
+  if (device.gpu) {
+    json["device_memory_bytes"] = device.gpu->memory_bytes;
+    json["device_capability"] = std::to_string(device.gpu->major) + "." + std::to_string(device.gpu->minor);
+  }
   for (const char* name : {"AZUREML_RUN_ID", "AZUREML_ARM_WORKSPACE_NAME"}) {
     if (const char* value = std::getenv(name)) json[name] = value;
   }

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "app/compute_device.h"
 #include "txtsum/config/resources_config.h"
 #include "txtsum/core/clock.h"
 #include "txtsum/core/json.h"
@@ -15,14 +16,17 @@
 namespace txtsum::app {
 
 /// Starts the ledger of one attempt; call it before anything takes long. Its records go to `attempts_folder`.
-std::unique_ptr<metrics::Ledger> start_ledger(const config::ResourcesConfig& resources,
+std::unique_ptr<metrics::Ledger> start_ledger(const config::ResourcesConfig& resources, const ComputeDevice& device,
                                               const std::string& attempts_folder, const core::Clock& clock);
+
+/// The meters of this machine, those of `gpus` included.
+metrics::MeterSet open_meters(const config::ResourcesConfig& resources, const std::vector<ops::DeviceFacts>& gpus,
+                              const core::Clock& clock);
 
 /// Section resources in the words of layer metrics.
 metrics::CarbonOptions carbon_options(const config::ResourcesConfig& resources);
 metrics::CostOptions cost_options(const config::ResourcesConfig& resources);
 metrics::DevicePeakOptions device_peak_options(const config::ResourcesConfig& resources);
-metrics::EnergyOptions energy_options(const config::ResourcesConfig& resources);
 
 /// Time, energy, carbon and cost over all attempts of the run, this one as it is now.
 metrics::Footprint current_footprint(const config::ResourcesConfig& resources, const std::string& attempts_folder,
@@ -32,6 +36,6 @@ metrics::Footprint current_footprint(const config::ResourcesConfig& resources, c
 metrics::AttemptFiles all_attempts(const std::string& attempts_folder, metrics::Ledger& ledger);
 
 /// Machine and program: environment.json.
-core::Json describe_environment(int threads);
+core::Json describe_environment(int threads, const ComputeDevice& device);
 
 }  // namespace txtsum::app

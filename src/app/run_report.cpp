@@ -64,6 +64,7 @@ void write_report(const RunFolder& folder, const ReportParts& parts, metrics::Le
   inputs.carbon = carbon_options(parts.config.resources);
   inputs.cost = cost_options(parts.config.resources);
   inputs.device_peak = device_peak_options(parts.config.resources);
+  if (!inputs.attempts.attempts.empty()) inputs.device_peak.device_name = inputs.attempts.attempts.back().device_name;
   inputs.device_peak.precision = config::name_of(parts.config.train.precision);
   core::write_file(folder.file(kReportFile), core::to_pretty_text(metrics::make_report(inputs)));
   metrics::write_emissions_csv(folder.file(kEmissionsFile), inputs.attempts.attempts,

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "app/command.h"
+#include "app/compute_device.h"
 #include "app/documents.h"
 #include "app/experiment.h"
 #include "app/start_table.h"
@@ -107,9 +108,10 @@ std::string as_json_lines(const std::vector<InputDocument>& documents, const std
 int run_summarize(const SummarizeOptions& options, const std::vector<std::string>& overrides) {
   const config::ExperimentConfig config = config::load_arguments(overrides);
   set_threads(config.run.threads);
+  const ComputeDevice device = open_device(config.run.device);
   const ModelFiles files = open_model_files(options.model);
   const std::vector<InputDocument> documents = read_documents(options);
-  const model::LoadedModel loaded = load_for_generation(files, config.train.precision);
+  const model::LoadedModel loaded = load_for_generation(files, config.train.precision, device.device);
   const generate::ResolvedSettings resolved = resolve_generation(config.generation, files, loaded.model->facts());
   core::log_info("weights: " + files.folder.path);
   core::log_debug("\n" + generation_table(resolved.origins));

@@ -1,6 +1,7 @@
 #include "app/training_run.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 #include "app/command.h"
@@ -34,6 +35,20 @@ class RunObserver final : public train::TrainObserver {
   const RunFolder& folder_;
 };
 
+/// What kept the GPU busy, in one line.
+std::string gpu_work_text(const train::GpuWork& work) {
+  char text[256];
+  const double padded = static_cast<double>(std::max<int64_t>(work.padded_tokens, 1));
+  const double all_seconds = std::max(work.busy_seconds + work.waited_seconds, 1e-9);
+  std::snprintf(text, sizeof(text),
+                "GPU: %lld shapes of batches, %lld captured as graphs in %.1f s, %lld of %lld micro-batches ran as a "
+                "graph, %.1f %% of the tokens only fill up, waited %.1f %% of the time",
+                static_cast<long long>(work.shapes), static_cast<long long>(work.graphs), work.capture_seconds,
+                static_cast<long long>(work.replays), static_cast<long long>(work.replays + work.eager_runs),
+                100.0 * (1.0 - static_cast<double>(work.tokens) / padded), 100.0 * work.waited_seconds / all_seconds);
+  return text;
+}
+
 int64_t resumed_update(const RunStart& start) {
   return start.resume_from.empty() ? 0 : train::read_training_state(start.resume_from).update;
 }
@@ -47,9 +62,10 @@ TrainingRun::TrainingRun(config::ExperimentConfig config, const RunStart& start,
       command_line_(std::move(command_line)),
       clock_(clock),
       folder_(config_.run.output, config_.checkpoint.publish),
-      ledger_(start_ledger(config_.resources, folder_.file(kAttemptsFolder), clock_)),
+      device_(open_device(config_.run.device)),
+      ledger_(start_ledger(config_.resources, device_, folder_.file(kAttemptsFolder), clock_)),
       threads_(set_threads(config_.run.threads)),
-      environment_(describe_environment(threads_)) {
+      environment_(describe_environment(threads_, device_)) {
   core::write_file(folder_.file(kConfigFile), config::to_yaml(config_));
   core::write_file(folder_.file(kEnvironmentFile), core::to_pretty_text(environment_));
   core::log_info(command_line_);
@@ -78,7 +94,7 @@ void TrainingRun::run() {
 void TrainingRun::load() {
   files_ = open_model_files(config_.model.checkpoint,
                             {.weights = config_.model.init == config::ModelInit::kPretrained, .tokenizer = true});
-  loaded_ = load_for_training(files_, config_);
+  loaded_ = load_for_training(files_, config_, device_.device);
   check_lengths(config_.data, loaded_->model->facts());
   generation_ = resolve_generation(config_.generation, files_, loaded_->model->facts());
   load_data();
@@ -236,6 +252,7 @@ void TrainingRun::close_mlflow(MlflowStatus status) {
 }
 
 void TrainingRun::finish(const train::TrainOutcome& outcome) {
+  if (outcome.gpu) core::log_info(gpu_work_text(*outcome.gpu));
   ledger_->switch_phase(metrics::Phase::kSave);
   const bool selects = config_.checkpoint.best_metric != config::BestMetric::kNone;
   const std::string step =
@@ -254,7 +271,7 @@ void TrainingRun::score_test_split() {
   ledger_->switch_phase(metrics::Phase::kLoad);
   loaded_.reset();  // Its weights are the last ones; the finished model's are on the disk.
   files_ = open_model_files(folder_.file(kModelFolder));
-  loaded_ = load_for_generation(files_, config_.train.precision);
+  loaded_ = load_for_generation(files_, config_.train.precision, device_.device);
   core::log_info("scoring the test split with " + files_.folder.path);
   const SplitRequest request{config_, files_, *loaded_->model, generation_.settings, test_data_->dataset, Split::kTest};
   quality_["test"] = evaluate_split(request, folder_, *ledger_, clock_);

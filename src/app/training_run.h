@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "app/compute_device.h"
 #include "app/experiment.h"
 #include "app/run_folder.h"
 #include "app/start_table.h"
@@ -48,6 +49,7 @@ class TrainingRun {
   std::string command_line_;
   const core::Clock& clock_;
   RunFolder folder_;
+  ComputeDevice device_;
   std::unique_ptr<metrics::Ledger> ledger_;
   int threads_ = 1;
   core::Json environment_;

@@ -26,7 +26,10 @@ void RunConfig::describe(FieldVisitor& visitor) {
                 {.help = "Delete a former run in the output folder where it cannot be continued: another config, or "
                          "run.resume=never.",
                  .changes_training = false});
-  visitor.field("device", device, {.help = "Where tensors live."});
+  visitor.field(
+      "device", device,
+      {.help = "Where tensors live and the work is done: `cuda` is the first NVIDIA GPU that the process sees "
+               "(CUDA_VISIBLE_DEVICES chooses) and needs a binary built with TXTSUM_WITH_CUDA."});
   visitor.field("threads", threads,
                 {.help = "CPU threads; 0 takes all that the process may use.",
                  .minimum = 0,

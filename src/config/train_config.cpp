@@ -71,6 +71,11 @@ void TrainConfig::describe(FieldVisitor& visitor) {
   visitor.field(
       "recompute", recompute,
       {.help = "`blocks` computes a block's activations again in the backward pass: less memory, more time."});
+  visitor.field("max_graphs", max_graphs,
+                {.help = "On a GPU: shapes of batches that are captured as CUDA graphs, at most; others run kernel by "
+                         "kernel. 0: all do.",
+                 .minimum = 0,
+                 .changes_training = false});
   visitor.field(
       "log_every_updates", log_every_updates,
       {.help = "Period of steps.jsonl and the loggers.", .unit = "updates", .minimum = 1, .changes_training = false});

@@ -74,7 +74,9 @@ ArenaLayout::ArenaLayout(const std::vector<ParameterSpec>& specs) {
     for (const ParameterSpec& spec : unit.members) {
       ArenaEntry entry{spec.name,  spec.shape,  offset,   product(spec.shape), padded_numel(spec), spec.block,
                        spec.decay, spec.frozen, trainable};
-      views_.push_back({entry.name, entry.shape, entry.offset, trainable});
+      std::vector<int64_t> view_shape = entry.shape;
+      if (spec.vocabulary) view_shape[0] = round_up(view_shape[0], kVocabularyRows);
+      views_.push_back({entry.name, std::move(view_shape), entry.offset, trainable});
       group_rows += spec.shape[0];
       offset += entry.padded_numel;
       if (trainable) {
@@ -119,7 +121,14 @@ const ArenaEntry* ArenaLayout::find(const std::string& name) const {
 Arena::Arena(ArenaLayout layout, at::ScalarType dtype)
     : layout_(std::move(layout)), values_(at::zeros({layout_.total_numel()}, dtype)) {}
 
-void Arena::allocate_gradients(at::ScalarType dtype) { gradients_ = at::zeros({layout_.trainable_numel()}, dtype); }
+void Arena::allocate_gradients(at::ScalarType dtype) {
+  gradients_ = at::zeros({layout_.trainable_numel()}, values_.options().dtype(dtype));
+}
+
+void Arena::move_to(const at::Device& device) {
+  TXTSUM_CHECK(!gradients_.defined(), "weights move before gradients are made");
+  values_ = values_.to(device);
+}
 
 at::Tensor Arena::entry_of(const at::Tensor& arena, const ArenaEntry& entry) {
   return arena.narrow(0, entry.offset, entry.numel).view(entry.shape);

@@ -32,6 +32,7 @@ BartArchitecture BartArchitecture::read(const core::Json& config, const std::str
   a.activation_dropout = reader.probability("activation_dropout", 0.0);
   a.encoder_layerdrop = reader.probability("encoder_layerdrop", 0.0);
   a.decoder_layerdrop = reader.probability("decoder_layerdrop", 0.0);
+  a.facts.drops_layers = a.encoder_layerdrop > 0.0 || a.decoder_layerdrop > 0.0;
   a.init_std = reader.number("init_std", 0.02);
   a.embedding_scale = reader.flag("scale_embedding", false) ? std::sqrt(static_cast<double>(a.facts.width)) : 1.0;
   a.activation = ops::activation_named(reader.text("activation_function", "gelu"));

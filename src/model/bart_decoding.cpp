@@ -51,7 +51,7 @@ at::Tensor BartDecodingSession::embed(const std::vector<int64_t>& rows, const st
   ops::RaggedTokens tokens;
   tokens.ids_N = at::tensor(ids, at::kLong);
   tokens.positions_N = at::tensor(positions, at::kLong);
-  return model_.decoder_norm_(model_.embed("decoder", tokens), {}, {});
+  return model_.decoder_norm_(model_.embed("decoder", tokens), {}, {}, {});
 }
 
 at::Tensor BartDecodingSession::run_layer(size_t index, const at::Tensor& y_RD, const std::vector<int64_t>& rows) {
@@ -73,13 +73,13 @@ at::Tensor BartDecodingSession::run_layer(size_t index, const at::Tensor& y_RD, 
   const at::Tensor attended =
       ops::decode_attention(qkv_RE.narrow(1, 0, width), self.narrow(1, 0, width), self.narrow(1, width, width),
                             self_begin, self_length, heads, scale);
-  const at::Tensor h = layer.attention_norm(layer.attention.out(attended), y_RD, {});
+  const at::Tensor h = layer.attention_norm(layer.attention.out.product(attended), layer.attention.out.bias, y_RD, {});
   const at::Tensor& cross = cross_PE_[index];
   const at::Tensor crossed =
       ops::decode_attention(layer.cross.q(h), cross.narrow(1, 0, width), cross.narrow(1, width, width), cross_begin,
                             cross_length, heads, scale);
-  const at::Tensor c = layer.cross_norm(layer.cross.out(crossed), h, {});
-  return layer.final_norm(layer.feed_forward(c, {}), c, {});
+  const at::Tensor c = layer.cross_norm(layer.cross.out.product(crossed), layer.cross.out.bias, h, {});
+  return layer.final_norm(layer.feed_forward(c, {}), layer.feed_forward.out.bias, c, {});
 }
 
 at::Tensor BartDecodingSession::step(const std::vector<int64_t>& rows, const std::vector<int64_t>& ids) {

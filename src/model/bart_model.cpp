@@ -82,7 +82,21 @@ at::Tensor BartModel::embed(const std::string& side, const ops::RaggedTokens& to
 ops::DropoutKey BartModel::key(double probability, int64_t site, const ops::RaggedTokens& tokens,
                                const ForwardContext& context) const {
   if (!context.training || probability == 0.0) return {};
-  return {probability, context.seed, context.update, site, tokens.examples_N, tokens.positions_N};
+  return {probability,       context.seed,       context.update,         site,
+          tokens.examples_N, tokens.positions_N, context.dropout_words_2};
+}
+
+BartModel::LayerKeys BartModel::layer_keys(int64_t stack, int64_t layer, const ops::RaggedTokens& tokens,
+                                           const ForwardContext& context) const {
+  const auto site = [&](double probability, LayerSite which) {
+    return key(probability, layer_site(stack, layer, which), tokens, context);
+  };
+  return {site(architecture_.attention_dropout, kAttentionProbabilities),
+          site(architecture_.dropout, kAttentionOut),
+          site(architecture_.attention_dropout, kCrossProbabilities),
+          site(architecture_.dropout, kCrossOut),
+          site(architecture_.activation_dropout, kActivation),
+          site(architecture_.dropout, kFeedForwardOut)};
 }
 
 bool BartModel::dropped(double layerdrop, int64_t site, const ForwardContext& context) const {
@@ -94,25 +108,23 @@ bool BartModel::dropped(double layerdrop, int64_t site, const ForwardContext& co
 at::Tensor BartModel::encode(const ops::RaggedTokens& source, const ForwardContext& context) const {
   TXTSUM_CHECK(source.longest <= facts().max_source_tokens, source.longest);
   int64_t block = 1;
-  at::Tensor x_ND = run_block(context, block++, {}, [&](const std::vector<at::Tensor>&) {
-    const at::Tensor normed = encoder_norm_(embed("encoder", source), {}, {});
-    return ops::dropout(normed, key(architecture_.dropout, kEncoderSites, source, context));
+  const ops::DropoutKey first_key = key(architecture_.dropout, kEncoderSites, source, context);
+  at::Tensor x_ND = run_block(context, block++, {}, [this, source, first_key](const std::vector<at::Tensor>&) {
+    return ops::dropout(encoder_norm_(embed("encoder", source), {}, {}, {}), first_key);
   });
   for (size_t i = 0; i < encoder_.size(); ++i, ++block) {
     const int64_t index = static_cast<int64_t>(i);
-    const auto site = [&](double probability, LayerSite which) {
-      return key(probability, layer_site(kEncoderSites, index, which), source, context);
-    };
     if (dropped(architecture_.encoder_layerdrop, layer_site(kEncoderSites, index, kAttentionProbabilities), context))
       continue;
     const EncoderLayer& layer = encoder_[i];
-    x_ND = run_block(context, block, {x_ND}, [&layer, &source, site, this](const std::vector<at::Tensor>& inputs) {
+    // A body may run again in backward, so it holds what it needs.
+    const LayerKeys keys = layer_keys(kEncoderSites, index, source, context);
+    x_ND = run_block(context, block, {x_ND}, [&layer, source, keys](const std::vector<at::Tensor>& inputs) {
       const at::Tensor& x = inputs[0];
-      const at::Tensor attended =
-          layer.attention(x, source, /*causal=*/false, site(architecture_.attention_dropout, kAttentionProbabilities));
-      const at::Tensor h = layer.attention_norm(attended, x, site(architecture_.dropout, kAttentionOut));
-      const at::Tensor fed = layer.feed_forward(h, site(architecture_.activation_dropout, kActivation));
-      return layer.final_norm(fed, h, site(architecture_.dropout, kFeedForwardOut));
+      const at::Tensor attended = layer.attention(x, source, /*causal=*/false, keys.probabilities);
+      const at::Tensor h = layer.attention_norm(attended, layer.attention.out.bias, x, keys.attention_out);
+      const at::Tensor fed = layer.feed_forward(h, keys.activation);
+      return layer.final_norm(fed, layer.feed_forward.out.bias, h, keys.feed_forward_out);
     });
   }
   return x_ND;
@@ -122,28 +134,24 @@ at::Tensor BartModel::decode(const ops::RaggedTokens& target, const at::Tensor& 
                              const ops::RaggedTokens& source, const ForwardContext& context) const {
   TXTSUM_CHECK(target.longest <= facts().max_target_tokens, target.longest);
   int64_t block = 2 + facts().encoder_layers;
-  at::Tensor y_MD = run_block(context, block++, {}, [&](const std::vector<at::Tensor>&) {
-    const at::Tensor normed = decoder_norm_(embed("decoder", target), {}, {});
-    return ops::dropout(normed, key(architecture_.dropout, kDecoderSites, target, context));
+  const ops::DropoutKey first_key = key(architecture_.dropout, kDecoderSites, target, context);
+  at::Tensor y_MD = run_block(context, block++, {}, [this, target, first_key](const std::vector<at::Tensor>&) {
+    return ops::dropout(decoder_norm_(embed("decoder", target), {}, {}, {}), first_key);
   });
   for (size_t i = 0; i < decoder_.size(); ++i, ++block) {
     const int64_t index = static_cast<int64_t>(i);
-    const auto site = [&](double probability, LayerSite which) {
-      return key(probability, layer_site(kDecoderSites, index, which), target, context);
-    };
     if (dropped(architecture_.decoder_layerdrop, layer_site(kDecoderSites, index, kAttentionProbabilities), context))
       continue;
     const DecoderLayer& layer = decoder_[i];
-    y_MD = run_block(context, block, {y_MD, encoded_ND}, [&layer, &source, &target, site, this](const auto& inputs) {
+    const LayerKeys keys = layer_keys(kDecoderSites, index, target, context);
+    y_MD = run_block(context, block, {y_MD, encoded_ND}, [&layer, source, target, keys](const auto& inputs) {
       const at::Tensor& y = inputs[0];
-      const at::Tensor attended =
-          layer.attention(y, target, /*causal=*/true, site(architecture_.attention_dropout, kAttentionProbabilities));
-      const at::Tensor h = layer.attention_norm(attended, y, site(architecture_.dropout, kAttentionOut));
-      const at::Tensor crossed =
-          layer.cross(h, target, inputs[1], source, site(architecture_.attention_dropout, kCrossProbabilities));
-      const at::Tensor c = layer.cross_norm(crossed, h, site(architecture_.dropout, kCrossOut));
-      const at::Tensor fed = layer.feed_forward(c, site(architecture_.activation_dropout, kActivation));
-      return layer.final_norm(fed, c, site(architecture_.dropout, kFeedForwardOut));
+      const at::Tensor attended = layer.attention(y, target, /*causal=*/true, keys.probabilities);
+      const at::Tensor h = layer.attention_norm(attended, layer.attention.out.bias, y, keys.attention_out);
+      const at::Tensor crossed = layer.cross(h, target, inputs[1], source, keys.cross_probabilities);
+      const at::Tensor c = layer.cross_norm(crossed, layer.cross.out.bias, h, keys.cross_out);
+      const at::Tensor fed = layer.feed_forward(c, keys.activation);
+      return layer.final_norm(fed, layer.feed_forward.out.bias, c, keys.feed_forward_out);
     });
   }
   return y_MD;
@@ -180,6 +188,7 @@ ops::RaggedTokens shift_right(const ops::RaggedTokens& labels, int64_t start_id)
   if (labels.tokens() == 0) return target;
   target.ids_N.narrow(0, 1, labels.tokens() - 1).copy_(labels.ids_N.narrow(0, 0, labels.tokens() - 1));
   target.ids_N.masked_fill_(labels.positions_N == 0, start_id);
+  target.ids_N.clamp_min_(0);  // behind a label that does not count any token will do
   return target;
 }
 

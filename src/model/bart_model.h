@@ -43,6 +43,11 @@ class BartModel final : public Seq2SeqModel {
     nn::Norm attention_norm, cross_norm, final_norm;
   };
 
+  /// The dropout sites of one layer.
+  struct LayerKeys {
+    ops::DropoutKey probabilities, attention_out, cross_probabilities, cross_out, activation, feed_forward_out;
+  };
+
   nn::Linear linear(const std::string& name) const;
   nn::Norm norm(const std::string& name) const;
   EncoderLayer encoder_layer(int64_t i) const;
@@ -50,6 +55,8 @@ class BartModel final : public Seq2SeqModel {
   at::Tensor embed(const std::string& side, const ops::RaggedTokens& tokens) const;
   ops::DropoutKey key(double probability, int64_t site, const ops::RaggedTokens& tokens,
                       const ForwardContext& context) const;
+  LayerKeys layer_keys(int64_t stack, int64_t layer, const ops::RaggedTokens& tokens,
+                       const ForwardContext& context) const;
   bool dropped(double layerdrop, int64_t site, const ForwardContext& context) const;
 
   BartArchitecture architecture_;

@@ -111,6 +111,8 @@ LoadedModel load_bart(const LoadRequest& request, core::Json config) {
     if (bias.defined()) bias_V.copy_(bias.view(-1));
     weights.check_nothing_left();
   }
+  arena->move_to(request.device);
+  bias_V = bias_V.to(request.device);
   loaded.model = std::make_unique<BartModel>(std::move(architecture), std::move(arena), std::move(bias_V));
   return loaded;
 }

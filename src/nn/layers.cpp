@@ -12,26 +12,28 @@ double attention_scale(int64_t width, int64_t heads) { return 1.0 / std::sqrt(st
 
 at::Tensor Linear::operator()(const at::Tensor& x_NI) const { return ops::linear(x_NI, weight, bias); }
 
-at::Tensor Norm::operator()(const at::Tensor& x_ND, const at::Tensor& residual_ND,
+at::Tensor Linear::product(const at::Tensor& x_NI) const { return ops::linear(x_NI, weight, {}); }
+
+at::Tensor Norm::operator()(const at::Tensor& x_ND, const ops::ParamRef& bias_D, const at::Tensor& residual_ND,
                             const ops::DropoutKey& dropout) const {
-  return ops::residual_dropout_norm(x_ND, residual_ND, scale, shift, epsilon, dropout);
+  return ops::residual_dropout_norm(x_ND, residual_ND, {scale, shift, bias_D, epsilon}, dropout);
 }
 
 at::Tensor SelfAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens, bool causal,
                                      const ops::DropoutKey& dropout) const {
   const ops::AttentionOptions options{heads, causal, attention_scale(x_ND.size(1), heads), dropout};
-  return out(ops::varlen_self_attention(qkv(x_ND), tokens, options));
+  return out.product(ops::varlen_self_attention(qkv(x_ND), tokens, options));
 }
 
 at::Tensor CrossAttention::operator()(const at::Tensor& x_MD, const ops::RaggedTokens& target,
                                       const at::Tensor& encoded_ND, const ops::RaggedTokens& source,
                                       const ops::DropoutKey& dropout) const {
   const ops::AttentionOptions options{heads, /*causal=*/false, attention_scale(x_MD.size(1), heads), dropout};
-  return out(ops::varlen_cross_attention(q(x_MD), target, kv(encoded_ND), source, options));
+  return out.product(ops::varlen_cross_attention(q(x_MD), target, kv(encoded_ND), source, options));
 }
 
 at::Tensor FeedForward::operator()(const at::Tensor& x_ND, const ops::DropoutKey& dropout) const {
-  return out(ops::activation(in(x_ND), activation, dropout));
+  return out.product(ops::activation(in.product(x_ND), in.bias, activation, dropout));
 }
 
 }  // namespace txtsum::nn

@@ -4,6 +4,7 @@
 
 #include "device_ops.h"
 #include "graph.h"
+#include "product_gradient.h"
 #include "txtsum/core/check.h"
 #include "txtsum/core/error.h"
 #include "txtsum/ops/dropout.h"
@@ -45,18 +46,28 @@ at::Tensor backward(const at::Tensor& d_out, const at::Tensor& x, Activation kin
   return d_out;
 }
 
+at::Tensor with_bias(const at::Tensor& x_NF, const at::Tensor& bias_F) {
+  return bias_F.defined() ? x_NF + bias_F : x_NF;
+}
+
 struct ActivationNode final : torch::autograd::Node {
   Activation kind = Activation::kGelu;
+  ParamRef bias;
   DropoutKey key;
   torch::autograd::SavedVariable x;
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
     const at::NoGradGuard no_grad;
     if (!grads[0].defined()) return {at::Tensor()};
+    const at::Tensor bias_F = values_of(bias), bias_gradient_F = gradient_of(bias);
     if constexpr (kWithCuda) {
-      if (grads[0].is_cuda()) return {cuda::activation_backward(grads[0], x.unpack(), kind, key)};
+      if (grads[0].is_cuda()) {
+        return {cuda::activation_backward(grads[0], x.unpack(), bias_F, kind, key, bias_gradient_F)};
+      }
     }
-    return {backward(dropout(grads[0], key), x.unpack(), kind)};
+    const at::Tensor d_x = backward(dropout(grads[0], key), with_bias(x.unpack(), bias_F), kind);
+    if (bias_gradient_F.defined()) add_row_sums(bias_gradient_F, d_x);
+    return {d_x};
   }
 
   void release_variables() override { x.reset_data(); }
@@ -74,11 +85,12 @@ Activation activation_named(const std::string& name) {
                         "' is not one of gelu, gelu_new, gelu_pytorch_tanh, relu, silu, swish, tanh");
 }
 
-at::Tensor activation(const at::Tensor& x_NF, Activation kind, const DropoutKey& key) {
+at::Tensor activation(const at::Tensor& x_NF, const ParamRef& bias, Activation kind, const DropoutKey& key) {
   std::shared_ptr<ActivationNode> node;
-  if (graph_needed({x_NF}, {})) {
+  if (graph_needed({x_NF}, {bias})) {
     node = make_node<ActivationNode>({x_NF});
     node->kind = kind;
+    node->bias = bias;
     node->key = key;
     node->x = save(x_NF);
   }
@@ -86,9 +98,9 @@ at::Tensor activation(const at::Tensor& x_NF, Activation kind, const DropoutKey&
   {
     const at::NoGradGuard no_grad;
     if constexpr (kWithCuda) {
-      if (x_NF.is_cuda()) out = cuda::activation(x_NF.detach(), kind, key);
+      if (x_NF.is_cuda()) out = cuda::activation(x_NF.detach(), values_of(bias), kind, key);
     }
-    if (!out.defined()) out = dropout(forward(x_NF, kind), key);
+    if (!out.defined()) out = dropout(forward(with_bias(x_NF, values_of(bias)), kind), key);
   }
   if (node) torch::autograd::set_history(out, node);
   return out;

@@ -1,11 +1,6 @@
 #include "device_attention.h"
 
 #include <ATen/ATen.h>
-#include <ATen/cuda/CUDAGeneratorImpl.h>
-
-#include <mutex>
-
-#include "txtsum/core/random.h"
 
 namespace txtsum::ops::cuda {
 namespace {
@@ -21,22 +16,10 @@ at::Tensor heads_of(const at::Tensor& rows_ND, int64_t heads) {
   return rows_ND.unflatten(1, {heads, rows_ND.size(1) / heads});
 }
 
-/// The library's kernels draw from the default generator: it is put where (seed, update, site) says.
-void seed_generator(const DropoutKey& key) {
-  if (!key.active()) return;
-  const uint64_t stream = static_cast<uint64_t>(key.update) << 24 ^ static_cast<uint64_t>(key.site);
-  core::RandomStream words(key.seed, stream);
-  const uint64_t high = words.next_u32();
-  at::Generator generator = at::cuda::detail::getDefaultCUDAGenerator();
-  const std::lock_guard<std::mutex> lock(generator.mutex());
-  generator.set_current_seed(high << 32 | words.next_u32());
-}
-
 }  // namespace
 
 AttentionResult attention(const at::Tensor& q_MD, const at::Tensor& k_ND, const at::Tensor& v_ND,
                           const AttentionShape& shape, const AttentionOptions& options) {
-  seed_generator(options.dropout);
   const at::Tensor q = heads_of(q_MD, options.heads), k = heads_of(k_ND, options.heads),
                    v = heads_of(v_ND, options.heads);
   const double p = options.dropout.probability;

@@ -18,6 +18,7 @@ struct Dropout {
   uint32_t key0 = 0, key1 = 0, site = 0;
   uint32_t threshold = 0;
   float keep_factor = 1.0f;
+  const uint32_t* keys = nullptr;      ///< [2], read in place of key0 and key1; may be null.
   const int64_t* examples = nullptr;   ///< [rows]
   const int64_t* positions = nullptr;  ///< [rows]
 };
@@ -29,13 +30,40 @@ void drop_rows(Type type, const void* x, void* out, int64_t rows, int64_t width,
 /// Kinds of element-wise functions, in the order of ops::Activation.
 enum class Function { kGelu, kGeluTanh, kRelu, kSilu, kTanh };
 
-/// out = dropout(f(x)); x, out: [rows, width].
-void activate(Type type, Function function, const void* x, void* out, int64_t rows, int64_t width,
-              const Dropout& dropout, cudaStream_t stream);
+/// out = dropout(f(x + bias)); x, out: [rows, width].
+struct Activate {
+  Type type = Type::kFloat;
+  Function function = Function::kGelu;
+  int64_t rows = 0, width = 0;
+  const void* x = nullptr;
+  const void* bias = nullptr;  ///< [width] or null.
+  void* out = nullptr;
+  Dropout dropout;
+};
+void activate(const Activate& forward, cudaStream_t stream);
 
-/// d_x = dropout(d_out) * f'(x).
-void activate_backward(Type type, Function function, const void* d_out, const void* x, void* d_x, int64_t rows,
-                       int64_t width, const Dropout& dropout, cudaStream_t stream);
+/// d_x = dropout(d_out) * f'(x + bias), and its sums over rows.
+struct ActivateBackward {
+  Activate forward;  ///< `out` takes d_x.
+  const void* d_out = nullptr;
+  float* partials = nullptr;  ///< [column_blocks(rows), width]: sums of d_x over the rows of a block; null: none.
+};
+void activate_backward(const ActivateBackward& backward, cudaStream_t stream);
+
+/// Blocks of rows that column sums are made of.
+int64_t column_blocks(int64_t rows);
+/// partials[b] = sum of the rows of block b; x: [rows, width], partials: [column_blocks(rows), width].
+void column_sums(Type type, const void* x, int64_t rows, int64_t width, float* partials, cudaStream_t stream);
+
+/// gradients[v][c] += sum over blocks of partials[block][v][c], in fp32 and in the order of the blocks.
+struct AddPartials {
+  const float* partials = nullptr;  ///< [blocks, vectors, width]
+  int64_t blocks = 0, width = 0;
+  int32_t vectors = 1;                               ///< At most 3.
+  void* gradients[3] = {nullptr, nullptr, nullptr};  ///< [width] each, or null where nothing is wanted.
+  Type gradient_type = Type::kFloat;
+};
+void add_partials(const AddPartials& sums, cudaStream_t stream);
 
 /// out[n] = table[ids[n]] * scale + positions[places[n] + offset]; rows of `width`.
 struct Embed {
@@ -53,21 +81,32 @@ struct AddRows {
   Type gradient_type = Type::kFloat, type = Type::kFloat;
   int64_t rows = 0, width = 0;
   float factor = 1.0f;
-  const int64_t *ids = nullptr, *order = nullptr;
+  const int32_t* ids = nullptr;
+  const int64_t* order = nullptr;
   const void* d_out = nullptr;
   void* gradient = nullptr;
 };
 void add_rows(const AddRows& rows, cudaStream_t stream);
 
-/// out = LayerNorm(residual + dropout(x)) * scale + shift; all but mean and inverse of `type`.
+/// gradient[p + offset] += sum over the sequences longer than p of d_out[their token p]; fp32, in their order.
+struct AddPositionRows {
+  Type gradient_type = Type::kFloat, type = Type::kFloat;
+  int64_t longest = 0, sequences = 0, width = 0, offset = 0;
+  const int32_t* offsets = nullptr;  ///< [sequences + 1]
+  const void* d_out = nullptr;
+  void* gradient = nullptr;
+};
+void add_position_rows(const AddPositionRows& rows, cudaStream_t stream);
+
+/// out = LayerNorm(residual + dropout(x + bias)) * scale + shift; all but mean and inverse of `type`.
 struct NormForward {
   Type type = Type::kFloat;
   int64_t rows = 0, width = 0;
   float epsilon = 1e-5f;
-  const void *x = nullptr, *residual = nullptr;  ///< residual may be null.
+  const void *x = nullptr, *bias = nullptr, *residual = nullptr;  ///< bias and residual may be null.
   const void *scale = nullptr, *shift = nullptr;
   void* out = nullptr;
-  void* sum = nullptr;                        ///< residual + dropout(x); null where backward does not need it.
+  void* sum = nullptr;                        ///< What is normalized; null where backward does not need it.
   float *mean = nullptr, *inverse = nullptr;  ///< [rows]; null where backward does not need them.
   Dropout dropout;
 };
@@ -80,7 +119,7 @@ struct NormBackward {
   const void *d_out = nullptr, *sum = nullptr, *scale = nullptr;
   const float *mean = nullptr, *inverse = nullptr;
   void *d_sum = nullptr, *d_x = nullptr;
-  float* partials = nullptr;  ///< [norm_backward_blocks(rows), 2, width]: sums for scale and shift, a block each.
+  float* partials = nullptr;  ///< [norm_backward_blocks(rows), 3, width]: sums for scale, shift and bias, a block each.
   Dropout dropout;
 };
 int64_t norm_backward_blocks(int64_t rows);
@@ -128,6 +167,8 @@ struct AdamW {
   int32_t span_count = 0;
   int64_t numel = 0;
   AdamWNumbers numbers;
+  /// On the device, in place of numbers.gradient_factor; NaN there: nothing is updated. May be null.
+  const float* gradient_factor = nullptr;
 };
 void adamw(const AdamW& update, cudaStream_t stream);
 
@@ -136,5 +177,18 @@ void adamw(const AdamW& update, cudaStream_t stream);
 int64_t square_sum_chunk();
 void square_sums(Type type, const void* gradients, int64_t numel, const Span* spans, int32_t span_count, double* sums,
                  cudaStream_t stream);
+
+/// The numbers of one update from its sums, and the factor that clips its gradients.
+struct FinishNorm {
+  const double* square_sums = nullptr;  ///< [chunks]
+  int64_t chunks = 0;
+  const double* loss_sums = nullptr;  ///< loss and nll over the tokens
+  double per_token = 1.0;
+  double clip_norm = 0.0;     ///< 0: no clipping.
+  double clip_epsilon = 0.0;  ///< Added to the norm that divides.
+  double* results = nullptr;  ///< loss, nll and gradient norm a token
+  float* factor = nullptr;    ///< per_token times the clipping; NaN where loss or norm is not finite.
+};
+void finish_norm(const FinishNorm& numbers, cudaStream_t stream);
 
 }  // namespace txtsum::ops::cuda

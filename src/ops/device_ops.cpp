@@ -1,25 +1,13 @@
 #include "device_ops.h"
 
 #include <ATen/ATen.h>
-#include <c10/cuda/CUDAStream.h>
 
-#include <cmath>
-
-#include "device_kernels.h"
+#include "device_args.h"
 #include "dropout_rows.h"
 #include "txtsum/core/check.h"
-#include "update_kernels.h"
 
 namespace txtsum::ops::cuda {
 namespace {
-
-cudaStream_t stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
-
-Type type_of(const at::Tensor& tensor) {
-  TXTSUM_CHECK(tensor.is_cuda() && tensor.is_contiguous());
-  TXTSUM_CHECK(tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16, "fp32 or bf16");
-  return tensor.scalar_type() == at::kFloat ? Type::kFloat : Type::kBFloat16;
-}
 
 Dropout dropout_of(const DropoutKey& key) {
   Dropout dropout;
@@ -33,25 +21,46 @@ Dropout dropout_of(const DropoutKey& key) {
   TXTSUM_CHECK(key.examples_N.is_cuda() && key.positions_N.is_cuda());
   dropout.examples = key.examples_N.const_data_ptr<int64_t>();
   dropout.positions = key.positions_N.const_data_ptr<int64_t>();
+  if (key.words_2.defined()) {
+    TXTSUM_CHECK(key.words_2.is_cuda() && key.words_2.numel() == 2);
+    dropout.keys = reinterpret_cast<const uint32_t*>(key.words_2.const_data_ptr<int32_t>());
+  }
   return dropout;
 }
 
 Function function_of(Activation kind) { return static_cast<Function>(static_cast<int>(kind)); }
 
-at::Tensor on_device(const std::vector<UpdateSpan>& spans, const at::Device& device) {
-  std::vector<Span> rows;
-  for (const UpdateSpan& span : spans) rows.push_back({span.begin, span.end, span.decay, span.frozen});
-  const auto bytes = static_cast<int64_t>(rows.size() * sizeof(Span));
-  return at::from_blob(rows.data(), {bytes}, at::kByte).to(device);
+const void* pointer_of(const at::Tensor& tensor) { return tensor.defined() ? tensor.const_data_ptr() : nullptr; }
+
+Activate activate_args(const at::Tensor& x, const at::Tensor& bias_F, const at::Tensor& out, Activation kind,
+                       const DropoutKey& key) {
+  Activate args;
+  args.type = type_of(x);
+  args.function = function_of(kind);
+  args.rows = x.size(0);
+  args.width = x.size(1);
+  args.x = x.const_data_ptr();
+  args.bias = pointer_of(bias_F);
+  args.out = out.mutable_data_ptr();
+  args.dropout = dropout_of(key);
+  return args;
 }
 
-void check_spans(const std::vector<UpdateSpan>& spans, const at::Tensor& arena) {
-  int64_t end = 0;
-  for (const UpdateSpan& span : spans) {
-    TXTSUM_CHECK(span.begin == end, "spans with a hole before ", span.begin);
-    end = span.end;
+/// Adds the sums over the blocks of `partials` ([blocks, vectors, width]) to one gradient a vector.
+void add_sums(const at::Tensor& partials, const std::vector<at::Tensor>& gradients) {
+  AddPartials args;
+  args.partials = partials.const_data_ptr<float>();
+  args.blocks = partials.size(0);
+  args.vectors = static_cast<int32_t>(partials.size(1));
+  args.width = partials.size(2);
+  bool wanted = false;
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (!gradients[i].defined()) continue;
+    args.gradients[i] = gradients[i].mutable_data_ptr();
+    args.gradient_type = type_of(gradients[i]);
+    wanted = true;
   }
-  TXTSUM_CHECK(arena.numel() >= end, "spans end at ", end);
+  if (wanted) add_partials(args, stream());
 }
 
 }  // namespace
@@ -63,21 +72,35 @@ at::Tensor dropout(const at::Tensor& x_ND, const DropoutKey& key) {
   return out;
 }
 
-at::Tensor activation(const at::Tensor& x_NF, Activation kind, const DropoutKey& key) {
+at::Tensor activation(const at::Tensor& x_NF, const at::Tensor& bias_F, Activation kind, const DropoutKey& key) {
   const at::Tensor x = x_NF.contiguous();
   at::Tensor out = at::empty_like(x);
-  activate(type_of(x), function_of(kind), x.const_data_ptr(), out.mutable_data_ptr(), x.size(0), x.size(1),
-           dropout_of(key), stream());
+  activate(activate_args(x, bias_F, out, kind, key), stream());
   return out;
 }
 
-at::Tensor activation_backward(const at::Tensor& d_out_NF, const at::Tensor& x_NF, Activation kind,
-                               const DropoutKey& key) {
+at::Tensor activation_backward(const at::Tensor& d_out_NF, const at::Tensor& x_NF, const at::Tensor& bias_F,
+                               Activation kind, const DropoutKey& key, const at::Tensor& bias_gradient_F) {
   const at::Tensor d_out = d_out_NF.contiguous(), x = x_NF.contiguous();
   at::Tensor d_x = at::empty_like(x);
-  activate_backward(type_of(x), function_of(kind), d_out.const_data_ptr(), x.const_data_ptr(), d_x.mutable_data_ptr(),
-                    x.size(0), x.size(1), dropout_of(key), stream());
+  ActivateBackward args;
+  args.forward = activate_args(x, bias_F, d_x, kind, key);
+  args.d_out = d_out.const_data_ptr();
+  at::Tensor partials;
+  if (bias_gradient_F.defined()) {
+    partials = at::empty({column_blocks(x.size(0)), 1, x.size(1)}, x.options().dtype(at::kFloat));
+    args.partials = partials.mutable_data_ptr<float>();
+  }
+  activate_backward(args, stream());
+  if (bias_gradient_F.defined()) add_sums(partials, {bias_gradient_F});
   return d_x;
+}
+
+void add_column_sums(const at::Tensor& gradient_C, const at::Tensor& x_NC) {
+  const at::Tensor x = x_NC.contiguous();
+  at::Tensor partials = at::empty({column_blocks(x.size(0)), 1, x.size(1)}, x.options().dtype(at::kFloat));
+  column_sums(type_of(x), x.const_data_ptr(), x.size(0), x.size(1), partials.mutable_data_ptr<float>(), stream());
+  add_sums(partials, {gradient_C});
 }
 
 at::Tensor embed(const at::Tensor& table_VD, const at::Tensor& positions_PD, const at::Tensor& ids_N,
@@ -102,38 +125,55 @@ at::Tensor embed(const at::Tensor& table_VD, const at::Tensor& positions_PD, con
 void scatter_rows(const at::Tensor& gradient_VD, const at::Tensor& row_numbers_N, const at::Tensor& d_out_ND,
                   double factor) {
   const at::Tensor d_out = d_out_ND.contiguous();
-  const auto [ids, order] = at::sort(row_numbers_N, /*stable=*/true, /*dim=*/0, /*descending=*/false);
+  const auto [ids, order] = at::sort(row_numbers_N.to(at::kInt), /*stable=*/true, /*dim=*/0, /*descending=*/false);
   AddRows args;
   args.gradient_type = type_of(gradient_VD);
   args.type = type_of(d_out);
   args.rows = d_out.size(0);
   args.width = d_out.size(1);
   args.factor = static_cast<float>(factor);
-  args.ids = ids.const_data_ptr<int64_t>();
+  args.ids = ids.const_data_ptr<int32_t>();
   args.order = order.const_data_ptr<int64_t>();
   args.d_out = d_out.const_data_ptr();
   args.gradient = gradient_VD.mutable_data_ptr();
   add_rows(args, stream());
 }
 
-at::Tensor norm(const at::Tensor& x_ND, const at::Tensor& residual_ND, const at::Tensor& scale_D,
-                const at::Tensor& shift_D, double epsilon, const DropoutKey& key, NormMoments* saved) {
+void add_position_rows(const at::Tensor& gradient_PD, const RaggedTokens& tokens, const at::Tensor& d_out_ND,
+                       int64_t offset) {
+  const at::Tensor d_out = d_out_ND.contiguous();
+  AddPositionRows args;
+  args.gradient_type = type_of(gradient_PD);
+  args.type = type_of(d_out);
+  args.longest = tokens.longest;
+  args.sequences = tokens.sequences();
+  args.width = d_out.size(1);
+  args.offset = offset;
+  args.offsets = tokens.offsets_B1.const_data_ptr<int32_t>();
+  args.d_out = d_out.const_data_ptr();
+  args.gradient = gradient_PD.mutable_data_ptr();
+  TXTSUM_CHECK(tokens.offsets_B1.is_cuda() && tokens.longest + offset <= gradient_PD.size(0), tokens.longest);
+  ops::cuda::add_position_rows(args, stream());
+}
+
+at::Tensor norm(const at::Tensor& x_ND, const NormParameters& parameters, const DropoutKey& key, NormMoments* saved) {
   const at::Tensor x = x_ND.contiguous();
-  const at::Tensor residual = residual_ND.defined() ? residual_ND.contiguous() : at::Tensor();
+  const at::Tensor residual = parameters.residual_ND.defined() ? parameters.residual_ND.contiguous() : at::Tensor();
   at::Tensor out = at::empty_like(x);
   NormForward args;
   args.type = type_of(x);
   args.rows = x.size(0);
   args.width = x.size(1);
-  args.epsilon = static_cast<float>(epsilon);
+  args.epsilon = static_cast<float>(parameters.epsilon);
   args.x = x.const_data_ptr();
-  args.residual = residual.defined() ? residual.const_data_ptr() : nullptr;
-  args.scale = scale_D.const_data_ptr();
-  args.shift = shift_D.const_data_ptr();
+  args.bias = pointer_of(parameters.bias_D);
+  args.residual = pointer_of(residual);
+  args.scale = parameters.scale_D.const_data_ptr();
+  args.shift = parameters.shift_D.const_data_ptr();
   args.out = out.mutable_data_ptr();
   args.dropout = dropout_of(key);
   if (saved != nullptr) {
-    const bool sum_is_x = !residual.defined() && !key.active();
+    const bool sum_is_x = !residual.defined() && !key.active() && !parameters.bias_D.defined();
     saved->sum_ND = sum_is_x ? x : at::empty_like(x);
     saved->mean_N = at::empty({x.size(0)}, x.options().dtype(at::kFloat));
     saved->inverse_N = at::empty_like(saved->mean_N);
@@ -146,7 +186,7 @@ at::Tensor norm(const at::Tensor& x_ND, const at::Tensor& residual_ND, const at:
 }
 
 NormGradients norm_backward(const at::Tensor& d_out_ND, const NormMoments& saved, const at::Tensor& scale_D,
-                            const DropoutKey& key) {
+                            const DropoutKey& key, const NormVectors& gradients) {
   const at::Tensor d_out = d_out_ND.contiguous();
   NormGradients result;
   result.d_sum_ND = at::empty_like(d_out);
@@ -163,12 +203,10 @@ NormGradients norm_backward(const at::Tensor& d_out_ND, const NormMoments& saved
   args.d_sum = result.d_sum_ND.mutable_data_ptr();
   args.d_x = key.active() ? result.d_x_ND.mutable_data_ptr() : nullptr;
   args.dropout = dropout_of(key);
-  at::Tensor partials = at::empty({norm_backward_blocks(args.rows), 2, args.width}, d_out.options().dtype(at::kFloat));
+  at::Tensor partials = at::empty({norm_backward_blocks(args.rows), 3, args.width}, d_out.options().dtype(at::kFloat));
   args.partials = partials.mutable_data_ptr<float>();
   ops::cuda::norm_backward(args, stream());
-  const at::Tensor total = partials.sum(0);
-  result.d_scale_D = total.select(0, 0);
-  result.d_shift_D = total.select(0, 1);
+  add_sums(partials, {gradients.scale_D, gradients.shift_D, gradients.bias_D});
   return result;
 }
 
@@ -192,35 +230,6 @@ RowLosses cross_entropy(const at::Tensor& logits_MV, const at::Tensor& bias_V, c
   args.nll = losses.nll_M.mutable_data_ptr<float>();
   cross_entropy_rows(args, stream());
   return losses;
-}
-
-void adamw_update(const AdamWTensors& tensors, const std::vector<UpdateSpan>& spans, const AdamWScalars& scalars) {
-  check_spans(spans, tensors.masters);
-  const at::Tensor table = on_device(spans, tensors.masters.device());
-  AdamW args;
-  args.masters = tensors.masters.mutable_data_ptr<float>();
-  args.first = tensors.first_moment.mutable_data_ptr<float>();
-  args.second = tensors.second_moment.mutable_data_ptr<float>();
-  args.gradients = tensors.gradients.const_data_ptr();
-  args.gradient_type = type_of(tensors.gradients);
-  args.working = tensors.working.defined() ? tensors.working.mutable_data_ptr() : nullptr;
-  args.spans = static_cast<const Span*>(table.const_data_ptr());
-  args.span_count = static_cast<int32_t>(spans.size());
-  args.numel = spans.back().end;
-  const AdamWFactors factors = adamw_factors(scalars, /*decay=*/true);
-  args.numbers = {factors.gradient_factor, factors.decay_factor, factors.one_minus_beta1, factors.beta2,
-                  factors.one_minus_beta2, factors.step_size,    factors.inverse_root,    factors.epsilon};
-  adamw(args, stream());
-}
-
-double gradient_norm(const at::Tensor& gradients, const std::vector<UpdateSpan>& spans) {
-  check_spans(spans, gradients);
-  const int64_t numel = spans.back().end, chunk = square_sum_chunk();
-  const at::Tensor table = on_device(spans, gradients.device());
-  at::Tensor sums = at::empty({(numel + chunk - 1) / chunk}, gradients.options().dtype(at::kDouble));
-  square_sums(type_of(gradients), gradients.const_data_ptr(), numel, static_cast<const Span*>(table.const_data_ptr()),
-              static_cast<int32_t>(spans.size()), sums.mutable_data_ptr<double>(), stream());
-  return std::sqrt(sums.sum().item<double>());
 }
 
 }  // namespace txtsum::ops::cuda

@@ -11,6 +11,7 @@
 #include "txtsum/ops/activation.h"
 #include "txtsum/ops/adamw_update.h"
 #include "txtsum/ops/dropout_key.h"
+#include "txtsum/ops/ragged.h"
 
 namespace txtsum::ops {
 
@@ -29,9 +30,14 @@ namespace cuda {
 
 at::Tensor dropout(const at::Tensor& x_ND, const DropoutKey& key);
 
-at::Tensor activation(const at::Tensor& x_NF, Activation kind, const DropoutKey& key);
-at::Tensor activation_backward(const at::Tensor& d_out_NF, const at::Tensor& x_NF, Activation kind,
-                               const DropoutKey& key);
+/// dropout(f(x + bias)); `bias` may be undefined.
+at::Tensor activation(const at::Tensor& x_NF, const at::Tensor& bias_F, Activation kind, const DropoutKey& key);
+/// The gradient of x; adds its sums over rows to `bias_gradient_F` where that is defined.
+at::Tensor activation_backward(const at::Tensor& d_out_NF, const at::Tensor& x_NF, const at::Tensor& bias_F,
+                               Activation kind, const DropoutKey& key, const at::Tensor& bias_gradient_F);
+
+/// gradient[c] += sum over rows of x[r][c], in fp32.
+void add_column_sums(const at::Tensor& gradient_C, const at::Tensor& x_NC);
 
 at::Tensor embed(const at::Tensor& table_VD, const at::Tensor& positions_PD, const at::Tensor& ids_N,
                  const at::Tensor& places_N, double scale, int64_t offset);
@@ -40,16 +46,27 @@ at::Tensor embed(const at::Tensor& table_VD, const at::Tensor& positions_PD, con
 void scatter_rows(const at::Tensor& gradient_VD, const at::Tensor& row_numbers_N, const at::Tensor& d_out_ND,
                   double factor);
 
-/// LayerNorm(residual + dropout(x)). Fills `saved` where it is given.
-at::Tensor norm(const at::Tensor& x_ND, const at::Tensor& residual_ND, const at::Tensor& scale_D,
-                const at::Tensor& shift_D, double epsilon, const DropoutKey& key, NormMoments* saved);
+/// gradient[p + offset] += the rows of d_out that stand at position p of their sequences.
+void add_position_rows(const at::Tensor& gradient_PD, const RaggedTokens& tokens, const at::Tensor& d_out_ND,
+                       int64_t offset);
 
+/// What a norm reads beside its input; bias and residual may be undefined.
+struct NormParameters {
+  at::Tensor bias_D, residual_ND, scale_D, shift_D;
+  double epsilon = 1e-5;
+};
+/// LayerNorm(residual + dropout(x + bias)). Fills `saved` where it is given.
+at::Tensor norm(const at::Tensor& x_ND, const NormParameters& parameters, const DropoutKey& key, NormMoments* saved);
+
+/// Where the gradients of a norm's vectors are added; undefined ones are left out.
+struct NormVectors {
+  at::Tensor scale_D, shift_D, bias_D;
+};
 struct NormGradients {
   at::Tensor d_x_ND, d_sum_ND;
-  at::Tensor d_scale_D, d_shift_D;  ///< fp32
 };
 NormGradients norm_backward(const at::Tensor& d_out_ND, const NormMoments& saved, const at::Tensor& scale_D,
-                            const DropoutKey& key);
+                            const DropoutKey& key, const NormVectors& gradients);
 
 struct RowLosses {
   at::Tensor loss_M, nll_M;  ///< fp32

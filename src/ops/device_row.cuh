@@ -49,6 +49,15 @@ __device__ __forceinline__ float warp_sum(float value) {
   return value;
 }
 
+/// The site with its key read from where the launch left it.
+__device__ __forceinline__ Dropout with_keys(Dropout dropout) {
+  if (dropout.keys != nullptr) {
+    dropout.key0 = dropout.keys[0];
+    dropout.key1 = dropout.keys[1];
+  }
+  return dropout;
+}
+
 /// Philox4x32-10 (core/random.h) for the four channels from `channel`, a multiple of 4.
 __device__ __forceinline__ uint4 philox(const Dropout& dropout, uint32_t channel, uint32_t position, uint32_t example) {
   uint32_t c0 = channel / 4, c1 = position, c2 = example, c3 = dropout.site;

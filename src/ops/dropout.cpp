@@ -10,11 +10,16 @@
 
 namespace txtsum::ops {
 
+std::array<uint32_t, 2> dropout_words(uint64_t seed, int64_t update) {
+  return {static_cast<uint32_t>(seed) ^ static_cast<uint32_t>(seed >> 32) * 0x9E3779B9u, static_cast<uint32_t>(update)};
+}
+
 DropoutRow common_row(const DropoutKey& key) {
   TXTSUM_CHECK(key.probability < 1.0, key.probability);
+  const auto [key0, key1] = dropout_words(key.seed, key.update);
   DropoutRow row;
-  row.key0 = static_cast<uint32_t>(key.seed) ^ static_cast<uint32_t>(key.seed >> 32) * 0x9E3779B9u;
-  row.key1 = static_cast<uint32_t>(key.update);
+  row.key0 = key0;
+  row.key1 = key1;
   row.site = static_cast<uint32_t>(key.site);
   row.threshold = static_cast<uint32_t>(key.probability * 4294967296.0);
   row.keep_factor = static_cast<float>(1.0 / (1.0 - key.probability));

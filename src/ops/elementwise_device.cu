@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <stdexcept>
+#include <type_traits>
 
 #include "device_launch.cuh"
 #include "device_row.cuh"
@@ -12,9 +14,26 @@ constexpr float kInverseRootTwoPi = 0.39894228040143268f;
 constexpr float kTanhFactor = 0.79788456080286536f;  // sqrt(2 / pi)
 constexpr float kTanhCubic = 0.044715f;
 
-template <Function kFunction>
+/// The standard normal distribution's cumulative function at x and exp(-x^2 / 2).
+struct Normal {
+  float cumulative, exponential;
+};
+
+/// Exact for fp32. For bf16 Abramowitz and Stegun 7.1.26 (absolute error below 1.5e-7), which shares the exponential.
+template <typename T>
+__device__ __forceinline__ Normal normal_at(float x) {
+  if constexpr (sizeof(T) == sizeof(float)) return {0.5f * (1.0f + erff(x * kRootHalf)), expf(-0.5f * x * x)};
+  const float exponential = __expf(-0.5f * x * x);
+  const float t = __fdividef(1.0f, 1.0f + 0.3275911f * kRootHalf * fabsf(x));
+  const float series =
+      t * (0.254829592f + t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
+  const float upper = 0.5f * series * exponential;
+  return {x < 0.0f ? upper : 1.0f - upper, exponential};
+}
+
+template <typename T, Function kFunction>
 __device__ __forceinline__ float value_of(float x) {
-  if constexpr (kFunction == Function::kGelu) return 0.5f * x * (1.0f + erff(x * kRootHalf));
+  if constexpr (kFunction == Function::kGelu) return x * normal_at<T>(x).cumulative;
   if constexpr (kFunction == Function::kGeluTanh) {
     return 0.5f * x * (1.0f + tanhf(kTanhFactor * (x + kTanhCubic * x * x * x)));
   }
@@ -23,10 +42,11 @@ __device__ __forceinline__ float value_of(float x) {
   return tanhf(x);
 }
 
-template <Function kFunction>
+template <typename T, Function kFunction>
 __device__ __forceinline__ float slope_of(float x) {
   if constexpr (kFunction == Function::kGelu) {
-    return 0.5f * (1.0f + erff(x * kRootHalf)) + x * kInverseRootTwoPi * expf(-0.5f * x * x);
+    const Normal normal = normal_at<T>(x);
+    return normal.cumulative + x * kInverseRootTwoPi * normal.exponential;
   }
   if constexpr (kFunction == Function::kGeluTanh) {
     const float t = tanhf(kTanhFactor * (x + kTanhCubic * x * x * x));
@@ -41,60 +61,136 @@ __device__ __forceinline__ float slope_of(float x) {
   return 1.0f - t * t;
 }
 
-/// Eight elements a thread. Without d_out: the value; with it: the gradient.
-template <typename T, Function kFunction, bool kBackward>
-__global__ void __launch_bounds__(kThreads)
-    activate_kernel(const T* d_out, const T* x, T* out, int64_t rows, int64_t width, Dropout dropout) {
-  const int64_t start = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kVector;
-  if (start >= rows * width) return;
-  const int64_t row = start / width;
-  float values[kVector], results[kVector];
-  load8(x + start, values);
+template <typename T>
+__device__ __forceinline__ void add_bias(const void* bias, int64_t channel, float (&values)[kVector]) {
+  if (bias == nullptr) return;
+  float added[kVector];
+  load8(static_cast<const T*>(bias) + channel, added);
 #pragma unroll
-  for (int i = 0; i < kVector; ++i) {
-    results[i] = kBackward ? slope_of<kFunction>(values[i]) : value_of<kFunction>(values[i]);
-  }
-  if constexpr (kBackward) {
-    float gradients[kVector];
-    load8(d_out + start, gradients);
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) results[i] *= gradients[i];
-  }
-  if (dropout.threshold != 0) {
-    drop8(dropout, static_cast<uint32_t>(start - row * width), static_cast<uint32_t>(dropout.positions[row]),
-          static_cast<uint32_t>(dropout.examples[row]), results);
-  }
-  store8(out + start, results);
+  for (int i = 0; i < kVector; ++i) values[i] += added[i];
 }
 
-template <typename T, bool kBackward>
-void launch(Function function, const void* d_out, const void* x, void* out, int64_t rows, int64_t width,
-            const Dropout& dropout, cudaStream_t stream) {
-  if (rows == 0) return;
-  if (width % kVector != 0) throw std::runtime_error("on a GPU widths must be multiples of 8");
-  const auto blocks = static_cast<unsigned>((rows * width + kThreads * kVector - 1) / (kThreads * kVector));
-  const auto run = [&](auto kernel) {
-    kernel<<<blocks, kThreads, 0, stream>>>(static_cast<const T*>(d_out), static_cast<const T*>(x),
-                                            static_cast<T*>(out), rows, width, dropout);
-  };
+/// Eight elements a thread.
+template <typename T, Function kFunction>
+__global__ void __launch_bounds__(kThreads) activate_kernel(Activate in) {
+  const int64_t start = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kVector;
+  if (start >= in.rows * in.width) return;
+  const int64_t row = start / in.width, channel = start - row * in.width;
+  float values[kVector];
+  load8(static_cast<const T*>(in.x) + start, values);
+  add_bias<T>(in.bias, channel, values);
+#pragma unroll
+  for (int i = 0; i < kVector; ++i) values[i] = value_of<T, kFunction>(values[i]);
+  if (in.dropout.threshold != 0) {
+    drop8(with_keys(in.dropout), static_cast<uint32_t>(channel), static_cast<uint32_t>(in.dropout.positions[row]),
+          static_cast<uint32_t>(in.dropout.examples[row]), values);
+  }
+  store8(static_cast<T*>(in.out) + start, values);
+}
+
+/// Eight columns a thread over the rows of its block (blockIdx.y).
+template <typename T, Function kFunction>
+__global__ void __launch_bounds__(kThreads) activate_backward_kernel(ActivateBackward in) {
+  const Activate& forward = in.forward;
+  const int64_t channel = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kVector;
+  if (channel >= forward.width) return;
+  const Dropout dropout = with_keys(forward.dropout);
+  float sums[kVector] = {}, bias[kVector] = {};
+  add_bias<T>(forward.bias, channel, bias);
+#pragma unroll 2
+  for (int64_t row = blockIdx.y; row < forward.rows; row += gridDim.y) {
+    const int64_t start = row * forward.width + channel;
+    float values[kVector], gradients[kVector];
+    load8(static_cast<const T*>(forward.x) + start, values);
+    load8(static_cast<const T*>(in.d_out) + start, gradients);
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) gradients[i] *= slope_of<T, kFunction>(values[i] + bias[i]);
+    if (dropout.threshold != 0) {
+      drop8(dropout, static_cast<uint32_t>(channel), static_cast<uint32_t>(dropout.positions[row]),
+            static_cast<uint32_t>(dropout.examples[row]), gradients);
+    }
+    store8(static_cast<T*>(forward.out) + start, gradients);
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) sums[i] += gradients[i];
+  }
+  if (in.partials != nullptr) store8(in.partials + blockIdx.y * forward.width + channel, sums);
+}
+
+/// Calls `run` with the function as a type.
+template <typename Run>
+void with_function(Function function, const Run& run) {
   switch (function) {
     case Function::kGelu:
-      run(activate_kernel<T, Function::kGelu, kBackward>);
-      break;
+      return run(std::integral_constant<Function, Function::kGelu>());
     case Function::kGeluTanh:
-      run(activate_kernel<T, Function::kGeluTanh, kBackward>);
-      break;
+      return run(std::integral_constant<Function, Function::kGeluTanh>());
     case Function::kRelu:
-      run(activate_kernel<T, Function::kRelu, kBackward>);
-      break;
+      return run(std::integral_constant<Function, Function::kRelu>());
     case Function::kSilu:
-      run(activate_kernel<T, Function::kSilu, kBackward>);
-      break;
+      return run(std::integral_constant<Function, Function::kSilu>());
     case Function::kTanh:
-      run(activate_kernel<T, Function::kTanh, kBackward>);
-      break;
+      return run(std::integral_constant<Function, Function::kTanh>());
   }
-  check_launch("activate");
+}
+
+template <typename T>
+void launch_forward(const Activate& forward, cudaStream_t stream) {
+  const int64_t elements = forward.rows * forward.width;
+  const auto blocks = static_cast<unsigned>((elements + kThreads * kVector - 1) / (kThreads * kVector));
+  with_function(forward.function,
+                [&](auto function) { activate_kernel<T, function()><<<blocks, kThreads, 0, stream>>>(forward); });
+}
+
+dim3 column_grid(int64_t rows, int64_t width) {
+  return dim3(static_cast<unsigned>((width + kThreads * kVector - 1) / (kThreads * kVector)),
+              static_cast<unsigned>(column_blocks(rows)));
+}
+
+template <typename T>
+void launch_backward(const ActivateBackward& backward, cudaStream_t stream) {
+  const dim3 grid = column_grid(backward.forward.rows, backward.forward.width);
+  with_function(backward.forward.function, [&](auto function) {
+    activate_backward_kernel<T, function()><<<grid, kThreads, 0, stream>>>(backward);
+  });
+}
+
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    column_sums_kernel(const T* x, int64_t rows, int64_t width, float* partials) {
+  const int64_t channel = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kVector;
+  if (channel >= width) return;
+  float sums[kVector] = {};
+#pragma unroll 4
+  for (int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
+    float values[kVector];
+    load8(x + row * width + channel, values);
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) sums[i] += values[i];
+  }
+  store8(partials + blockIdx.y * width + channel, sums);
+}
+
+constexpr int kPartialRows = 16;
+
+/// A warp of columns, sixteen rows of threads that split the blocks.
+template <typename G>
+__global__ void __launch_bounds__(kWarp* kPartialRows) add_partials_kernel(AddPartials in) {
+  const int64_t column = static_cast<int64_t>(blockIdx.x) * kWarp + threadIdx.x;
+  G* gradient = static_cast<G*>(in.gradients[blockIdx.y]);
+  if (gradient == nullptr) return;
+  float sum = 0.0f;
+  if (column < in.width) {
+#pragma unroll 4
+    for (int64_t block = threadIdx.y; block < in.blocks; block += kPartialRows) {
+      sum += in.partials[(block * in.vectors + blockIdx.y) * in.width + column];
+    }
+  }
+  __shared__ float sums[kPartialRows][kWarp];
+  sums[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y != 0 || column >= in.width) return;
+  for (int row = 1; row < kPartialRows; ++row) sum += sums[row][threadIdx.x];
+  gradient[column] = static_cast<G>(static_cast<float>(gradient[column]) + sum);
 }
 
 /// A warp a row.
@@ -119,19 +215,21 @@ __global__ void __launch_bounds__(kThreads) embed_kernel(Embed embed) {
 template <typename G, typename T>
 __global__ void __launch_bounds__(kThreads) add_rows_kernel(AddRows in) {
   const int64_t begin = blockIdx.x;
-  const int64_t id = in.ids[begin];
+  const int32_t id = in.ids[begin];
   if (begin > 0 && in.ids[begin - 1] == id) return;
   int64_t end = begin + 1;
   while (end < in.rows && in.ids[end] == id) ++end;
   for (int64_t channel = threadIdx.x * kVector; channel < in.width; channel += kThreads * kVector) {
     float sum[kVector] = {};
+    // Frequent ids have hundreds of rows: eight are on their way at a time.
+#pragma unroll 8
     for (int64_t i = begin; i < end; ++i) {
       float values[kVector];
       load8(static_cast<const T*>(in.d_out) + in.order[i] * in.width + channel, values);
 #pragma unroll
       for (int j = 0; j < kVector; ++j) sum[j] += values[j];
     }
-    G* gradient = static_cast<G*>(in.gradient) + id * in.width + channel;
+    G* gradient = static_cast<G*>(in.gradient) + static_cast<int64_t>(id) * in.width + channel;
     float values[kVector];
     load8(gradient, values);
 #pragma unroll
@@ -140,39 +238,112 @@ __global__ void __launch_bounds__(kThreads) add_rows_kernel(AddRows in) {
   }
 }
 
-}  // namespace
-
-void activate(Type type, Function function, const void* x, void* out, int64_t rows, int64_t width,
-              const Dropout& dropout, cudaStream_t stream) {
-  if (type == Type::kFloat) return launch<float, false>(function, nullptr, x, out, rows, width, dropout, stream);
-  launch<__nv_bfloat16, false>(function, nullptr, x, out, rows, width, dropout, stream);
+/// A block a position; it adds up the rows of all sequences that reach it.
+template <typename G, typename T>
+__global__ void __launch_bounds__(kThreads) add_position_rows_kernel(AddPositionRows in) {
+  const int64_t position = blockIdx.x;
+  for (int64_t channel = threadIdx.x * kVector; channel < in.width; channel += kThreads * kVector) {
+    float sum[kVector] = {};
+    bool any = false;
+#pragma unroll 4
+    for (int64_t b = 0; b < in.sequences; ++b) {
+      const int64_t row = in.offsets[b] + position;
+      if (row >= in.offsets[b + 1]) continue;
+      any = true;
+      float values[kVector];
+      load8(static_cast<const T*>(in.d_out) + row * in.width + channel, values);
+#pragma unroll
+      for (int j = 0; j < kVector; ++j) sum[j] += values[j];
+    }
+    if (!any) return;
+    G* gradient = static_cast<G*>(in.gradient) + (position + in.offset) * in.width + channel;
+    float values[kVector];
+    load8(gradient, values);
+#pragma unroll
+    for (int j = 0; j < kVector; ++j) values[j] += sum[j];
+    store8(gradient, values);
+  }
 }
 
-void activate_backward(Type type, Function function, const void* d_out, const void* x, void* d_x, int64_t rows,
-                       int64_t width, const Dropout& dropout, cudaStream_t stream) {
-  if (type == Type::kFloat) return launch<float, true>(function, d_out, x, d_x, rows, width, dropout, stream);
-  launch<__nv_bfloat16, true>(function, d_out, x, d_x, rows, width, dropout, stream);
+void check_width(int64_t width) {
+  if (width % kVector != 0) throw std::runtime_error("on a GPU widths must be multiples of 8");
+}
+
+/// Calls `launch` with the two types.
+template <typename Launch>
+void with_types(Type gradient_type, Type type, const Launch& launch) {
+  const bool wide = gradient_type == Type::kFloat;
+  if (type == Type::kFloat) {
+    wide ? launch(float{}, float{}) : launch(__nv_bfloat16{}, float{});
+  } else {
+    wide ? launch(float{}, __nv_bfloat16{}) : launch(__nv_bfloat16{}, __nv_bfloat16{});
+  }
+}
+
+}  // namespace
+
+void activate(const Activate& forward, cudaStream_t stream) {
+  if (forward.rows == 0) return;
+  check_width(forward.width);
+  forward.type == Type::kFloat ? launch_forward<float>(forward, stream)
+                               : launch_forward<__nv_bfloat16>(forward, stream);
+  check_launch("activate");
+}
+
+void activate_backward(const ActivateBackward& backward, cudaStream_t stream) {
+  check_width(backward.forward.width);
+  backward.forward.type == Type::kFloat ? launch_backward<float>(backward, stream)
+                                        : launch_backward<__nv_bfloat16>(backward, stream);
+  check_launch("activate_backward");
+}
+
+int64_t column_blocks(int64_t rows) { return std::clamp<int64_t>(rows, 1, 2 * multiprocessors()); }
+
+void column_sums(Type type, const void* x, int64_t rows, int64_t width, float* partials, cudaStream_t stream) {
+  check_width(width);
+  const dim3 grid = column_grid(rows, width);
+  if (type == Type::kFloat) {
+    column_sums_kernel<<<grid, kThreads, 0, stream>>>(static_cast<const float*>(x), rows, width, partials);
+  } else {
+    column_sums_kernel<<<grid, kThreads, 0, stream>>>(static_cast<const __nv_bfloat16*>(x), rows, width, partials);
+  }
+  check_launch("column_sums");
+}
+
+void add_partials(const AddPartials& sums, cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>((sums.width + kWarp - 1) / kWarp), static_cast<unsigned>(sums.vectors));
+  const dim3 threads(kWarp, kPartialRows);
+  if (sums.gradient_type == Type::kFloat) {
+    add_partials_kernel<float><<<grid, threads, 0, stream>>>(sums);
+  } else {
+    add_partials_kernel<__nv_bfloat16><<<grid, threads, 0, stream>>>(sums);
+  }
+  check_launch("add_partials");
 }
 
 void add_rows(const AddRows& rows, cudaStream_t stream) {
   if (rows.rows == 0) return;
-  if (rows.width % kVector != 0) throw std::runtime_error("on a GPU widths must be multiples of 8");
-  const auto launch_with = [&](auto kernel) {
-    kernel<<<static_cast<unsigned>(rows.rows), kThreads, 0, stream>>>(rows);
-  };
-  const bool wide = rows.gradient_type == Type::kFloat;
-  if (rows.type == Type::kFloat) {
-    wide ? launch_with(add_rows_kernel<float, float>) : launch_with(add_rows_kernel<__nv_bfloat16, float>);
-  } else {
-    wide ? launch_with(add_rows_kernel<float, __nv_bfloat16>)
-         : launch_with(add_rows_kernel<__nv_bfloat16, __nv_bfloat16>);
-  }
+  check_width(rows.width);
+  with_types(rows.gradient_type, rows.type, [&](auto gradient, auto value) {
+    add_rows_kernel<decltype(gradient), decltype(value)>
+        <<<static_cast<unsigned>(rows.rows), kThreads, 0, stream>>>(rows);
+  });
   check_launch("add_rows");
+}
+
+void add_position_rows(const AddPositionRows& rows, cudaStream_t stream) {
+  if (rows.longest == 0) return;
+  check_width(rows.width);
+  with_types(rows.gradient_type, rows.type, [&](auto gradient, auto value) {
+    add_position_rows_kernel<decltype(gradient), decltype(value)>
+        <<<static_cast<unsigned>(rows.longest), kThreads, 0, stream>>>(rows);
+  });
+  check_launch("add_position_rows");
 }
 
 void embed_rows(const Embed& embed, cudaStream_t stream) {
   if (embed.rows == 0) return;
-  if (embed.width % kVector != 0) throw std::runtime_error("on a GPU widths must be multiples of 8");
+  check_width(embed.width);
   const int64_t warps = kThreads / kWarp;
   const auto blocks = static_cast<unsigned>((embed.rows + warps - 1) / warps);
   if (embed.type == Type::kFloat) {

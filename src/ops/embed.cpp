@@ -36,15 +36,23 @@ void scatter_rows(const at::Tensor& gradient, const at::Tensor& row_numbers_N, c
 struct EmbedNode final : torch::autograd::Node {
   ParamRef table, positions;
   double scale = 1.0;
-  at::Tensor ids_N, places_N;
+  int64_t offset = 0;
+  RaggedTokens tokens;
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
     const at::NoGradGuard no_grad;
     if (grads[0].defined()) {
-      if (trains(table)) scatter_rows(table.gradient(), ids_N, grads[0], scale);
-      if (trains(positions)) scatter_rows(positions.gradient(), places_N, grads[0], 1.0);
+      if (trains(table)) scatter_rows(table.gradient(), tokens.ids_N, grads[0], scale);
+      if (trains(positions)) scatter_positions(grads[0]);
     }
     return {};
+  }
+
+  void scatter_positions(const at::Tensor& d_ND) const {
+    if constexpr (kWithCuda) {
+      if (d_ND.is_cuda()) return cuda::add_position_rows(positions.gradient(), tokens, d_ND, offset);
+    }
+    scatter_rows(positions.gradient(), tokens.positions_N + offset, d_ND, 1.0);
   }
 };
 
@@ -52,15 +60,14 @@ struct EmbedNode final : torch::autograd::Node {
 
 at::Tensor embed(const RaggedTokens& tokens, const ParamRef& table_VD, const ParamRef& positions_PD, double scale,
                  int64_t offset) {
-  const at::Tensor places_N = tokens.positions_N + offset;
   std::shared_ptr<EmbedNode> node;
   if (graph_needed({}, {table_VD, positions_PD})) {
     node = make_node<EmbedNode>({});
     node->table = table_VD;
     node->positions = positions_PD;
     node->scale = scale;
-    node->ids_N = tokens.ids_N;
-    node->places_N = places_N;
+    node->offset = offset;
+    node->tokens = tokens;
   }
   at::Tensor out;
   {
@@ -72,7 +79,7 @@ at::Tensor embed(const RaggedTokens& tokens, const ParamRef& table_VD, const Par
     if (!out.defined()) {
       out = at::index_select(table, 0, tokens.ids_N);
       if (scale != 1.0) out.mul_(scale);
-      out.add_(at::index_select(positions, 0, places_N));
+      out.add_(at::index_select(positions, 0, tokens.positions_N + offset));
     }
   }
   if (node) torch::autograd::set_history(out, node);

@@ -19,6 +19,12 @@ namespace txtsum::ops {
 
 inline bool trains(const ParamRef& ref) { return ref.index >= 0 && ref.trainable(); }
 
+/// Where the parameter's gradient is added; undefined where it has none.
+inline at::Tensor gradient_of(const ParamRef& ref) { return ref.index >= 0 ? ref.gradient() : at::Tensor(); }
+
+/// The parameter's values; undefined where there is no parameter.
+inline at::Tensor values_of(const ParamRef& ref) { return ref.index >= 0 ? ref.value() : at::Tensor(); }
+
 /// True when gradients are on and an input requires grad or a parameter trains.
 inline bool graph_needed(std::initializer_list<at::Tensor> inputs, std::initializer_list<ParamRef> parameters) {
   if (!at::GradMode::is_enabled()) return false;

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "device_ops.h"
 #include "graph.h"
 #include "product_gradient.h"
 
@@ -16,6 +17,13 @@ void add_product_gradient(const at::Tensor& gradient_OI, const at::Tensor& d_out
   }
 }
 
+void add_row_sums(const at::Tensor& gradient_O, const at::Tensor& d_out_NO) {
+  if constexpr (kWithCuda) {
+    if (d_out_NO.is_cuda() && d_out_NO.size(1) % 8 == 0) return cuda::add_column_sums(gradient_O, d_out_NO);
+  }
+  gradient_O.add_(at::sum(d_out_NO, at::IntArrayRef{0}, /*keepdim=*/false, at::kFloat));
+}
+
 namespace {
 
 struct LinearNode final : torch::autograd::Node {
@@ -27,10 +35,7 @@ struct LinearNode final : torch::autograd::Node {
     if (!grads[0].defined()) return {at::Tensor()};
     const at::Tensor d_out = grads[0].contiguous();
     if (trains(weight)) add_product_gradient(weight.gradient(), d_out, x.unpack());
-    if (trains(bias)) {
-      const at::Tensor gradient = bias.gradient();
-      gradient.add_(at::sum(d_out, at::IntArrayRef{0}, /*keepdim=*/false, at::kFloat));
-    }
+    if (trains(bias)) add_row_sums(bias.gradient(), d_out);
     if (!task_should_compute_output(0)) return {at::Tensor()};
     return {at::mm(d_out, weight.value())};
   }

@@ -36,19 +36,21 @@ struct Chunk {
 /// Loss of C rows and, where `with_gradient`, its derivative by the logits; overwrites `logits`.
 Chunk chunk_loss(const at::Tensor& logits_CV, const at::Tensor& labels_C, double smoothing, bool with_gradient) {
   const double vocabulary = static_cast<double>(logits_CV.size(1));
-  const at::Tensor labels_C1 = labels_C.unsqueeze(1);
+  const at::Tensor counts_C = (labels_C >= 0).to(at::kFloat);
+  const at::Tensor labels_C1 = labels_C.clamp_min(0).unsqueeze(1);
   const at::Tensor log_sum_C = at::logsumexp(logits_CV, {1});
   Chunk chunk;
-  chunk.nll = (log_sum_C - logits_CV.gather(1, labels_C1).squeeze(1)).sum();
+  chunk.nll = (log_sum_C - logits_CV.gather(1, labels_C1).squeeze(1)).mul_(counts_C).sum();
   chunk.loss = chunk.nll;
   if (smoothing > 0.0) {
-    const at::Tensor uniform = (log_sum_C - logits_CV.mean(1)).sum();
+    const at::Tensor uniform = (log_sum_C - logits_CV.mean(1)).mul_(counts_C).sum();
     chunk.loss = chunk.nll * (1.0 - smoothing) + uniform * smoothing;
   }
   if (with_gradient) {
     chunk.d_logits_CV = logits_CV.sub_(log_sum_C.unsqueeze(1)).exp_();
     if (smoothing > 0.0) chunk.d_logits_CV.sub_(smoothing / vocabulary);
     chunk.d_logits_CV.scatter_add_(1, labels_C1, at::full_like(labels_C1, -(1.0 - smoothing), at::kFloat));
+    if (at::min(labels_C).item<int64_t>() < 0) chunk.d_logits_CV.mul_(counts_C.unsqueeze(1));
   }
   return chunk;
 }

@@ -12,6 +12,8 @@ constexpr int kWarps = 4;
 constexpr int kStep = kWarp * kVector;
 /// Widest row that a warp holds in registers.
 constexpr int kMostChunks = 8;
+/// Threads of a block of the backward pass, about.
+constexpr int kBackwardThreads = 512;
 
 __device__ __forceinline__ int64_t warp_row() {
   return static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
@@ -19,9 +21,10 @@ __device__ __forceinline__ int64_t warp_row() {
 
 template <typename T>
 __global__ void __launch_bounds__(kWarps* kWarp)
-    drop_kernel(const T* x, T* out, int64_t rows, int64_t width, Dropout dropout) {
+    drop_kernel(const T* x, T* out, int64_t rows, int64_t width, Dropout site) {
   const int64_t row = warp_row();
   if (row >= rows) return;
+  const Dropout dropout = with_keys(site);
   const auto position = static_cast<uint32_t>(dropout.positions[row]);
   const auto example = static_cast<uint32_t>(dropout.examples[row]);
   for (int64_t channel = threadIdx.x % kWarp * kVector; channel < width; channel += kStep) {
@@ -42,6 +45,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
   const T* x = static_cast<const T*>(norm.x) + row * width;
   const T* residual = norm.residual != nullptr ? static_cast<const T*>(norm.residual) + row * width : nullptr;
   const bool drops = norm.dropout.threshold != 0;
+  const Dropout dropout = with_keys(norm.dropout);
   const auto position = drops ? static_cast<uint32_t>(norm.dropout.positions[row]) : 0u;
   const auto example = drops ? static_cast<uint32_t>(norm.dropout.examples[row]) : 0u;
   float values[kChunks][kVector];
@@ -51,7 +55,13 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
     const int channel = first + chunk * kStep;
     if (channel >= width) continue;
     load8(x + channel, values[chunk]);
-    if (drops) drop8(norm.dropout, static_cast<uint32_t>(channel), position, example, values[chunk]);
+    if (norm.bias != nullptr) {
+      float bias[kVector];
+      load8(static_cast<const T*>(norm.bias) + channel, bias);
+#pragma unroll
+      for (int i = 0; i < kVector; ++i) values[chunk][i] += bias[i];
+    }
+    if (drops) drop8(dropout, static_cast<uint32_t>(channel), position, example, values[chunk]);
     if (residual != nullptr) {
       float others[kVector];
       load8(residual + channel, others);
@@ -93,80 +103,99 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
   }
 }
 
-/// A warp a row, rows dealt out to the warps of a grid that fills the device; each warp adds up scale's and shift's
-/// gradients of its rows in registers, each block those of its warps.
-template <typename T, int kChunks>
-__global__ void __launch_bounds__(kWarps* kWarp) norm_backward_kernel(NormBackward norm) {
+/// A group of width / 8 threads a row, several groups a block, rows dealt out to a grid that fills the device. Each
+/// thread adds up the gradients of scale, shift and bias of its eight channels over all rows of its group.
+template <typename T>
+__global__ void __launch_bounds__(kBackwardThreads, 2) norm_backward_kernel(NormBackward norm, int group_threads) {
   const int width = static_cast<int>(norm.width);
-  const int first = threadIdx.x % kWarp * kVector, warp = threadIdx.x / kWarp;
-  const bool drops = norm.d_x != nullptr;
-  float d_scale[kChunks][kVector] = {}, d_shift[kChunks][kVector] = {};
-  for (int64_t row = warp_row(); row < norm.rows; row += static_cast<int64_t>(gridDim.x) * kWarps) {
-    const T* d_out = static_cast<const T*>(norm.d_out) + row * width;
-    const T* sum = static_cast<const T*>(norm.sum) + row * width;
-    const float mean = norm.mean[row], inverse = norm.inverse[row];
-    float scaled[kChunks][kVector], normed[kChunks][kVector];  // d_out * scale, and the normalized row
-    float total = 0.0f, product = 0.0f;
-#pragma unroll
-    for (int chunk = 0; chunk < kChunks; ++chunk) {
-      const int channel = first + chunk * kStep;
-      if (channel >= width) continue;
-      float scale[kVector];
-      load8(d_out + channel, scaled[chunk]);
-      load8(sum + channel, normed[chunk]);
-      load8(static_cast<const T*>(norm.scale) + channel, scale);
-#pragma unroll
-      for (int i = 0; i < kVector; ++i) {
-        const float d = scaled[chunk][i];
-        normed[chunk][i] = (normed[chunk][i] - mean) * inverse;
-        d_scale[chunk][i] += d * normed[chunk][i];
-        d_shift[chunk][i] += d;
-        scaled[chunk][i] = d * scale[i];
-        total += scaled[chunk][i];
-        product += scaled[chunk][i] * normed[chunk][i];
-      }
-    }
-    total = warp_sum(total) / static_cast<float>(width);
-    product = warp_sum(product) / static_cast<float>(width);
-#pragma unroll
-    for (int chunk = 0; chunk < kChunks; ++chunk) {
-      const int channel = first + chunk * kStep;
-      if (channel >= width) continue;
+  const int groups = blockDim.x / group_threads, group = threadIdx.x / group_threads;
+  const int channel = threadIdx.x % group_threads * kVector;
+  const int warps = group_threads / kWarp, warp = threadIdx.x % group_threads / kWarp;
+  const bool inside = channel < width, drops = norm.d_x != nullptr;
+  const Dropout dropout = with_keys(norm.dropout);
+  // Two sets, so that one barrier a row is enough.
+  __shared__ float2 shared[2][kBackwardThreads / kWarp];
+  float scale[kVector] = {}, d_scale[kVector] = {}, d_shift[kVector] = {}, d_bias[kVector] = {};
+  if (inside) load8(static_cast<const T*>(norm.scale) + channel, scale);
+  int which = 0;
+  // All groups of a block go round equally often: they meet at the barrier.
+  for (int64_t first = static_cast<int64_t>(blockIdx.x) * groups; first < norm.rows;
+       first += static_cast<int64_t>(gridDim.x) * groups, which ^= 1) {
+    const int64_t row = first + group;
+    const bool works = inside && row < norm.rows;
+    float scaled[kVector] = {}, normed[kVector] = {};  // d_out * scale, and the normalized row
+    float total = 0.0f, product = 0.0f, inverse = 0.0f;
+    if (works) {
+      load8(static_cast<const T*>(norm.d_out) + row * width + channel, scaled);
+      load8(static_cast<const T*>(norm.sum) + row * width + channel, normed);
+      const float mean = norm.mean[row];
+      inverse = norm.inverse[row];
 #pragma unroll
       for (int i = 0; i < kVector; ++i) {
-        scaled[chunk][i] = (scaled[chunk][i] - total - normed[chunk][i] * product) * inverse;
-      }
-      store8(static_cast<T*>(norm.d_sum) + row * width + channel, scaled[chunk]);
-      if (!drops) continue;
-      drop8(norm.dropout, static_cast<uint32_t>(channel), static_cast<uint32_t>(norm.dropout.positions[row]),
-            static_cast<uint32_t>(norm.dropout.examples[row]), scaled[chunk]);
-      store8(static_cast<T*>(norm.d_x) + row * width + channel, scaled[chunk]);
-    }
-  }
-  __shared__ float sums[kWarps][kStep];
-  float* partial = norm.partials + static_cast<int64_t>(blockIdx.x) * 2 * width;
-#pragma unroll
-  for (int which = 0; which < 2; ++which) {
-#pragma unroll
-    for (int chunk = 0; chunk < kChunks; ++chunk) {
-      __syncthreads();
-      store8(&sums[warp][first], which == 0 ? d_scale[chunk] : d_shift[chunk]);
-      __syncthreads();
-      for (int i = threadIdx.x; i < kStep && i + chunk * kStep < width; i += kWarps * kWarp) {
-        float sum = 0.0f;
-        for (int w = 0; w < kWarps; ++w) sum += sums[w][i];
-        partial[which * width + chunk * kStep + i] = sum;
+        const float d = scaled[i];
+        normed[i] = (normed[i] - mean) * inverse;
+        d_scale[i] += d * normed[i];
+        d_shift[i] += d;
+        scaled[i] = d * scale[i];
+        total += scaled[i];
+        product += scaled[i] * normed[i];
       }
     }
+    total = warp_sum(total);
+    product = warp_sum(product);
+    if (threadIdx.x % kWarp == 0) shared[which][group * warps + warp] = make_float2(total, product);
+    __syncthreads();
+    total = product = 0.0f;
+    for (int w = 0; w < warps; ++w) {
+      total += shared[which][group * warps + w].x;
+      product += shared[which][group * warps + w].y;
+    }
+    if (!works) continue;
+    total /= static_cast<float>(width);
+    product /= static_cast<float>(width);
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) scaled[i] = (scaled[i] - total - normed[i] * product) * inverse;
+    store8(static_cast<T*>(norm.d_sum) + row * width + channel, scaled);
+    if (drops) {
+      drop8(dropout, static_cast<uint32_t>(channel), static_cast<uint32_t>(dropout.positions[row]),
+            static_cast<uint32_t>(dropout.examples[row]), scaled);
+      store8(static_cast<T*>(norm.d_x) + row * width + channel, scaled);
+    }
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) d_bias[i] += scaled[i];
   }
+  // The groups' sums, one after the other, so that the order is fixed.
+  extern __shared__ float block_sums[];  // [3, width]
+  for (int turn = 0; turn < groups; ++turn) {
+    __syncthreads();
+    if (group != turn || !inside) continue;
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) {
+      float* at = block_sums + channel + i;
+      at[0] = (turn == 0 ? 0.0f : at[0]) + d_scale[i];
+      at[width] = (turn == 0 ? 0.0f : at[width]) + d_shift[i];
+      at[2 * width] = (turn == 0 ? 0.0f : at[2 * width]) + d_bias[i];
+    }
+  }
+  __syncthreads();
+  float* partial = norm.partials + static_cast<int64_t>(blockIdx.x) * 3 * width;
+  for (int i = threadIdx.x; i < 3 * width; i += blockDim.x) partial[i] = block_sums[i];
+}
+
+/// Threads of a row: whole warps.
+int group_threads(int64_t width) { return static_cast<int>((width / kVector + kWarp - 1) / kWarp) * kWarp; }
+
+int groups_in_block(int64_t width) { return std::max(1, kBackwardThreads / group_threads(width)); }
+
+void check_width(int64_t width) {
+  if (width % kVector == 0 && width <= kMostChunks * kStep) return;
+  throw std::runtime_error("on a GPU the model's width must be a multiple of 8 and at most 2048, found " +
+                           std::to_string(width));
 }
 
 template <typename T, typename Launch>
 void with_chunks(int64_t width, const Launch& launch) {
-  if (width % kVector != 0 || width > kMostChunks * kStep) {
-    throw std::runtime_error("on a GPU the model's width must be a multiple of 8 and at most 2048, found " +
-                             std::to_string(width));
-  }
+  check_width(width);
   const int64_t chunks = (width + kStep - 1) / kStep;
   if (chunks == 1) return launch(T{}, std::integral_constant<int, 1>());
   if (chunks == 2) return launch(T{}, std::integral_constant<int, 2>());
@@ -207,15 +236,19 @@ void norm_forward(const NormForward& norm, cudaStream_t stream) {
   check_launch("norm_forward");
 }
 
-int64_t norm_backward_blocks(int64_t rows) {
-  return std::clamp<int64_t>((rows + kWarps - 1) / kWarps, 1, 2 * multiprocessors());
-}
+int64_t norm_backward_blocks(int64_t rows) { return std::clamp<int64_t>(rows, 1, 2 * multiprocessors()); }
 
 void norm_backward(const NormBackward& norm, cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(norm_backward_blocks(norm.rows)));
-  with_type(norm.type, norm.width, [&](auto type, auto chunks) {
-    norm_backward_kernel<decltype(type), chunks()><<<grid, kWarps * kWarp, 0, stream>>>(norm);
-  });
+  check_width(norm.width);
+  const int threads = group_threads(norm.width);
+  const auto blocks = static_cast<unsigned>(norm_backward_blocks(norm.rows));
+  const auto block_threads = static_cast<unsigned>(groups_in_block(norm.width) * threads);
+  const size_t shared_bytes = static_cast<size_t>(3 * norm.width) * sizeof(float);
+  if (norm.type == Type::kFloat) {
+    norm_backward_kernel<float><<<blocks, block_threads, shared_bytes, stream>>>(norm, threads);
+  } else {
+    norm_backward_kernel<__nv_bfloat16><<<blocks, block_threads, shared_bytes, stream>>>(norm, threads);
+  }
   check_launch("norm_backward");
 }
 

@@ -39,6 +39,10 @@ __device__ __forceinline__ float adamw_element(float master, float gradient, flo
 /// Eight neighbouring elements a thread, one by one where a span ends among them.
 template <typename G>
 __global__ void __launch_bounds__(kThreads) adamw_kernel(AdamW update) {
+  if (update.gradient_factor != nullptr) {
+    update.numbers.gradient_factor = *update.gradient_factor;
+    if (isnan(update.numbers.gradient_factor)) return;
+  }
   const int64_t stride = static_cast<int64_t>(gridDim.x) * kThreads * kVector;
   for (int64_t i = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kVector; i < update.numel;
        i += stride) {
@@ -74,6 +78,18 @@ __global__ void __launch_bounds__(kThreads) adamw_kernel(AdamW update) {
   }
 }
 
+/// The sum over the block, in thread 0, in an order that depends on nothing.
+__device__ __forceinline__ double block_sum(double sum) {
+  __shared__ double shared[kThreads];
+  shared[threadIdx.x] = sum;
+  __syncthreads();
+  for (int step = kThreads / 2; step > 0; step /= 2) {
+    if (threadIdx.x < step) shared[threadIdx.x] += shared[threadIdx.x + step];
+    __syncthreads();
+  }
+  return shared[0];
+}
+
 template <typename G>
 __global__ void __launch_bounds__(kThreads)
     square_sum_kernel(const G* gradients, int64_t numel, const Span* spans, int32_t span_count, double* sums) {
@@ -96,14 +112,22 @@ __global__ void __launch_bounds__(kThreads)
       }
     }
   }
-  __shared__ double shared[kThreads];
-  shared[threadIdx.x] = sum;
-  __syncthreads();
-  for (int step = kThreads / 2; step > 0; step /= 2) {
-    if (threadIdx.x < step) shared[threadIdx.x] += shared[threadIdx.x + step];
-    __syncthreads();
-  }
-  if (threadIdx.x == 0) sums[blockIdx.x] = shared[0];
+  sum = block_sum(sum);
+  if (threadIdx.x == 0) sums[blockIdx.x] = sum;
+}
+
+/// One block.
+__global__ void __launch_bounds__(kThreads) finish_norm_kernel(FinishNorm in) {
+  double sum = 0.0;
+  for (int64_t i = threadIdx.x; i < in.chunks; i += kThreads) sum += in.square_sums[i];
+  sum = block_sum(sum);
+  if (threadIdx.x != 0) return;
+  const double loss = in.loss_sums[0] * in.per_token, norm = sqrt(sum) * in.per_token;
+  in.results[0] = loss;
+  in.results[1] = in.loss_sums[1] * in.per_token;
+  in.results[2] = norm;
+  const double clip = in.clip_norm > 0.0 ? fmin(1.0, in.clip_norm / (norm + in.clip_epsilon)) : 1.0;
+  *in.factor = isfinite(loss) && isfinite(norm) ? static_cast<float>(clip * in.per_token) : nanf("");
 }
 
 }  // namespace
@@ -134,6 +158,11 @@ void square_sums(Type type, const void* gradients, int64_t numel, const Span* sp
                                                        span_count, sums);
   }
   check_launch("square_sums");
+}
+
+void finish_norm(const FinishNorm& numbers, cudaStream_t stream) {
+  finish_norm_kernel<<<1, kThreads, 0, stream>>>(numbers);
+  check_launch("finish_norm");
 }
 
 }  // namespace txtsum::ops::cuda

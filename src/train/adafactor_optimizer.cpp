@@ -21,15 +21,15 @@ AdafactorOptimizer::AdafactorOptimizer(const config::OptimizerConfig& config, mo
     if (!entry.in_trainable_range || entry.frozen) continue;
     Slot slot;
     slot.entry = &entry;
-    if (config_.beta1) slot.first_moment = at::zeros(entry.shape, at::kFloat);
+    if (config_.beta1) slot.first_moment = at::zeros(entry.shape, masters_.options());
     if (entry.shape.size() >= 2) {
       std::vector<int64_t> without_last(entry.shape.begin(), entry.shape.end() - 1);
       std::vector<int64_t> without_last_but_one(entry.shape.begin(), entry.shape.end() - 2);
       without_last_but_one.push_back(entry.shape.back());
-      slot.row_square = at::zeros(without_last, at::kFloat);
-      slot.column_square = at::zeros(without_last_but_one, at::kFloat);
+      slot.row_square = at::zeros(without_last, masters_.options());
+      slot.column_square = at::zeros(without_last_but_one, masters_.options());
     } else {
-      slot.square = at::zeros(entry.shape, at::kFloat);
+      slot.square = at::zeros(entry.shape, masters_.options());
     }
     slots_.push_back(std::move(slot));
   }

@@ -22,22 +22,28 @@ AdamWOptimizer::AdamWOptimizer(const config::OptimizerConfig& config, model::Are
       first_moment_(at::zeros_like(masters_)),
       second_moment_(at::zeros_like(masters_)) {}
 
-void AdamWOptimizer::step(const StepScalars& scalars) {
+void AdamWOptimizer::step(const StepScalars& step) { ops::adamw_update(tensors(), spans_, scalars(step)); }
+
+ops::AdamWTensors AdamWOptimizer::tensors() const {
   ops::AdamWTensors tensors;
   tensors.masters = masters_;
   tensors.gradients = arena_.gradients();
   tensors.first_moment = first_moment_;
   tensors.second_moment = second_moment_;
   if (arena_.dtype() != at::kFloat) tensors.working = arena_.values();
+  return tensors;
+}
+
+ops::AdamWScalars AdamWOptimizer::scalars(const StepScalars& step) const {
   ops::AdamWScalars numbers;
-  numbers.learning_rate = scalars.learning_rate;
+  numbers.learning_rate = step.learning_rate;
   numbers.beta1 = *config_.beta1;
   numbers.beta2 = config_.beta2;
   numbers.epsilon = config_.epsilon;
   numbers.weight_decay = config_.weight_decay;
-  numbers.update = scalars.update;
-  numbers.gradient_factor = scalars.gradient_factor;
-  ops::adamw_update(tensors, spans_, numbers);
+  numbers.update = step.update;
+  numbers.gradient_factor = step.gradient_factor;
+  return numbers;
 }
 
 NamedState AdamWOptimizer::state() {

@@ -17,6 +17,10 @@ class AdamWOptimizer final : public Optimizer {
   AdamWOptimizer(const config::OptimizerConfig& config, model::Arena& arena, at::Tensor masters);
 
   void step(const StepScalars& scalars) override;
+  /// What an update reads and writes.
+  ops::AdamWTensors tensors() const;
+  /// The numbers of one update.
+  ops::AdamWScalars scalars(const StepScalars& step) const;
   const at::Tensor& masters() const override { return masters_; }
   NamedState state() override;
 

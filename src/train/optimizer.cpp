@@ -18,7 +18,8 @@ at::Tensor initial_masters(model::Arena& arena, const at::Tensor& source) {
     working.copy_(source);
   }
   if (arena.dtype() == at::kFloat) return working;
-  return source.defined() ? source.clone() : working.to(at::kFloat);
+  return source.defined() ? source.to(working.device(), at::kFloat, /*non_blocking=*/false, /*copy=*/true)
+                          : working.to(at::kFloat);
 }
 
 }  // namespace

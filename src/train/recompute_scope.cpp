@@ -9,9 +9,11 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "txtsum/core/check.h"
+#include "txtsum/ops/device.h"
 
 namespace txtsum::train {
 namespace {
@@ -32,6 +34,9 @@ class RecomputeNode final : public torch::autograd::Node {
     set_next_edges(std::move(edges));
   }
 
+  /// Where the GPU's generator stood when the body ran first.
+  void set_generator_offset(std::optional<uint64_t> offset) { generator_offset_ = offset; }
+
   variable_list apply(variable_list&& gradients) override {
     variable_list result(inputs_.size());
     if (!gradients[0].defined()) return result;
@@ -43,7 +48,10 @@ class RecomputeNode final : public torch::autograd::Node {
     at::Tensor output;
     {
       const at::AutoGradMode gradients_on(true);
+      const uint64_t offset_now = generator_offset_ ? ops::device_generator_offset() : 0;
+      if (generator_offset_) ops::set_device_generator_offset(*generator_offset_);
       output = body_(leaves);
+      if (generator_offset_) ops::set_device_generator_offset(offset_now);
     }
     torch::autograd::backward({output}, {gradients[0]});
     for (size_t i = 0; i < leaves.size(); ++i) {
@@ -63,12 +71,13 @@ class RecomputeNode final : public torch::autograd::Node {
   ops::BlockScope::Body body_;
   std::vector<SavedVariable> inputs_;
   std::vector<bool> requires_grad_;
+  std::optional<uint64_t> generator_offset_;
 };
 
 }  // namespace
 
-RecomputeScope::RecomputeScope(const model::ArenaLayout& layout)
-    : block_trains_(static_cast<size_t>(layout.block_count()), false) {
+RecomputeScope::RecomputeScope(const model::ArenaLayout& layout, bool on_gpu)
+    : on_gpu_(on_gpu), block_trains_(static_cast<size_t>(layout.block_count()), false) {
   for (const model::ArenaEntry& entry : layout.entries()) {
     if (entry.in_trainable_range) block_trains_[static_cast<size_t>(entry.block)] = true;
   }
@@ -84,6 +93,7 @@ at::Tensor RecomputeScope::run(int64_t block, const std::vector<at::Tensor>& inp
   at::Tensor output;
   {
     const at::NoGradGuard no_grad;
+    if (on_gpu_) node->set_generator_offset(ops::device_generator_offset());
     output = body(inputs);
   }
   // A body that hands an input or a view through would tie the node to a tensor that others share.

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <deque>
 #include <string>
 #include <utility>
 
@@ -46,6 +47,13 @@ LengthProducts length_products(const GlobalBatch& batch) {
   return sums;
 }
 
+/// An update that was started, and where in the data it leads.
+struct StartedUpdate {
+  UpdateRecord record;  // what is known before the update is finished
+  double epoch_before = 0.0;
+  int64_t epoch_after = 0, batch_after = 0;  // the position of the update that follows
+};
+
 /// Refuses what could only fail after hours.
 void check_request(const TrainerSettings& settings, const TrainerParts& parts) {
   if (trainable_elements(parts.model.arena().layout()) == 0) {
@@ -76,16 +84,24 @@ class Trainer::Loop {
 
  private:
   void start();
-  bool done() const;
+  bool done_training() const;
+  bool validates() const {
+    return (settings_.validation.loss && parts_.validation != nullptr) ||
+           (settings_.validation.generate && static_cast<bool>(parts_.evaluator));
+  }
   void train_update();
-  UpdateRecord measured_update(double epoch_before);
-  void after_update(double epoch_before, double epoch_after);
+  void start_update();
+  bool may_run_ahead(const StartedUpdate& started) const;
+  bool due_after(const StartedUpdate& started, const Period& period) const;
+  void finish_update();
+  void after_update(const StartedUpdate& done);
   void validate_pending();
   ValidationRecord validate();
   void save();
   void leave_if_asked();
   [[noreturn]] void leave(int signal);
-  double epochs_done() const;
+  double epochs_done(int64_t epoch, int64_t batch) const;
+  double epochs_done() const { return epochs_done(state_.epoch, state_.batch); }
   TrainOutcome outcome() const;
   void enter(Phase phase) const {
     log_.tell([&](TrainObserver& observer) { observer.on_phase(phase); });
@@ -97,12 +113,14 @@ class Trainer::Loop {
   TrainingPlan plan_;
   Schedule schedule_;
   std::unique_ptr<Optimizer> optimizer_;
-  UpdateStep step_;
+  std::unique_ptr<UpdateStep> step_;
   Checkpointer checkpointer_;
   Selection selection_;
   Period validation_period_;
   Period save_period_;
   TrainingState state_;
+  std::deque<StartedUpdate> started_;
+  double last_time_ = 0.0;  // when the last update was finished, or the first of a series started
   std::string last_checkpoint_;
   int64_t saved_update_ = 0;
 };
@@ -114,7 +132,8 @@ Trainer::Loop::Loop(TrainerSettings settings, TrainerParts parts)
       plan_(settings_.train, parts_.batches),
       schedule_(settings_.schedule, settings_.optimizer.learning_rate.value_or(0.0), plan_.total_updates()),
       optimizer_(make_optimizer(settings_.optimizer, parts_.model.arena(), parts_.initial_masters)),
-      step_(settings_.train, settings_.seed, parts_.model, parts_.batches, parts_.communicator, *optimizer_),
+      step_(make_update_step(
+          {settings_.train, settings_.seed, parts_.model, parts_.batches, parts_.communicator, *optimizer_})),
       checkpointer_(settings_, parts_.write_folder, parts_.model.arena(), *optimizer_),
       selection_(settings_.checkpoint, settings_.early_stopping),
       validation_period_(settings_.validation.every_updates, settings_.validation.every_epochs),
@@ -127,9 +146,9 @@ Trainer::Loop::Loop(TrainerSettings settings, TrainerParts parts)
 TrainOutcome Trainer::Loop::run() {
   start();
   validate_pending();
-  while (!done()) {
+  while (!started_.empty() || !done_training()) {
     train_update();
-    leave_if_asked();
+    if (started_.empty()) leave_if_asked();
   }
   log_.flush(state_);
   if (state_.update > 0 && saved_update_ != state_.update) save();
@@ -173,65 +192,92 @@ void Trainer::Loop::start() {
   enter(Phase::kTrain);
 }
 
-bool Trainer::Loop::done() const {
+bool Trainer::Loop::done_training() const {
   return plan_.updates_are_done(state_.update) || plan_.time_is_up(state_.training_seconds) ||
          selection_.should_stop(state_);
 }
 
-double Trainer::Loop::epochs_done() const {
-  const double in_epoch = static_cast<double>(parts_.batches.updates_in_epoch(state_.epoch));
-  return static_cast<double>(state_.epoch) + static_cast<double>(state_.batch) / in_epoch;
+double Trainer::Loop::epochs_done(int64_t epoch, int64_t batch) const {
+  const double in_epoch = static_cast<double>(parts_.batches.updates_in_epoch(epoch));
+  return static_cast<double>(epoch) + static_cast<double>(batch) / in_epoch;
 }
 
-UpdateRecord Trainer::Loop::measured_update(double epoch_before) {
-  const double begin = parts_.clock.monotonic_seconds();
-  const GlobalBatch batch = parts_.batches.batch(state_.epoch, state_.batch);
-  const Progress progress = plan_.progress(state_.update, state_.training_seconds);
-  const double learning_rate = schedule_.learning_rate(progress);
-  UpdateRecord record;
-  record.update = state_.update + 1;
-  const UpdateResult result = step_.run(batch, record.update, learning_rate);
-  record.epoch = epoch_before;
-  record.loss = result.loss;
-  record.nll = result.nll;
-  record.gradient_norm = result.gradient_norm;
+/// Starts the update that follows the last one started.
+void Trainer::Loop::start_update() {
+  if (started_.empty()) last_time_ = parts_.clock.monotonic_seconds();
+  const bool first = started_.empty();
+  const int64_t epoch = first ? state_.epoch : started_.back().epoch_after;
+  const int64_t index = first ? state_.batch : started_.back().batch_after;
+  StartedUpdate started;
+  UpdateRecord& record = started.record;
+  record.update = (first ? state_.update : started_.back().record.update) + 1;
+  const GlobalBatch batch = parts_.batches.batch(epoch, index);
+  const double learning_rate = schedule_.learning_rate(plan_.progress(record.update - 1, state_.training_seconds));
+  step_->start(batch, record.update, learning_rate);
   record.learning_rate = optimizer_->effective_learning_rate({record.update, learning_rate, 1.0});
   record.examples = static_cast<int64_t>(batch.examples.size());
   record.source_tokens = batch.source_tokens;
   record.target_tokens = batch.target_tokens;
   record.lengths = length_products(batch);
-  record.seconds = parts_.clock.monotonic_seconds() - begin;
-  return record;
+  started.epoch_before = epochs_done(epoch, index);
+  const bool epoch_ends = index + 1 == parts_.batches.updates_in_epoch(epoch);
+  started.epoch_after = epoch_ends ? epoch + 1 : epoch;
+  started.batch_after = epoch_ends ? 0 : index + 1;
+  record.epoch = epochs_done(started.epoch_after, started.batch_after);
+  started_.push_back(std::move(started));
 }
 
-void Trainer::Loop::train_update() {
-  const double epoch_before = epochs_done();
-  UpdateRecord record = measured_update(epoch_before);
+bool Trainer::Loop::due_after(const StartedUpdate& started, const Period& period) const {
+  return period.due(started.record.update, started.epoch_before, started.record.epoch);
+}
+
+/// Whether the update after `started` may begin before `started` is finished: nothing stands between them.
+bool Trainer::Loop::may_run_ahead(const StartedUpdate& started) const {
+  return step_->runs_ahead() && !plan_.updates_are_done(started.record.update) &&
+         !plan_.time_is_up(state_.training_seconds) && !(validates() && due_after(started, validation_period_)) &&
+         !due_after(started, save_period_) && core::stop_signal() == 0;
+}
+
+/// Finishes the oldest update that was started.
+void Trainer::Loop::finish_update() {
+  const UpdateResult result = step_->finish();
+  const StartedUpdate done = std::move(started_.front());
+  started_.pop_front();
+  UpdateRecord record = done.record;
+  record.loss = result.loss;
+  record.nll = result.nll;
+  record.gradient_norm = result.gradient_norm;
+  const double now = parts_.clock.monotonic_seconds();
+  record.seconds = now - last_time_;
+  last_time_ = now;
   state_.update = record.update;
   state_.training_seconds += record.seconds;
   state_.loss_sum += record.loss;
   state_.examples += record.examples;
   state_.source_tokens += record.source_tokens;
   state_.target_tokens += record.target_tokens;
-  if (++state_.batch == parts_.batches.updates_in_epoch(state_.epoch)) {
-    ++state_.epoch;
-    state_.batch = 0;
-  }
-  record.epoch = epochs_done();
+  state_.epoch = done.epoch_after;
+  state_.batch = done.batch_after;
   record.share = plan_.progress(state_.update, state_.training_seconds).share;
-  log_.update_done(record, done(), state_);
-  after_update(epoch_before, record.epoch);
+  log_.update_done(record, started_.empty() && done_training(), state_);
+  after_update(done);
 }
 
-/// Validates and saves what is due. The last update is always due for both.
-void Trainer::Loop::after_update(double epoch_before, double epoch_after) {
-  const bool last = done();
-  const bool measures = (settings_.validation.loss && parts_.validation != nullptr) ||
-                        (settings_.validation.generate && static_cast<bool>(parts_.evaluator));
-  state_.validation_pending = measures && (last || validation_period_.due(state_.update, epoch_before, epoch_after));
+void Trainer::Loop::train_update() {
+  if (started_.empty()) start_update();
+  if (may_run_ahead(started_.back())) start_update();
+  finish_update();
+}
+
+/// Validates and saves what is due. The last update is always due for both. While another update is under way nothing
+/// is due (may_run_ahead).
+void Trainer::Loop::after_update(const StartedUpdate& done) {
+  if (!started_.empty()) return;
+  const bool last = done_training();
+  state_.validation_pending = validates() && (last || due_after(done, validation_period_));
   leave_if_asked();
   validate_pending();
-  if (saved_update_ != state_.update && (last || save_period_.due(state_.update, epoch_before, epoch_after))) save();
+  if (saved_update_ != state_.update && (last || due_after(done, save_period_))) save();
 }
 
 /// Makes the validation that is due; a best one is saved at once. A stop that comes meanwhile leaves it pending.
@@ -306,6 +352,7 @@ TrainOutcome Trainer::Loop::outcome() const {
   result.source_tokens = state_.source_tokens;
   result.target_tokens = state_.target_tokens;
   result.last_checkpoint = last_checkpoint_;
+  result.gpu = step_->gpu_work();
   if (state_.best_update > 0) {
     result.best_checkpoint = settings_.checkpoint_folder + "/" + step_folder_name(state_.best_update);
     result.best_metric = state_.best_metric;

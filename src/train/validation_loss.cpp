@@ -9,20 +9,24 @@ namespace txtsum::train {
 
 ValidationLoss validation_loss(const model::Seq2SeqModel& model, MicroBatchSource& split, double label_smoothing) {
   const at::NoGradGuard no_grad;
+  const at::Device device = model.arena().device();
+  const at::Tensor sums_2 = at::zeros({2}, at::TensorOptions().dtype(at::kDouble).device(device));
   ValidationLoss result;
   for (int64_t i = 0; i < split.size(); ++i) {
     if (const int signal = core::stop_signal()) {
       throw core::StoppedBySignal("stopped while measuring the validation loss", signal);
     }
     const MicroBatch batch = split.micro_batch(i);
-    const model::LossSum sum = model.loss(batch.source, batch.labels, label_smoothing, model::ForwardContext{});
-    result.loss += sum.loss.item<double>();
-    result.nll += sum.nll.item<double>();
+    const model::LossSum sum = model.loss(ops::to_device(batch.source, device), ops::to_device(batch.labels, device),
+                                          label_smoothing, model::ForwardContext{});
+    sums_2.select(0, 0).add_(sum.loss);
+    sums_2.select(0, 1).add_(sum.nll);
     result.target_tokens += sum.tokens;
   }
   if (result.target_tokens == 0) throw core::DataError("the validation split has no target tokens");
-  result.loss /= static_cast<double>(result.target_tokens);
-  result.nll /= static_cast<double>(result.target_tokens);
+  const at::Tensor means_2 = (sums_2 / static_cast<double>(result.target_tokens)).cpu();
+  result.loss = means_2[0].item<double>();
+  result.nll = means_2[1].item<double>();
   return result;
 }
 

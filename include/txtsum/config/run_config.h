@@ -10,8 +10,8 @@ namespace txtsum::config {
 class FieldVisitor;
 class Complaints;
 
-enum class Device { kCpu };
-inline std::vector<std::string_view> choice_names(Device) { return {"cpu"}; }
+enum class Device { kCpu, kCuda };
+inline std::vector<std::string_view> choice_names(Device) { return {"cpu", "cuda"}; }
 
 /// Section `run`: where a run goes and how it is repeated.
 struct RunConfig {

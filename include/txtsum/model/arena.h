@@ -38,7 +38,8 @@ struct ArenaEntry {
 /// A view of the arena that operations use: one parameter, or a fused group as one tensor.
 struct ArenaView {
   std::string name;
-  std::vector<int64_t> shape;  ///< A group's leading dimension is the sum over its members.
+  std::vector<int64_t> shape;  ///< A group's leading dimension is the sum over its members; a vocabulary has its
+                               ///< padding rows.
   int64_t offset = 0;
   bool in_trainable_range = true;
 };
@@ -90,12 +91,16 @@ class Arena final : public ops::ParameterSource {
 
   const ArenaLayout& layout() const { return layout_; }
   at::ScalarType dtype() const { return values_.scalar_type(); }
+  at::Device device() const { return values_.device(); }
 
   /// All working weights, 1-D, total_numel() elements.
   const at::Tensor& values() const { return values_; }
   /// Gradients of the trainable range, 1-D, trainable_numel() elements; undefined before allocate_gradients.
   const at::Tensor& gradients() const { return gradients_; }
+  /// Zeroed, where the values are.
   void allocate_gradients(at::ScalarType dtype);
+  /// Moves the values to `device`; gradients must not be there yet.
+  void move_to(const at::Device& device);
 
   /// Values of one entry in its own shape, without padding rows.
   at::Tensor entry_values(const ArenaEntry& entry) const;

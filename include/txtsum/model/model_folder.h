@@ -17,6 +17,7 @@ struct LoadRequest {
   bool random_weights = false;        ///< Draw weights from config.json's init_std instead of reading them.
   uint64_t seed = 0;                  ///< For random weights.
   at::ScalarType dtype = at::kFloat;  ///< Type of the working weights: kFloat or kBFloat16.
+  at::Device device = at::kCPU;       ///< Where the model lives.
   std::vector<std::string> freeze;    ///< See freeze().
   std::optional<double> dropout, attention_dropout, activation_dropout;  ///< Replace config.json's.
 };

@@ -27,6 +27,7 @@ struct ModelFacts {
   int64_t decoder_feed_forward = 0;
   int64_t max_source_tokens = 0;  ///< Positions that the encoder has.
   int64_t max_target_tokens = 0;
+  bool drops_layers = false;  ///< Training leaves whole layers out at random.
   int64_t pad_id = 1, bos_id = 0, eos_id = 2, decoder_start_id = 2;
 };
 
@@ -35,6 +36,7 @@ struct ForwardContext {
   bool training = false;  ///< Dropout is on.
   uint64_t seed = 0;      ///< Keys dropout, with `update`.
   int64_t update = 0;
+  at::Tensor dropout_words_2;        ///< Where the model is on a GPU and the pass is captured: see ops::DropoutKey.
   ops::BlockScope* scope = nullptr;  ///< Null: blocks run plainly.
 };
 
@@ -96,7 +98,8 @@ class Seq2SeqModel {
   virtual std::vector<std::pair<std::string, at::Tensor>> buffers() const = 0;
 };
 
-/// Decoder inputs for `labels`: each sequence moved right by one behind `start_id`.
+/// Decoder inputs for `labels`: each sequence moved right by one behind `start_id`. Labels may be negative (they count
+/// nothing); the inputs behind them are 0.
 ops::RaggedTokens shift_right(const ops::RaggedTokens& labels, int64_t start_id);
 
 }  // namespace txtsum::model

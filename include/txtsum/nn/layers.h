@@ -14,6 +14,8 @@ struct Linear {
   ops::ParamRef weight, bias;
 
   at::Tensor operator()(const at::Tensor& x_NI) const;
+  /// Without the bias, which the operation that follows adds.
+  at::Tensor product(const at::Tensor& x_NI) const;
 };
 
 /// LayerNorm's scale and shift.
@@ -21,11 +23,13 @@ struct Norm {
   ops::ParamRef scale, shift;
   double epsilon = 1e-5;
 
-  /// LayerNorm(residual + dropout(x)); `residual` may be undefined.
-  at::Tensor operator()(const at::Tensor& x_ND, const at::Tensor& residual_ND, const ops::DropoutKey& dropout) const;
+  /// LayerNorm(residual + dropout(x + bias)); `residual` may be undefined, `bias` may be none.
+  at::Tensor operator()(const at::Tensor& x_ND, const ops::ParamRef& bias_D, const at::Tensor& residual_ND,
+                        const ops::DropoutKey& dropout) const;
 };
 
-/// Multi-head attention of a sequence to itself, queries, keys and values in one product.
+/// Multi-head attention of a sequence to itself, queries, keys and values in one product. The result lacks out.bias,
+/// which the norm behind it adds.
 struct SelfAttention {
   Linear qkv, out;
   int64_t heads = 1;
@@ -34,7 +38,8 @@ struct SelfAttention {
                         const ops::DropoutKey& dropout) const;
 };
 
-/// Multi-head attention of target tokens to the encoder's result, keys and values in one product.
+/// Multi-head attention of target tokens to the encoder's result, keys and values in one product. The result
+/// lacks out.bias.
 struct CrossAttention {
   Linear q, kv, out;
   int64_t heads = 1;
@@ -43,7 +48,7 @@ struct CrossAttention {
                         const ops::RaggedTokens& source, const ops::DropoutKey& dropout) const;
 };
 
-/// Two products with an activation between.
+/// Two products with an activation between. The result lacks out.bias.
 struct FeedForward {
   Linear in, out;
   ops::Activation activation = ops::Activation::kGelu;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "txtsum/ops/dropout_key.h"
+#include "txtsum/ops/parameter.h"
 
 namespace txtsum::ops {
 
@@ -12,7 +13,8 @@ enum class Activation { kGelu, kGeluTanh, kRelu, kSilu, kTanh };
 /// `tanh`). Throws DataError naming those for any other.
 Activation activation_named(const std::string& name);
 
-/// dropout(f(x)), element by element; x: [N, F]. Saves x alone.
-at::Tensor activation(const at::Tensor& x_NF, Activation kind, const DropoutKey& dropout);
+/// dropout(f(x + bias)), element by element; x: [N, F]; bias: [F], or index -1 for none. Saves x alone; backward adds
+/// the bias's gradient in the same pass.
+at::Tensor activation(const at::Tensor& x_NF, const ParamRef& bias_F, Activation kind, const DropoutKey& dropout);
 
 }  // namespace txtsum::ops

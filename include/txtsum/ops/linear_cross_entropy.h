@@ -11,7 +11,8 @@ struct CrossEntropySums {
 
 /// Cross entropy of softmax(x W^T + bias) without holding the logits of all rows: rows go through in chunks, softmax in
 /// fp32. x: [M, D]; weight: the first `vocabulary` rows of the view are used, padding rows are left out; bias: fp32 [V]
-/// or undefined (a constant, not trained); labels: int64 [M] in [0, V). `smoothing` is transformers'
+/// or undefined (a constant, not trained); labels: int64 [M] in [0, V); rows with a negative one
+/// count nothing and get no gradient. `smoothing` is transformers'
 /// label_smoothing_factor. With gradients on, dX and the gradient of the weight are made in this call for a derivative
 /// of 1 of the loss: backward scales dX by the derivative that arrives, and must be called with 1 for the weight to be
 /// right.

@@ -13,8 +13,8 @@ struct AttentionOptions {
   double scale = 1.0;   ///< Factor on the products of queries and keys.
   DropoutKey dropout;   ///< On the probabilities; examples_N and positions_N are the queries'. The channel is
                         ///< head * longest key sequence (rounded up to 8) + key position. In bf16 on a GPU the library
-                        ///< draws the mask instead, from a generator seeded by (seed, update, site): it repeats for the
-                        ///< same batch alone.
+                        ///< draws the mask instead, from the generator that seed_device_generator (device.h) puts in
+                        ///< place: it repeats for the same batch alone.
 };
 
 /// Softmax attention (Vaswani et al. 2017, eq. 1) within each sequence of a ragged batch. qkv: [N, 3 D], queries, keys,

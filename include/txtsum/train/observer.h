@@ -77,6 +77,19 @@ struct ValidationRecord {
   }
 };
 
+/// How a GPU was kept busy.
+struct GpuWork {
+  int64_t shapes = 0;  ///< Different shapes of micro-batches after rounding up.
+  int64_t graphs = 0;  ///< Of those, captured as CUDA graphs.
+  double capture_seconds = 0.0;
+  int64_t replays = 0;          ///< Micro-batches that ran as a graph.
+  int64_t eager_runs = 0;       ///< Micro-batches that ran eagerly.
+  int64_t tokens = 0;           ///< Source and target tokens of all micro-batches.
+  int64_t padded_tokens = 0;    ///< The same after rounding up.
+  double busy_seconds = 0.0;    ///< From the beginning to the end of updates on the GPU.
+  double waited_seconds = 0.0;  ///< Between updates, with nothing to do.
+};
+
 enum class StopReason { kUpdates, kTime, kEarlyStopping };
 
 /// How a training ended.
@@ -90,6 +103,7 @@ struct TrainOutcome {
   std::string last_checkpoint;                                 ///< Step folder; empty when none was written.
   std::string best_checkpoint;                                 ///< Empty without selection.
   std::optional<double> best_metric;
+  std::optional<GpuWork> gpu;  ///< Of this attempt.
 };
 
 /// Told what happens; attached by app (progress line, step log, meters, loggers). Called on the training thread, in the

@@ -16,11 +16,12 @@ namespace txtsum::train {
 class RecomputeScope final : public ops::BlockScope {
  public:
   /// `layout` says which blocks train.
-  explicit RecomputeScope(const model::ArenaLayout& layout);
+  explicit RecomputeScope(const model::ArenaLayout& layout, bool on_gpu = false);
 
   at::Tensor run(int64_t block, const std::vector<at::Tensor>& inputs, const Body& body) override;
 
  private:
+  bool on_gpu_;
   std::vector<bool> block_trains_;
 };
 

@@ -52,6 +52,24 @@ TEST_F(LinearCrossEntropy, LossAndGradientsEqualFloat64) {
   }
 }
 
+TEST_F(LinearCrossEntropy, RowsWithANegativeLabelCountNothing) {
+  Parameters parameters;
+  const Inputs in = draw_inputs(40, at::kFloat);
+  const ops::ParamRef all = parameters.add(in.weight), few = parameters.add(in.weight);
+  const at::Tensor labels = in.labels.clone(), x = leaf(in.x.detach().slice(0, 0, 25));
+  labels.slice(0, 25).fill_(-1);
+  const ops::CrossEntropySums masked = ops::linear_cross_entropy(in.x, all, in.bias, labels, kVocabulary, 0.1);
+  const ops::CrossEntropySums cut =
+      ops::linear_cross_entropy(x, few, in.bias, labels.slice(0, 0, 25), kVocabulary, 0.1);
+  masked.loss.backward();
+  cut.loss.backward();
+  EXPECT_TRUE(at::allclose(masked.loss, cut.loss, 1e-6));
+  EXPECT_TRUE(at::allclose(masked.nll, cut.nll, 1e-6));
+  EXPECT_TRUE(at::allclose(all.gradient(), few.gradient(), 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(in.x.grad().slice(0, 0, 25), x.grad(), 1e-5, 1e-6));
+  EXPECT_EQ(in.x.grad().slice(0, 25).abs().max().item<double>(), 0.0);
+}
+
 TEST_F(LinearCrossEntropy, LargeLogitsStayFinite) {
   Parameters parameters;
   Inputs in = draw_inputs(9, at::kFloat);

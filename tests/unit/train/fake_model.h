@@ -58,6 +58,7 @@ class FakeModel final : public model::Seq2SeqModel {
     key.probability = context.training ? dropout_ : 0.0;
     key.seed = context.seed;
     key.update = context.update;
+    key.words_2 = context.dropout_words_2;
     key.examples_N = target.examples_N;
     key.positions_N = target.positions_N;
     const auto body = [this, key](const std::vector<at::Tensor>& inputs) {
@@ -65,7 +66,7 @@ class FakeModel final : public model::Seq2SeqModel {
       const at::Tensor hidden = inputs[0] + inputs[1];
       const at::Tensor up = ops::linear(hidden, arena_.ref("up"), {});
       return hidden +
-             ops::linear(ops::activation(up, ops::Activation::kTanh, key), arena_.ref("down"), arena_.ref("bias"));
+             ops::linear(ops::activation(up, {}, ops::Activation::kTanh, key), arena_.ref("down"), arena_.ref("bias"));
     };
     const std::vector<at::Tensor> inputs{embedded, at::cat(rows)};
     return context.scope != nullptr ? context.scope->run(1, inputs, body) : body(inputs);

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace txtsum::ops {
+
+/// One GPU as its driver describes it.
+struct DeviceFacts {
+  std::string name;
+  std::string pci_bus_id;    ///< `domain:bus:device.function`
+  int64_t memory_bytes = 0;  ///< All of it.
+  int major = 0, minor = 0;  ///< Compute capability.
+};
+
+/// Whether this binary has code for GPUs at all.
+bool built_for_gpus();
+
+/// The GPUs that the process sees (CUDA_VISIBLE_DEVICES narrows them); none in a binary without code for them or on a
+/// machine without a driver.
+std::vector<DeviceFacts> visible_gpus();
+
+/// Makes `device` the one that this thread works on; on a GPU on a stream that graphs can be captured from. Call once,
+/// before the first tensor is made. Throws c10::Error where a GPU cannot be opened.
+void use_device(const c10::Device& device);
+
+/// Waits until everything that was asked of the GPU is done. Does nothing on the CPU.
+void synchronize(const c10::Device& device);
+
+/// Most bytes that tensors held on the current GPU since the last call; none in a binary without code for GPUs.
+std::optional<int64_t> take_peak_device_bytes();
+
+/// Puts the generator that the attention libraries of a GPU draw dropout masks from to where (seed, update,
+/// micro_batch) says.
+void seed_device_generator(uint64_t seed, int64_t update, int64_t micro_batch);
+
+/// How far the GPU's generator has been drawn; what is drawn from the same position again is the same.
+uint64_t device_generator_offset();
+void set_device_generator_offset(uint64_t offset);
+
+}  // namespace txtsum::ops

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Time txtsum beside transformers on this machine's GPU, in turn, on BART-large's shape with random weights; nothing is
+# downloaded.
+#
+# usage: scripts/bench/gpu.sh TXTSUM FOLDER [--parts samsum16,samsum64,samsum128,long16] [--only peer|txtsum]
+#   TXTSUM   the program, built with `cmake --preset cuda`
+#   FOLDER   for models, data and runs: about 10 GB, best in memory (/dev/shm/bench)
+#
+# Needs Python with torch, transformers, accelerate and nvidia-ml-py.
+set -euo pipefail
+exec "${PYTHON:-python3}" "$(dirname "$0")/gpu_compare.py" "$@"

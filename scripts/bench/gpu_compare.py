@@ -1,0 +1,135 @@
+"""The driver behind scripts/bench/gpu.sh: runs transformers and txtsum in turn on one GPU and prints a table."""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import pynvml
+from gpu_inputs import GENERATED, samsum_lengths, workload, write_model_folder, write_pairs
+
+HERE = pathlib.Path(__file__).resolve().parent
+# name: workload, examples an update, updates of the peer, updates of txtsum, updates before the clock starts (each)
+TRAINING = {
+    "samsum16": ("samsum", 16, 110, 900, 10, 400),
+    "samsum64": ("samsum", 64, 45, 300, 10, 120),
+    "samsum128": ("samsum", 128, 45, 160, 10, 60),
+    "long16": ("long", 16, 40, 70, 10, 15),
+}
+LOG_EVERY = 5
+
+
+def energy_joules():
+    return pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByIndex(0)) / 1000.0
+
+
+def run_peer(*arguments):
+    command = [sys.executable, str(HERE / "gpu_peer.py"), *map(str, arguments)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def settings(parts):
+    return [f"{name}={value}" for name, value in parts.items()]
+
+
+def updates_logged(path):
+    if not path.exists():
+        return []
+    lines = [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return [line for line in lines if line["event"] == "update"]
+
+
+def run_txtsum_training(program, folder, name, extra):
+    """Trains; time from the log of updates, energy from the counter read when the log reaches the first and last."""
+    part, batch, _, updates, _, warm = TRAINING[name]
+    run = folder / f"run-{name}"
+    arguments = {
+        "run.output": run,
+        "run.overwrite": "true",
+        "run.resume": "never",
+        "run.device": "cuda",
+        "model.checkpoint": folder / "bart-large",
+        "model.init": "random",
+        "data.train": folder / f"{part}.jsonl",
+        "data.max_source_tokens": 1024,
+        "data.max_target_tokens": 256,
+        "data.cache": '""',
+        "train.max_updates": updates,
+        "train.batch_size": batch,
+        "train.micro_batch_tokens": 65536,
+        "train.precision": "bf16",
+        "train.log_every_updates": LOG_EVERY,
+        "optimizer.learning_rate": "5e-5",
+        "optimizer.weight_decay": 0.01,
+        "schedule.warmup_updates": 10,
+        "checkpoint.optimizer_state": "false",
+        "report.mlflow": "false",
+    }
+    config = folder / "empty.yaml"
+    config.write_text("{}\n")
+    log = (folder / f"{name}.log").open("w")
+    process = subprocess.Popen([program, "train", str(config), *settings(arguments), *extra], stdout=log, stderr=log)
+    steps, begin, end = run / "steps.jsonl", None, None
+    while process.poll() is None:
+        done = updates_logged(steps)[-1:]
+        if done and begin is None and done[0]["update"] >= warm:
+            begin = (done[0]["update"], energy_joules())
+        if done and end is None and done[0]["update"] >= updates:
+            end = (done[0]["update"], energy_joules())
+        time.sleep(0.02)
+    if process.returncode != 0:
+        raise SystemExit(pathlib.Path(log.name).read_text()[-3000:])
+    lines = [line for line in updates_logged(steps) if begin[0] < line["update"] <= end[0]]
+    report = json.loads((run / "report.json").read_text())
+    samples, seconds = sum(line["examples"] for line in lines), sum(line["seconds"] for line in lines)
+    peak = [phase["peak_device_memory_bytes"].get("value") for phase in report["phases"].values()]
+    gpu_line = [line for line in pathlib.Path(log.name).read_text().splitlines() if "graphs" in line and "GPU" in line]
+    return {
+        "samples_per_s": samples / seconds,
+        "joule_per_sample": (end[1] - begin[1]) / samples,
+        "peak_gib": max(value for value in peak if value) / 2**30,
+        "tokens_per_s": sum(line["source_tokens"] + line["target_tokens"] for line in lines) / seconds,
+        "note": gpu_line[-1] if gpu_line else "",
+    }
+
+
+def row(name, who, result, peer=None):
+    cells = [name, who] + [f"{result[key]:.2f}" for key in ("samples_per_s", "joule_per_sample", "peak_gib")]
+    if peer:
+        ratios = [result[key] / peer[key] for key in ("samples_per_s", "joule_per_sample", "peak_gib")]
+        cells += [f"{ratio:.2f}" for ratio in ratios]
+    return "| " + " | ".join(cells + [""] * (8 - len(cells))) + " |"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--parts", default=",".join([*TRAINING, "generate"]))
+    parser.add_argument("--only", choices=("peer", "txtsum"))
+    parser.add_argument("settings", nargs="*", help="key=value for txtsum")
+    arguments = parser.parse_args()
+    pynvml.nvmlInit()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    write_model_folder(arguments.folder / "bart-large")
+    for part in ("samsum", "long"):
+        write_pairs(arguments.folder / f"{part}.jsonl", workload(part))
+    print("| part | who | samples/s | J/sample | peak GiB | times as fast | energy | memory |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name in arguments.parts.split(","):
+        peer = None
+        if arguments.only != "txtsum":
+            part, batch, updates, _, warm, _ = TRAINING[name]
+            peer = run_peer("train", part, batch, updates, warm)
+            print(row(name, "transformers", peer), flush=True)
+        if arguments.only != "peer":
+            result = run_txtsum_training(arguments.program, arguments.folder, name, arguments.settings)
+            print(row(name, "txtsum", result, peer), flush=True)
+            if result["note"]:
+                print("  " + result["note"], flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What both sides of scripts/bench/gpu.sh work on: BART-large's shape and pairs of random tokens with SAMSum's lengths.
+
+Speed, memory and energy depend on shapes, not on values, so weights and tokens are random and nothing is downloaded.
+samsum_lengths.json holds [source tokens, target tokens] of SAMSum's 1,637 validation and test pairs under BART's
+tokenizer. Texts are made of words that are one token each, so that tokenizing them gives the wanted lengths.
+"""
+
+import json
+import pathlib
+import random
+import shutil
+
+HERE = pathlib.Path(__file__).resolve().parent
+MINI = HERE.parent.parent / "configs" / "models" / "txtsum-mini"
+VOCABULARY = 50265
+BART_LARGE = {
+    "d_model": 1024,
+    "encoder_layers": 12,
+    "decoder_layers": 12,
+    "encoder_attention_heads": 16,
+    "decoder_attention_heads": 16,
+    "encoder_ffn_dim": 4096,
+    "decoder_ffn_dim": 4096,
+    "vocab_size": VOCABULARY,
+    "max_position_embeddings": 1024,
+    "dropout": 0.1,
+    "attention_dropout": 0.0,
+    "activation_dropout": 0.0,
+}
+GENERATED = 819  # documents of the generation part, the last of the list: SAMSum's test split
+
+
+def samsum_lengths():
+    return [tuple(pair) for pair in json.loads((HERE / "samsum_lengths.json").read_text())]
+
+
+def workload(name):
+    """Lengths of the pairs of one training part."""
+    return samsum_lengths() if name == "samsum" else [(1024, 128)] * 1024
+
+
+def write_model_folder(folder):
+    """config.json of BART-large's shape beside the tokenizer of the embedded model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"):
+        if (MINI / name).exists():
+            shutil.copy(MINI / name, folder / name)
+    config = json.loads((MINI / "config.json").read_text())
+    config.update(BART_LARGE)
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def single_token_words():
+    vocabulary = json.loads((MINI / "tokenizer.json").read_text())["model"]["vocab"]
+    words = [word[1:] for word in vocabulary if word.startswith("\u0120") and len(word) > 3]
+    return sorted(word for word in words if word.isascii() and word.isalpha())
+
+
+def write_pairs(path, lengths):
+    """A JSON line a pair; <s> and </s>, which tokenizing adds, are among the tokens counted."""
+    words, draw = single_token_words(), random.Random(1)
+
+    def text(tokens):
+        return "".join(" " + draw.choice(words) for _ in range(tokens - 2))
+
+    with path.open("w", encoding="utf-8") as out:
+        for source, target in lengths:
+            out.write(json.dumps({"document": text(source), "summary": text(target)}) + "\n")

@@ -1,0 +1,131 @@
+"""transformers' side of scripts/bench/gpu.sh: Seq2SeqTrainer and generate() with the settings that make them fastest here.
+
+usage: gpu_peer.py train WORKLOAD BATCH UPDATES WARM | generate SLOTS
+Prints one JSON line: samples_per_s, joule_per_sample (NVML's energy counter), peak_gib.
+
+bf16 autocast over fp32 weights, fused AdamW, four loader workers, dynamic padding, SDPA attention without cuDNN's (which
+plans anew for every new shape and was 2.8 times slower).
+"""
+
+import json
+import sys
+import time
+
+import pynvml
+import torch
+import transformers
+from gpu_inputs import BART_LARGE, GENERATED, VOCABULARY, samsum_lengths, workload
+from transformers import BartConfig, BartForConditionalGeneration, Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
+
+transformers.logging.set_verbosity_error()
+torch.backends.cuda.enable_cudnn_sdp(False)
+pynvml.nvmlInit()
+GPU = pynvml.nvmlDeviceGetHandleByIndex(0)
+
+
+def mark():
+    torch.cuda.synchronize()
+    return time.time(), pynvml.nvmlDeviceGetTotalEnergyConsumption(GPU) / 1000.0
+
+
+def report(samples, begin, end, **more):
+    seconds, joules = end[0] - begin[0], end[1] - begin[1]
+    peak = torch.cuda.max_memory_allocated() / 2**30
+    line = {"samples_per_s": samples / seconds, "joule_per_sample": joules / samples, "peak_gib": peak, **more}
+    print(json.dumps({name: round(value, 4) for name, value in line.items()}), flush=True)
+
+
+def random_model():
+    torch.manual_seed(0)
+    return BartForConditionalGeneration(BartConfig(**BART_LARGE))
+
+
+class Pairs(torch.utils.data.Dataset):
+    def __init__(self, lengths):
+        generator = torch.Generator().manual_seed(1)
+        draw = lambda count: torch.randint(5, VOCABULARY, (count,), generator=generator).tolist()
+        self.rows = [(draw(source), draw(target)) for source, target in lengths]
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return self.rows[index]
+
+
+def padded(rows, value):
+    width = max(map(len, rows))
+    return torch.tensor([row + [value] * (width - len(row)) for row in rows])
+
+
+def collate(rows):
+    sources, targets = zip(*rows)
+    return {
+        "input_ids": padded(sources, 1),
+        "attention_mask": padded([[1] * len(source) for source in sources], 0),
+        "labels": padded(targets, -100),
+    }
+
+
+class Marks(TrainerCallback):
+    def __init__(self, warm):
+        self.warm = warm
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == self.warm:
+            self.begin = mark()
+        elif state.global_step == state.max_steps:
+            self.end = mark()
+
+
+def train(name, batch, updates, warm):
+    marks = Marks(warm)
+    settings = Seq2SeqTrainingArguments(
+        output_dir="/tmp/gpu_peer",
+        per_device_train_batch_size=batch,
+        max_steps=updates,
+        bf16=True,
+        optim="adamw_torch_fused",
+        learning_rate=5e-5,
+        weight_decay=0.01,
+        report_to=[],
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+        dataloader_num_workers=4,
+    )
+    Seq2SeqTrainer(
+        model=random_model(), args=settings, train_dataset=Pairs(workload(name)), data_collator=collate, callbacks=[marks]
+    ).train()
+    report((updates - warm) * batch, marks.begin, marks.end)
+
+
+def generate(batch):
+    pairs = Pairs(sorted(samsum_lengths()[-GENERATED:], key=lambda pair: -pair[0]))
+    model = random_model().to("cuda", torch.bfloat16).eval()
+
+    def go(rows):
+        inputs = collate(rows)
+        inputs.pop("labels")
+        model.generate(
+            **{name: tensor.to("cuda") for name, tensor in inputs.items()},
+            num_beams=6,
+            max_length=62,
+            min_length=11,
+            no_repeat_ngram_size=3,
+            length_penalty=1.0,
+            early_stopping=True,
+        )
+
+    go(pairs.rows[:batch])
+    begin = mark()
+    for first in range(0, len(pairs), batch):
+        go(pairs.rows[first : first + batch])
+    report(len(pairs), begin, mark())
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "train":
+        train(sys.argv[2], *map(int, sys.argv[3:]))
+    else:
+        generate(int(sys.argv[2]))

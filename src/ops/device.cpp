@@ -1,0 +1,107 @@
+#include "txtsum/ops/device.h"
+
+#include "device_ops.h"
+#include "txtsum/core/check.h"
+#include "txtsum/core/random.h"
+
+#ifdef TXTSUM_WITH_CUDA
+#include <ATen/Context.h>
+#include <ATen/cuda/CUDAGeneratorImpl.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
+
+#include <array>
+#include <mutex>
+#endif
+
+namespace txtsum::ops {
+
+bool built_for_gpus() { return kWithCuda; }
+
+#ifdef TXTSUM_WITH_CUDA
+
+namespace {
+
+template <typename Body>
+auto with_generator(const Body& body) {
+  at::Generator generator = at::cuda::detail::getDefaultCUDAGenerator();
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  return body(generator);
+}
+
+}  // namespace
+
+std::vector<DeviceFacts> visible_gpus() {
+  std::vector<DeviceFacts> found;
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) {
+    cudaGetLastError();  // clears it: no driver is no error here
+    return found;
+  }
+  for (int index = 0; index < count; ++index) {
+    cudaDeviceProp properties{};
+    std::array<char, 32> bus{};
+    if (cudaGetDeviceProperties(&properties, index) != cudaSuccess) continue;
+    if (cudaDeviceGetPCIBusId(bus.data(), static_cast<int>(bus.size()), index) != cudaSuccess) continue;
+    found.push_back({properties.name, bus.data(), static_cast<int64_t>(properties.totalGlobalMem), properties.major,
+                     properties.minor});
+  }
+  return found;
+}
+
+void use_device(const c10::Device& device) {
+  if (!device.is_cuda()) return;
+  at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
+  const c10::DeviceIndex index = device.has_index() ? device.index() : c10::DeviceIndex{0};
+  c10::cuda::set_device(index);
+  c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, index));
+}
+
+void synchronize(const c10::Device& device) {
+  if (device.is_cuda()) c10::cuda::device_synchronize();
+}
+
+std::optional<int64_t> take_peak_device_bytes() {
+  const c10::DeviceIndex device = c10::cuda::current_device();
+  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device);
+  const int64_t peak = stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+  c10::cuda::CUDACachingAllocator::resetPeakStats(device);
+  return peak;
+}
+
+void seed_device_generator(uint64_t seed, int64_t update, int64_t micro_batch) {
+  core::RandomStream words(seed, static_cast<uint64_t>(update) << 24 ^ static_cast<uint64_t>(micro_batch));
+  const uint64_t high = words.next_u32();
+  const uint64_t value = high << 32 | words.next_u32();
+  with_generator([&](at::Generator& generator) { generator.set_current_seed(value); });
+}
+
+uint64_t device_generator_offset() {
+  return with_generator([](at::Generator& generator) { return generator.get_offset(); });
+}
+
+void set_device_generator_offset(uint64_t offset) {
+  with_generator([&](at::Generator& generator) { generator.set_offset(offset); });
+}
+
+#else
+
+std::vector<DeviceFacts> visible_gpus() { return {}; }
+
+void use_device(const c10::Device& device) { TXTSUM_CHECK(!device.is_cuda(), "a binary without code for GPUs"); }
+
+void synchronize(const c10::Device&) {}
+
+std::optional<int64_t> take_peak_device_bytes() { return std::nullopt; }
+
+void seed_device_generator(uint64_t, int64_t, int64_t) {}
+
+uint64_t device_generator_offset() { return 0; }
+
+void set_device_generator_offset(uint64_t) {}
+
+#endif
+
+}  // namespace txtsum::ops

@@ -1,0 +1,85 @@
+#include "batch_slot.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+
+#include "txtsum/core/check.h"
+#include "txtsum/ops/dropout_key.h"
+
+namespace txtsum::train {
+namespace {
+
+/// Deals out the parts of one buffer, in an order that filling and reading share.
+class Parts {
+ public:
+  explicit Parts(at::Tensor bytes) : bytes_(std::move(bytes)) {}
+
+  at::Tensor take(int64_t count, at::ScalarType type) {
+    const auto size = static_cast<int64_t>(c10::elementSize(type));
+    const at::Tensor part = bytes_.narrow(0, next_, count * size).view(type);
+    next_ += (count * size + kAlignment - 1) / kAlignment * kAlignment;
+    return part;
+  }
+
+  /// Bytes that a batch of this shape takes.
+  static int64_t bytes_of(const Bucket& bucket) {
+    const auto padded = [](int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; };
+    const int64_t side = 2 * padded((bucket.slots + 1) * 4) + padded(8);
+    return side + 3 * padded(bucket.source_tokens * 8) + 3 * padded(bucket.target_tokens * 8);
+  }
+
+ private:
+  static constexpr int64_t kAlignment = 256;
+  at::Tensor bytes_;
+  int64_t next_ = 0;
+};
+
+void take_side(Parts& parts, ops::RaggedTokens& tokens, int64_t count, int64_t slots) {
+  for (at::Tensor* tensor : {&tokens.ids_N, &tokens.positions_N, &tokens.examples_N}) {
+    *tensor = parts.take(count, at::kLong);
+  }
+  tokens.offsets_B1 = parts.take(slots + 1, at::kInt);
+}
+
+void copy_side(Parts& parts, const ops::RaggedTokens& tokens) {
+  for (const at::Tensor& tensor : {tokens.ids_N, tokens.positions_N, tokens.examples_N, tokens.offsets_B1}) {
+    at::Tensor part = parts.take(tensor.numel(), tensor.scalar_type());
+    std::memcpy(part.mutable_data_ptr(), tensor.const_data_ptr(), tensor.nbytes());
+  }
+}
+
+/// Offsets of which operations on a device read nothing but their number and the last one: the device has its own.
+std::vector<int64_t> outline(int64_t tokens, int64_t slots) {
+  std::vector<int64_t> offsets(static_cast<size_t>(slots) + 1, tokens);
+  offsets.front() = 0;
+  return offsets;
+}
+
+}  // namespace
+
+BatchSlot::BatchSlot(const Bucket& bucket, const at::Device& device)
+    : bytes_(at::empty({Parts::bytes_of(bucket)}, at::TensorOptions().dtype(at::kByte).device(device))) {
+  Parts parts(bytes_);
+  take_side(parts, batch_.source, bucket.source_tokens, bucket.slots);
+  take_side(parts, batch_.labels, bucket.target_tokens, bucket.slots);
+  words_2_ = parts.take(2, at::kInt);
+  batch_.source.offsets = outline(bucket.source_tokens, bucket.slots);
+  batch_.labels.offsets = outline(bucket.target_tokens, bucket.slots);
+  batch_.source.longest = bucket.longest_source;
+  batch_.labels.longest = bucket.longest_target;
+}
+
+void BatchSlot::fill(const MicroBatch& padded, uint64_t seed, int64_t update) {
+  // The allocator of pinned memory hands a block out again only when the copy from it is done.
+  const at::Tensor staging =
+      at::empty(bytes_.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(bytes_.is_cuda()));
+  Parts parts(staging);
+  copy_side(parts, padded.source);
+  copy_side(parts, padded.labels);
+  const auto words = ops::dropout_words(seed, update);
+  std::memcpy(parts.take(2, at::kInt).mutable_data_ptr(), words.data(), sizeof(words));
+  bytes_.copy_(staging, /*non_blocking=*/true);
+}
+
+}  // namespace txtsum::train

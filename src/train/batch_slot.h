@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+
+#include "bucket.h"
+
+namespace txtsum::train {
+
+/// The place on a device that micro-batches of one bucket are copied to, one after the other: its tensors lie still, so
+/// that a captured graph can read them.
+class BatchSlot {
+ public:
+  BatchSlot(const Bucket& bucket, const at::Device& device);
+
+  /// Copies a micro-batch of the bucket's shape (on the CPU) and what dropout is drawn from; one copy, which the host
+  /// does not wait for.
+  void fill(const MicroBatch& padded, uint64_t seed, int64_t update);
+
+  const MicroBatch& batch() const { return batch_; }
+  /// See ops::DropoutKey::words_2.
+  const at::Tensor& dropout_words_2() const { return words_2_; }
+
+ private:
+  at::Tensor bytes_;  // everything below is a view of it
+  MicroBatch batch_;
+  at::Tensor words_2_;
+};
+
+}  // namespace txtsum::train

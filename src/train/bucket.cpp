@@ -1,0 +1,97 @@
+#include "bucket.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <bit>
+#include <vector>
+
+#include "txtsum/core/check.h"
+
+namespace txtsum::train {
+namespace {
+
+constexpr int64_t kSmallestStep = 64;
+/// Steps between a power of two and the next.
+constexpr int64_t kSteps = 16;
+constexpr int64_t kSlotStep = 8;
+constexpr int64_t kShortestClass = 32;
+
+int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+int64_t round_tokens(int64_t tokens) {
+  const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(tokens, 1))));
+  return round_up(tokens, std::max(kSmallestStep, power / kSteps));
+}
+
+int64_t length_class(int64_t longest, int64_t positions) {
+  const auto power = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(longest, kShortestClass))));
+  return std::max(longest, std::min(power, positions));
+}
+
+/// `count` lengths from 1 to `longest` that add up to `tokens`.
+std::vector<int64_t> filler_lengths(int64_t tokens, int64_t count, int64_t longest) {
+  std::vector<int64_t> lengths;
+  for (int64_t left = count - 1; left >= 0; --left) {
+    lengths.push_back(std::min(longest, tokens - left));
+    tokens -= lengths.back();
+  }
+  TXTSUM_CHECK(tokens == 0, tokens, " tokens too many for ", count, " sequences");
+  return lengths;
+}
+
+int64_t fillers_needed(int64_t tokens, int64_t longest) { return (tokens + longest - 1) / longest; }
+
+ops::RaggedTokens fill_up(const ops::RaggedTokens& tokens, int64_t slots, int64_t longest, int64_t filler_id,
+                          const std::vector<int64_t>& fillers) {
+  const int64_t* ids = tokens.ids_N.const_data_ptr<int64_t>();
+  std::vector<int64_t> all_ids(ids, ids + tokens.tokens()), offsets = tokens.offsets, examples;
+  const int64_t* numbers = tokens.examples_N.const_data_ptr<int64_t>();
+  for (int64_t b = 0; b < tokens.sequences(); ++b) {
+    const int64_t begin = offsets[static_cast<size_t>(b)];
+    examples.push_back(begin < offsets[static_cast<size_t>(b) + 1] ? numbers[begin] : 0);
+  }
+  for (const int64_t length : fillers) offsets.push_back(offsets.back() + length);
+  TXTSUM_CHECK(static_cast<int64_t>(offsets.size()) <= slots + 1, offsets.size(), " in ", slots);
+  offsets.resize(static_cast<size_t>(slots) + 1, offsets.back());
+  examples.resize(static_cast<size_t>(slots), 0);
+  all_ids.resize(static_cast<size_t>(offsets.back()), filler_id);
+  ops::RaggedTokens filled = ops::make_ragged_tokens(std::move(all_ids), std::move(offsets), examples);
+  filled.longest = longest;
+  return filled;
+}
+
+/// Sequences that fill up a batch. Both sides have as many, so that no sequence attends to an empty one.
+int64_t filler_count(const MicroBatch& batch, const Bucket& bucket) {
+  return std::max({int64_t{1}, fillers_needed(bucket.source_tokens - batch.source.tokens(), bucket.longest_source),
+                   fillers_needed(bucket.target_tokens - batch.labels.tokens(), bucket.longest_target)});
+}
+
+}  // namespace
+
+Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts) {
+  Bucket bucket;
+  bucket.longest_source = length_class(batch.source.longest, facts.max_source_tokens);
+  bucket.longest_target = length_class(batch.labels.longest, facts.max_target_tokens);
+  // Room for at least one token in each filler; more fillers may need more room.
+  int64_t count = 0;
+  for (int64_t wanted = 1; wanted != count;) {
+    count = wanted;
+    bucket.source_tokens = round_tokens(batch.source.tokens() + count);
+    bucket.target_tokens = round_tokens(batch.labels.tokens() + count);
+    wanted = std::max(count, filler_count(batch, bucket));
+  }
+  bucket.slots = round_up(batch.source.sequences() + count, kSlotStep);
+  return bucket;
+}
+
+MicroBatch pad_to(const MicroBatch& batch, const Bucket& bucket, int64_t pad_id) {
+  const int64_t count = filler_count(batch, bucket);
+  const auto side = [&](const ops::RaggedTokens& tokens, int64_t total, int64_t longest, int64_t filler_id) {
+    return fill_up(tokens, bucket.slots, longest, filler_id, filler_lengths(total - tokens.tokens(), count, longest));
+  };
+  return {side(batch.source, bucket.source_tokens, bucket.longest_source, pad_id),
+          side(batch.labels, bucket.target_tokens, bucket.longest_target, /*filler_id=*/-1)};
+}
+
+}  // namespace txtsum::train

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+
+#include "txtsum/model/seq2seq_model.h"
+#include "txtsum/train/batch_source.h"
+
+namespace txtsum::train {
+
+/// The shape that micro-batches are rounded up to, so that few shapes occur and each can be captured once as a graph.
+struct Bucket {
+  int64_t source_tokens = 0, target_tokens = 0;
+  int64_t slots = 0;  ///< Sequences, those that only fill up included.
+  int64_t longest_source = 0, longest_target = 0;
+
+  auto operator<=>(const Bucket&) const = default;
+};
+
+/// The bucket of a micro-batch for a model. Token counts are rounded up by at most a sixteenth (and to a multiple of 64
+/// or more), the longest sequences to powers of two, but not above the model's positions.
+Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts);
+
+/// `batch` filled up to `bucket`: behind its sequences stand sequences of token `pad_id`, no longer than the bucket's
+/// longest, whose labels are -1 (as many on both sides), and empty ones. Padding changes neither loss nor gradients. On
+/// the CPU.
+MicroBatch pad_to(const MicroBatch& batch, const Bucket& bucket, int64_t pad_id);
+
+}  // namespace txtsum::train

@@ -1,0 +1,112 @@
+#include "device_update_step.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <chrono>
+#include <cmath>
+#include <utility>
+
+#include "txtsum/core/check.h"
+#include "txtsum/ops/device.h"
+
+namespace txtsum::train {
+namespace {
+
+/// A shape is captured when it comes for the second time: what has run once has its kernels loaded, and what comes once
+/// is not worth it.
+constexpr int64_t kRunsBeforeCapture = 1;
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+}  // namespace
+
+DeviceUpdateStep::DeviceUpdateStep(const UpdateParts& parts, AdamWOptimizer& optimizer)
+    : parts_(parts),
+      optimizer_(optimizer),
+      scope_(make_block_scope(parts)),
+      loss_sums_2_(at::zeros({2}, at::TensorOptions().dtype(at::kDouble).device(parts.model.arena().device()))),
+      update_(update_spans(parts.model.arena().layout())),
+      pool_(parts.model.arena().device()) {
+  TXTSUM_CHECK(parts.communicator.world() == 1, "one process");
+}
+
+void DeviceUpdateStep::start(const GlobalBatch& batch, int64_t update, double learning_rate) {
+  TXTSUM_CHECK(batch.target_tokens > 0, "update ", update, " has no target tokens");
+  update_.begin();
+  parts_.model.arena().gradients().zero_();
+  loss_sums_2_.zero_();
+  int64_t index = 0;
+  for (const MicroBatch& micro_batch : batch.micro_batches) add_micro_batch(micro_batch, update, index++);
+  const StepScalars scalars{update, learning_rate, 1.0 / static_cast<double>(batch.target_tokens)};
+  update_.start(optimizer_.tensors(), optimizer_.scalars(scalars), loss_sums_2_, parts_.config.clip_norm, kClipEpsilon);
+  started_.push_back({update, batch.examples});
+}
+
+UpdateResult DeviceUpdateStep::finish() {
+  const ops::DeviceUpdateNumbers numbers = update_.finish();
+  const Started done = std::move(started_.front());
+  started_.pop_front();
+  work_.busy_seconds += numbers.seconds;
+  work_.waited_seconds += numbers.waited_seconds;
+  if (!std::isfinite(numbers.loss)) refuse_update(parts_.batches, "loss", numbers.loss, done.update, done.examples);
+  if (!std::isfinite(numbers.gradient_norm)) {
+    refuse_update(parts_.batches, "gradient norm", numbers.gradient_norm, done.update, done.examples);
+  }
+  return {numbers.loss, numbers.nll, numbers.gradient_norm};
+}
+
+void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, int64_t index) {
+  const Bucket bucket = bucket_of(batch, parts_.model.facts());
+  auto found = shapes_.find(bucket);
+  if (found == shapes_.end()) {
+    Shape fresh{BatchSlot(bucket, parts_.model.arena().device()), 0, nullptr};
+    found = shapes_.emplace(bucket, std::move(fresh)).first;
+  }
+  Shape& shape = found->second;
+  shape.slot.fill(pad_to(batch, bucket, parts_.model.facts().pad_id), parts_.seed, update);
+  ops::seed_device_generator(parts_.seed, update, index);
+  // Recomputation draws the same masks again by moving a generator back, which a graph cannot hold; a model that leaves
+  // layers out runs other work at each update.
+  const bool capturable = !scope_ && !parts_.model.facts().drops_layers;
+  if (!shape.graph && capturable && shape.runs >= kRunsBeforeCapture && work_.graphs < parts_.config.max_graphs) {
+    capture(shape, update);
+  }
+  if (shape.graph) {
+    shape.graph->replay();
+    ++work_.replays;
+  } else {
+    pool_.run([&] { forward_backward(shape.slot, update); });
+    ++work_.eager_runs;
+  }
+  ++shape.runs;
+  work_.shapes = static_cast<int64_t>(shapes_.size());
+  work_.tokens += batch.source.tokens() + batch.labels.tokens();
+  work_.padded_tokens += bucket.source_tokens + bucket.target_tokens;
+}
+
+void DeviceUpdateStep::forward_backward(const BatchSlot& slot, int64_t update) {
+  model::ForwardContext context;
+  context.training = true;
+  context.seed = parts_.seed;
+  context.update = update;
+  context.dropout_words_2 = slot.dropout_words_2();
+  context.scope = scope_.get();
+  const model::LossSum sum =
+      parts_.model.loss(slot.batch().source, slot.batch().labels, parts_.config.label_smoothing, context);
+  if (sum.loss.requires_grad()) torch::autograd::backward({sum.loss});
+  const at::NoGradGuard no_grad;
+  loss_sums_2_.select(0, 0).add_(sum.loss.detach());
+  loss_sums_2_.select(0, 1).add_(sum.nll);
+}
+
+void DeviceUpdateStep::capture(Shape& shape, int64_t update) {
+  const auto begin = std::chrono::steady_clock::now();
+  shape.graph = pool_.capture([&] { forward_backward(shape.slot, update); });
+  ++work_.graphs;
+  work_.capture_seconds += seconds_since(begin);
+}
+
+}  // namespace txtsum::train

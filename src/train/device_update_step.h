@@ -1,0 +1,54 @@
+#pragma once
+
+#include <deque>
+#include <map>
+
+#include "adamw_optimizer.h"
+#include "batch_slot.h"
+#include "txtsum/ops/device_graph.h"
+#include "txtsum/ops/device_update.h"
+#include "update_step.h"
+
+namespace txtsum::train {
+
+/// Updates on a GPU by AdamW. Micro-batches are rounded up to buckets; a bucket that comes again is captured as a
+/// graph, up to train.max_graphs of them, and what is not captured runs the same code eagerly. Nothing in an update
+/// reads back to the host: its numbers come with finish(), while the next one runs.
+class DeviceUpdateStep final : public UpdateStep {
+ public:
+  DeviceUpdateStep(const UpdateParts& parts, AdamWOptimizer& optimizer);
+
+  void start(const GlobalBatch& batch, int64_t update, double learning_rate) override;
+  UpdateResult finish() override;
+  bool runs_ahead() const override { return true; }
+  std::optional<GpuWork> gpu_work() const override { return work_; }
+
+ private:
+  /// One bucket that has occurred.
+  struct Shape {
+    BatchSlot slot;
+    int64_t runs = 0;
+    std::unique_ptr<ops::DeviceGraph> graph;
+  };
+  struct Started {
+    int64_t update = 0;
+    std::vector<int64_t> examples;
+  };
+
+  void add_micro_batch(const MicroBatch& batch, int64_t update, int64_t index);
+  /// Forward and backward of what is in the slot; adds to the gradients and loss_sums_2_.
+  void forward_backward(const BatchSlot& slot, int64_t update);
+  void capture(Shape& shape, int64_t update);
+
+  UpdateParts parts_;
+  AdamWOptimizer& optimizer_;
+  std::unique_ptr<ops::BlockScope> scope_;
+  at::Tensor loss_sums_2_;  // fp64
+  ops::DeviceUpdate update_;
+  ops::DevicePool pool_;
+  std::map<Bucket, Shape> shapes_;  // after pool_, whose memory its graphs use
+  std::deque<Started> started_;
+  GpuWork work_;
+};
+
+}  // namespace txtsum::train

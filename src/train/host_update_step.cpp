@@ -1,0 +1,80 @@
+#include "host_update_step.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "adamw_optimizer.h"
+#include "txtsum/core/check.h"
+#include "txtsum/ops/device.h"
+
+namespace txtsum::train {
+namespace {
+
+std::vector<int64_t> example_numbers(const ops::RaggedTokens& tokens) {
+  std::vector<int64_t> numbers;
+  const int64_t* examples = tokens.examples_N.const_data_ptr<int64_t>();
+  for (int64_t b = 0; b < tokens.sequences(); ++b) {
+    const int64_t begin = tokens.offsets[static_cast<size_t>(b)];
+    if (begin < tokens.offsets[static_cast<size_t>(b) + 1]) numbers.push_back(examples[begin]);
+  }
+  return numbers;
+}
+
+}  // namespace
+
+HostUpdateStep::HostUpdateStep(const UpdateParts& parts)
+    : parts_(parts), spans_(update_spans(parts.model.arena().layout())), scope_(make_block_scope(parts)) {}
+
+void HostUpdateStep::start(const GlobalBatch& batch, int64_t update, double learning_rate) {
+  const at::Tensor& gradients = parts_.model.arena().gradients();
+  gradients.zero_();
+  UpdateResult result;
+  if (gradients.is_cuda()) ops::seed_device_generator(parts_.seed, update, 0);
+  for (const MicroBatch& micro_batch : batch.micro_batches) add_micro_batch(micro_batch, update, result);
+
+  parts_.communicator.all_reduce(gradients);
+  std::vector<double> sums{result.loss, result.nll, static_cast<double>(batch.target_tokens)};
+  parts_.communicator.all_reduce(sums);
+  TXTSUM_CHECK(sums[2] > 0, "update ", update, " has no target tokens");
+  const double per_token = 1.0 / sums[2];
+  result.loss = sums[0] * per_token;
+  result.nll = sums[1] * per_token;
+  result.gradient_norm = ops::gradient_norm(gradients, spans_) * per_token;
+  const auto check = [&](const char* what, double value) {
+    if (!std::isfinite(value)) refuse_update(parts_.batches, what, value, update, batch.examples);
+  };
+  check("loss", result.loss);
+  check("gradient norm", result.gradient_norm);
+
+  double clip = 1.0;
+  if (parts_.config.clip_norm > 0) {
+    clip = std::min(1.0, parts_.config.clip_norm / (result.gradient_norm + kClipEpsilon));
+  }
+  parts_.optimizer.step({update, learning_rate, clip * per_token});
+  result_ = result;
+}
+
+UpdateResult HostUpdateStep::finish() { return result_; }
+
+void HostUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, UpdateResult& sums) {
+  const at::Device device = parts_.model.arena().device();
+  model::ForwardContext context;
+  context.training = true;
+  context.seed = parts_.seed;
+  context.update = update;
+  context.scope = scope_.get();
+  const model::LossSum sum =
+      parts_.model.loss(ops::to_device(batch.source, device), ops::to_device(batch.labels, device),
+                        parts_.config.label_smoothing, context);
+  const double loss = sum.loss.item<double>();
+  if (!std::isfinite(loss)) refuse_update(parts_.batches, "loss", loss, update, example_numbers(batch.labels));
+  // Where the output projection alone learns, its gradient is there already and no graph was built.
+  if (sum.loss.requires_grad()) torch::autograd::backward({sum.loss});
+  sums.loss += loss;
+  sums.nll += sum.nll.item<double>();
+}
+
+}  // namespace txtsum::train

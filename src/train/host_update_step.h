@@ -1,0 +1,29 @@
+#pragma once
+
+#include <deque>
+
+#include "txtsum/ops/adamw_update.h"
+#include "update_step.h"
+
+namespace txtsum::train {
+
+/// Updates one after the other, any optimizer, any device: each number is read as soon as it is there, and a loss that
+/// is not finite is refused before its backward pass.
+class HostUpdateStep final : public UpdateStep {
+ public:
+  explicit HostUpdateStep(const UpdateParts& parts);
+
+  void start(const GlobalBatch& batch, int64_t update, double learning_rate) override;
+  UpdateResult finish() override;
+  bool runs_ahead() const override { return false; }
+
+ private:
+  void add_micro_batch(const MicroBatch& batch, int64_t update, UpdateResult& sums);
+
+  UpdateParts parts_;
+  std::vector<ops::UpdateSpan> spans_;
+  std::unique_ptr<ops::BlockScope> scope_;
+  UpdateResult result_;
+};
+
+}  // namespace txtsum::train
