@@ -2,7 +2,7 @@
 # Time txtsum beside transformers on this machine's GPU, in turn, on BART-large's shape with random weights; nothing is
 # downloaded.
 #
-# usage: scripts/bench/gpu.sh TXTSUM FOLDER [--parts samsum16,samsum64,samsum128,long16] [--only peer|txtsum]
+# usage: scripts/bench/gpu.sh TXTSUM FOLDER [--parts samsum16,samsum64,samsum128,long16,generate] [--only peer|txtsum]
 #   TXTSUM   the program, built with `cmake --preset cuda`
 #   FOLDER   for models, data and runs: about 10 GB, best in memory (/dev/shm/bench)
 #

@@ -81,6 +81,8 @@ def run_txtsum_training(program, folder, name, extra):
         time.sleep(0.02)
     if process.returncode != 0:
         raise SystemExit(pathlib.Path(log.name).read_text()[-3000:])
+    if begin is None or end is None:
+        return None  # a run for its weights alone
     lines = [line for line in updates_logged(steps) if begin[0] < line["update"] <= end[0]]
     report = json.loads((run / "report.json").read_text())
     samples, seconds = sum(line["examples"] for line in lines), sum(line["seconds"] for line in lines)
@@ -93,6 +95,55 @@ def run_txtsum_training(program, folder, name, extra):
         "tokens_per_s": sum(line["source_tokens"] + line["target_tokens"] for line in lines) / seconds,
         "note": gpu_line[-1] if gpu_line else "",
     }
+
+
+def summarize(program, folder, weights, extra):
+    """Summarizes; seconds by the program's own log, energy from readings of the counter that lie around them."""
+    log_path = folder / "generate.log"
+    arguments = {
+        "run.device": "cuda",
+        "data.max_source_tokens": 1024,
+        "train.precision": "bf16",
+        "generation.beams": 6,
+        "generation.max_new_tokens": 61,
+        "generation.min_new_tokens": 10,
+        "generation.no_repeat_ngram": 3,
+        "generation.length_penalty": 1.0,
+        "generation.early_stopping": "true",
+        "generation.slots": 128,
+    }
+    files = ["--input", str(folder / "generate.jsonl"), "--output", str(folder / "summaries.jsonl")]
+    command = [program, "summarize", "--model", str(weights), *files, *settings(arguments), *extra]
+    readings = []
+    with log_path.open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        done = None
+        while process.poll() is None:
+            readings.append((time.time(), energy_joules()))
+            if done is None and " documents/s" in log_path.read_text():
+                done = readings[-1][0]
+            time.sleep(0.005)
+    text = log_path.read_text()
+    if process.returncode != 0:
+        raise SystemExit(text[-3000:])
+    line = [line for line in text.splitlines() if " documents/s" in line][-1]
+    seconds = float(line.split(" s, ")[0].split()[-1])
+    before = [joules for moment, joules in readings if moment <= done - seconds][-1]
+    at_end = [joules for moment, joules in readings if moment >= done][0]
+    return {
+        "samples_per_s": GENERATED / seconds,
+        "joule_per_sample": (at_end - before) / GENERATED,
+        "peak_gib": float(line.split(" GiB")[0].split()[-1]) if " GiB" in line else float("nan"),
+        "note": line,
+    }
+
+
+def run_txtsum_generation(program, folder, extra):
+    write_pairs(folder / "generate.jsonl", samsum_lengths()[-GENERATED:])
+    weights = folder / "run-samsum16" / "model"
+    if not weights.exists():
+        run_txtsum_training(program, folder, "samsum16", ["train.max_updates=5"])
+    return summarize(program, folder, weights, extra)
 
 
 def row(name, who, result, peer=None):
@@ -121,11 +172,17 @@ def main():
     for name in arguments.parts.split(","):
         peer = None
         if arguments.only != "txtsum":
-            part, batch, updates, _, warm, _ = TRAINING[name]
-            peer = run_peer("train", part, batch, updates, warm)
+            if name == "generate":
+                peer = run_peer("generate", 64)
+            else:
+                part, batch, updates, _, warm, _ = TRAINING[name]
+                peer = run_peer("train", part, batch, updates, warm)
             print(row(name, "transformers", peer), flush=True)
         if arguments.only != "peer":
-            result = run_txtsum_training(arguments.program, arguments.folder, name, arguments.settings)
+            if name == "generate":
+                result = run_txtsum_generation(arguments.program, arguments.folder, arguments.settings)
+            else:
+                result = run_txtsum_training(arguments.program, arguments.folder, name, arguments.settings)
             print(row(name, "txtsum", result, peer), flush=True)
             if result["note"]:
                 print("  " + result["note"], flush=True)

@@ -9,6 +9,7 @@
 #include "app/experiment.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
+#include "txtsum/core/log.h"
 
 namespace txtsum::app {
 namespace {
@@ -30,6 +31,14 @@ Summaries decode(const std::vector<generate::Hypothesis>& hypotheses, const text
     summaries.push_back({std::move(text), hypothesis.score, hypothesis.ids});
   }
   return summaries;
+}
+
+void log_speed(const std::string& label, int64_t documents, double seconds) {
+  if (documents == 0) return;
+  char text[128];
+  std::snprintf(text, sizeof(text), "%s: %lld documents in %.2f s, %.1f documents/s", label.c_str(),
+                static_cast<long long>(documents), seconds, static_cast<double>(documents) / std::max(seconds, 1e-9));
+  core::log_info(text);
 }
 
 }  // namespace
@@ -90,6 +99,7 @@ SummarizedDocuments summarize_documents(const Summarizer& summarizer, const gene
   ProgressLine progress(label, "documents", documents.size, summarizer.clock);
   progress.start_at(finished);
 
+  const double begin_seconds = summarizer.clock.monotonic_seconds();
   generate::SourceSet rest;
   rest.size = static_cast<int64_t>(todo.size());
   rest.ids = [&](int64_t i) { return documents.ids(todo[static_cast<size_t>(i)]); };
@@ -106,6 +116,7 @@ SummarizedDocuments summarize_documents(const Summarizer& summarizer, const gene
         progress.update(++finished);
       });
   progress.finish();
+  log_speed(label, rest.size, summarizer.clock.monotonic_seconds() - begin_seconds);
   metrics::GenerationSums sums;
   sums.source_tokens = result.work.source_tokens;
   for (const int64_t document : todo) {

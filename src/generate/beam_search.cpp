@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "greedy_search.h"
-#include "txtsum/core/error.h"
 
 namespace txtsum::generate {
 namespace {
@@ -26,36 +25,14 @@ float BeamSearch::penalized(float score, int64_t length) const {
   return score / static_cast<float>(std::pow(static_cast<double>(length), settings_.length_penalty));
 }
 
-std::vector<BeamSearch::Candidate> BeamSearch::best_candidates(std::span<const float> scores) const {
-  const size_t ends = std::max<size_t>(2, 1 + settings_.eos_ids.size());
-  const size_t wanted = ends * running_.size();
-  const size_t vocabulary = scores.size() / running_.size();
-  const auto better = [](const Candidate& a, const Candidate& b) { return a.score > b.score; };
-  std::vector<Candidate> heap;  // the worst kept candidate is at the front
-  heap.reserve(wanted + 1);
-  for (size_t beam = 0; beam < running_.size(); ++beam) {
-    const float* row = scores.data() + beam * vocabulary;
-    for (size_t id = 0; id < vocabulary; ++id) {
-      const float score = row[id] + running_[beam].score;
-      if (heap.size() == wanted && !(score > heap.front().score)) continue;
-      if (std::isnan(score)) continue;
-      heap.push_back({score, static_cast<int64_t>(beam), static_cast<int64_t>(id)});
-      std::push_heap(heap.begin(), heap.end(), better);
-      if (heap.size() <= wanted) continue;
-      std::pop_heap(heap.begin(), heap.end(), better);
-      heap.pop_back();
-    }
-  }
-  if (heap.size() < wanted ||
-      std::all_of(heap.begin(), heap.end(), [](const Candidate& c) { return std::isinf(c.score); })) {
-    throw core::DataError("generation: the model's scores are not numbers, or the rules forbid every token");
-  }
-  std::sort_heap(heap.begin(), heap.end(), better);
-  for (Candidate& candidate : heap) {
-    const bool eos = std::count(settings_.eos_ids.begin(), settings_.eos_ids.end(), candidate.id) > 0;
-    candidate.ends = eos || length_ + 1 >= settings_.max_length;
-  }
-  return heap;
+int64_t BeamSearch::candidates_wanted() const {
+  const int64_t ends = std::max<int64_t>(2, 1 + static_cast<int64_t>(settings_.eos_ids.size()));
+  return ends * settings_.beams;
+}
+
+bool BeamSearch::ends(const Candidate& candidate) const {
+  const bool eos = std::count(settings_.eos_ids.begin(), settings_.eos_ids.end(), candidate.id) > 0;
+  return eos || length_ + 1 >= settings_.max_length;
 }
 
 std::vector<int64_t> BeamSearch::extended(const Candidate& candidate) const {
@@ -68,7 +45,7 @@ void BeamSearch::keep_finished(const std::vector<Candidate>& candidates) {
   if (!can_improve_ || (full() && settings_.early_stopping == config::BeamStop::kTrue)) return;
   // Candidates behind the first `beams` only stand by to keep the search going.
   for (size_t i = 0; i < running_.size(); ++i) {
-    if (candidates[i].ends) finished_.push_back({extended(candidates[i]), penalized(candidates[i].score, length_)});
+    if (ends(candidates[i])) finished_.push_back({extended(candidates[i]), penalized(candidates[i].score, length_)});
   }
   std::stable_sort(finished_.begin(), finished_.end(),
                    [](const Finished& a, const Finished& b) { return a.score > b.score; });
@@ -78,7 +55,7 @@ void BeamSearch::keep_finished(const std::vector<Candidate>& candidates) {
 void BeamSearch::advance(const std::vector<Candidate>& candidates) {
   std::vector<Candidate> next = candidates;
   for (Candidate& candidate : next) {
-    if (candidate.ends) candidate.score += kOut;
+    if (ends(candidate)) candidate.score += kOut;
   }
   std::stable_sort(next.begin(), next.end(), [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
   std::vector<Running> running;
@@ -96,13 +73,13 @@ bool BeamSearch::improvement_possible() const {
   return best > finished_.back().score;
 }
 
-bool BeamSearch::step(std::span<const float> scores, std::span<const float> /*raw*/) {
-  const std::vector<Candidate> candidates = best_candidates(scores);
+bool BeamSearch::take(const std::vector<Candidate>& candidates) {
+  const bool all_end =
+      std::all_of(candidates.begin(), candidates.end(), [this](const Candidate& c) { return ends(c); });
   keep_finished(candidates);
   advance(candidates);
   ++length_;
   can_improve_ = can_improve_ && improvement_possible();
-  const bool all_end = std::all_of(candidates.begin(), candidates.end(), [](const Candidate& c) { return c.ends; });
   const bool complete = full() && settings_.early_stopping == config::BeamStop::kTrue;
   return can_improve_ && !complete && !all_end;
 }

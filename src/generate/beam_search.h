@@ -11,8 +11,11 @@ class BeamSearch final : public Search {
   explicit BeamSearch(const GenerationSettings& settings);
 
   std::span<const int64_t> ids(int64_t beam) const override { return running_[static_cast<size_t>(beam)].ids; }
+  int64_t beams() const override { return settings_.beams; }
   bool uses_log_probabilities() const override { return true; }
-  bool step(std::span<const float> scores, std::span<const float> raw) override;
+  float running_score(int64_t beam) const override { return running_[static_cast<size_t>(beam)].score; }
+  int64_t candidates_wanted() const override;
+  bool take(const std::vector<Candidate>& candidates) override;
   const std::vector<int64_t>& parents() const override { return parents_; }
   std::vector<Hypothesis> results() const override;
 
@@ -25,18 +28,11 @@ class BeamSearch final : public Search {
     std::vector<int64_t> ids;
     float score = 0.0f;
   };
-  struct Candidate {
-    float score = 0.0f;
-    int64_t parent = 0;
-    int64_t id = 0;
-    bool ends = false;
-  };
-
-  std::vector<Candidate> best_candidates(std::span<const float> scores) const;
   void keep_finished(const std::vector<Candidate>& candidates);
   void advance(const std::vector<Candidate>& candidates);
   bool improvement_possible() const;
   bool full() const { return static_cast<int64_t>(finished_.size()) == settings_.beams; }
+  bool ends(const Candidate& candidate) const;
   std::vector<int64_t> extended(const Candidate& candidate) const;
   float penalized(float score, int64_t length) const;
 

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <numeric>
 
+#include "candidates.h"
 #include "logits_rules.h"
 #include "search.h"
 #include "txtsum/core/check.h"
@@ -76,7 +78,8 @@ class Generation {
       slots_[place] = {example, start_search(settings_), true};
     }
     const at::NoGradGuard no_grad;
-    const ops::RaggedTokens source = ops::make_ragged_tokens(std::move(ids), std::move(offsets), numbers);
+    const ops::RaggedTokens source =
+        ops::to_device(ops::make_ragged_tokens(std::move(ids), std::move(offsets), numbers), model_.arena().device());
     session_->admit(places, model_.encode(source, {}), source);
   }
 
@@ -96,9 +99,11 @@ class Generation {
       }
     }
     const at::Tensor logits = session_->step(rows, last_ids);
-    const at::Tensor raw = (settings_.beams > 1 ? at::log_softmax(logits, 1) : logits).contiguous();
-    at::Tensor scores = settings_.beams > 1 ? raw : raw.clone();
-    search(active, scores, raw);
+    if (logits.is_cuda()) {
+      search_on_device(active, rows, logits);
+    } else {
+      search(active, logits);
+    }
     std::vector<int64_t> moved_rows, parents;
     for (const int64_t place : active) {
       const Slot& slot = slots_[static_cast<size_t>(place)];
@@ -111,24 +116,91 @@ class Generation {
     session_->reorder(moved_rows, parents);
   }
 
-  /// Applies the rules and extends the hypotheses of all active slots; documents are independent and run on all
-  /// threads.
-  void search(const std::vector<int64_t>& active, at::Tensor& scores, const at::Tensor& raw) {
+  /// Calls `body(i, slot)` for every active slot; documents are independent and run on all threads.
+  template <typename Body>
+  void for_slots(const std::vector<int64_t>& active, const Body& body) {
+    at::parallel_for(0, static_cast<int64_t>(active.size()), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        body(static_cast<size_t>(i), slots_[static_cast<size_t>(active[static_cast<size_t>(i)])]);
+      }
+    });
+  }
+
+  TokenRules rules_of(const Slot& slot, size_t beam) const {
+    return rules_.rules(slot.search->ids(static_cast<int64_t>(beam)), sources_.ids(slot.example));
+  }
+
+  /// Applies the rules and extends the hypotheses of all active slots.
+  void search(const std::vector<int64_t>& active, const at::Tensor& logits) {
+    const at::Tensor raw = (settings_.beams > 1 ? at::log_softmax(logits, 1) : logits).contiguous();
+    const at::Tensor scores = settings_.beams > 1 ? raw : raw.clone();
     const size_t vocabulary = static_cast<size_t>(scores.size(1)), beams = static_cast<size_t>(settings_.beams);
     float* score_data = scores.mutable_data_ptr<float>();
     const float* raw_data = raw.const_data_ptr<float>();
-    at::parallel_for(0, static_cast<int64_t>(active.size()), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        Slot& slot = slots_[static_cast<size_t>(active[static_cast<size_t>(i)])];
-        const size_t first = static_cast<size_t>(i) * beams * vocabulary;
-        for (size_t beam = 0; beam < beams; ++beam) {
-          rules_.apply({score_data + first + beam * vocabulary, vocabulary},
-                       slot.search->ids(static_cast<int64_t>(beam)), sources_.ids(slot.example));
-        }
-        slot.running =
-            slot.search->step({score_data + first, beams * vocabulary}, {raw_data + first, beams * vocabulary});
+    for_slots(active, [&](size_t i, Slot& slot) {
+      const size_t first = i * beams * vocabulary;
+      for (size_t beam = 0; beam < beams; ++beam) {
+        rules_.apply({score_data + first + beam * vocabulary, vocabulary}, rules_of(slot, beam));
       }
+      slot.running = slot.search->take(best_candidates(*slot.search, {score_data + first, beams * vocabulary},
+                                                       {raw_data + first, beams * vocabulary}));
     });
+  }
+
+  /// The same where the logits are on a GPU: it applies the rules and finds each row's best tokens.
+  void search_on_device(const std::vector<int64_t>& active, const std::vector<int64_t>& rows,
+                        const at::Tensor& logits) {
+    const size_t beams = static_cast<size_t>(settings_.beams);
+    std::vector<TokenRules> rules(rows.size());
+    for_slots(active, [&](size_t i, Slot& slot) {
+      for (size_t beam = 0; beam < beams; ++beam) rules[i * beams + beam] = rules_of(slot, beam);
+    });
+    std::vector<ops::TokenEdits> edits;
+    for (TokenRules& row : rules) edits.push_back(row.forced.empty() ? std::move(row.edits) : ops::TokenEdits());
+    const Search& any = *slots_[static_cast<size_t>(active.front())].search;
+    ops::TopTokensRequest request;
+    request.vocabulary = model_.facts().vocabulary;
+    request.count = any.candidates_wanted();
+    request.log_probabilities = any.uses_log_probabilities();
+    request.penalty = settings_.repetition_penalty;
+    // Penalized bf16 scores would be rounded once more.
+    const at::Tensor wide = settings_.repetition_penalty != 1.0 ? logits.to(at::kFloat) : logits;
+    const ops::TopTokens top = ops::top_tokens(wide, {rows.begin(), rows.end()}, edits, request);
+    for_slots(active, [&](size_t i, Slot& slot) {
+      CandidateChoice choice(*slot.search);
+      for (size_t beam = 0; beam < beams; ++beam)
+        offer_row(choice, beam, top, i * beams + beam, rules[i * beams + beam]);
+      std::vector<Candidate> best = choice.best_first();
+      if (!slot.search->uses_log_probabilities()) {
+        best.front().log_probability =
+            rules[i].forced.empty() ? top.log_probability[i] : log_probability(logits, rows[i], best.front().id);
+      }
+      slot.running = slot.search->take(best);
+    });
+  }
+
+  /// The model's log-probability of token `id` behind row `row`.
+  double log_probability(const at::Tensor& logits, int64_t row, int64_t id) const {
+    const at::Tensor logits_V = logits.select(0, row).narrow(0, 0, model_.facts().vocabulary).to(at::kFloat);
+    return at::log_softmax(logits_V, 0)[id].item<double>();
+  }
+
+  /// Offers the best tokens of one row, or what is forced on it.
+  static void offer_row(CandidateChoice& choice, size_t beam, const ops::TopTokens& top, size_t row,
+                        const TokenRules& rules) {
+    const auto count = static_cast<size_t>(top.count);
+    const auto hypothesis = static_cast<int64_t>(beam);
+    if (rules.forced.empty()) {
+      for (size_t k = row * count; k < (row + 1) * count; ++k) {
+        if (top.ids[k] >= 0) choice.offer(hypothesis, top.scores[k], top.ids[k]);
+      }
+      return;
+    }
+    const auto is_forced = [&](int64_t id) { return std::binary_search(rules.forced.begin(), rules.forced.end(), id); };
+    for (const int64_t id : rules.forced) choice.offer(hypothesis, 0.0f, id);
+    for (int64_t id = 0; id < top.count; ++id) {
+      if (!is_forced(id)) choice.offer(hypothesis, -std::numeric_limits<float>::infinity(), id);
+    }
   }
 
   void deliver() {

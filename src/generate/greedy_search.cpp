@@ -3,21 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "txtsum/core/error.h"
-
 namespace txtsum::generate {
 
-bool GreedySearch::step(std::span<const float> scores, std::span<const float> raw) {
-  const auto best = std::max_element(scores.begin(), scores.end());
-  if (!std::isfinite(*best))
-    throw core::DataError("generation: the model's scores are not finite, or the rules forbid every token");
-  const size_t id = static_cast<size_t>(best - scores.begin());
-  // log softmax of the model's own logits at the chosen id
-  const float largest = *std::max_element(raw.begin(), raw.end());
-  double total = 0.0;
-  for (const float logit : raw) total += std::exp(static_cast<double>(logit - largest));
-  log_probability_ += static_cast<double>(raw[id] - largest) - std::log(total);
-  ids_.push_back(static_cast<int64_t>(id));
+bool GreedySearch::take(const std::vector<Candidate>& candidates) {
+  const Candidate& best = candidates.front();
+  log_probability_ += best.log_probability;
+  ids_.push_back(best.id);
   const bool ended = std::count(settings_.eos_ids.begin(), settings_.eos_ids.end(), ids_.back()) > 0;
   return !ended && static_cast<int64_t>(ids_.size()) < settings_.max_length;
 }

@@ -5,23 +5,31 @@
 #include <vector>
 
 #include "txtsum/generate/settings.h"
+#include "txtsum/ops/top_tokens.h"
 
 namespace txtsum::generate {
 
-/// transformers' logits processors that summaries use, in its order, on one row of scores (log-probabilities for beams,
-/// logits for greedy): repetition penalty, n-gram blocking, n-grams of the source, bad words, least length, forced
-/// first and last token, suppressed tokens.
+/// What the rules say about the token that follows one hypothesis.
+struct TokenRules {
+  ops::TokenEdits edits;
+  /// Not empty: these alone are allowed, with score 0, and `edits` does not count; ascending.
+  std::vector<int64_t> forced;
+};
+
+/// transformers' logits processors that summaries use, in its order: repetition penalty, n-gram blocking, n-grams of
+/// the source, bad words, least length, forced first and last token, suppressed tokens.
 class LogitsRules {
  public:
   explicit LogitsRules(const GenerationSettings& settings) : settings_(settings) {}
 
-  /// Changes `scores` (one a vocabulary entry) for the token that follows `ids` (start token first); `source` is the
-  /// document.
-  void apply(std::span<float> scores, std::span<const int64_t> ids, std::span<const int32_t> source) const;
+  /// The rules for the token that follows `ids` (start token first); `source` is the document.
+  TokenRules rules(std::span<const int64_t> ids, std::span<const int32_t> source) const;
+  /// Applies them to one row of scores (log-probabilities for beams, logits for greedy), one a vocabulary entry.
+  void apply(std::span<float> scores, const TokenRules& rules) const;
 
  private:
-  void penalize_repetition(std::span<float> scores, std::span<const int64_t> ids) const;
-  void block_bad_words(std::span<float> scores, std::span<const int64_t> ids) const;
+  void block_bad_words(std::span<const int64_t> ids, std::vector<int32_t>& forbidden) const;
+  void force(std::span<const int64_t> allowed, TokenRules& rules) const;
 
   const GenerationSettings& settings_;
 };

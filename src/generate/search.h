@@ -9,17 +9,31 @@
 
 namespace txtsum::generate {
 
-/// The search for one document's summary. Row b of a step belongs to running hypothesis b.
+/// A token that could extend a running hypothesis.
+struct Candidate {
+  float score = 0.0f;  ///< The token's and the hypothesis's.
+  int64_t parent = 0;  ///< The running hypothesis.
+  int64_t id = 0;
+  double log_probability = 0.0;  ///< By the model's own logits; set where the search works on logits.
+};
+
+/// The search for one document's summary.
 class Search {
  public:
   virtual ~Search() = default;
   /// Ids of running hypothesis `beam`, start token first.
   virtual std::span<const int64_t> ids(int64_t beam) const = 0;
-  /// True when a step works on log-probabilities, false for raw logits.
+  /// Running hypotheses.
+  virtual int64_t beams() const = 0;
+  /// True when scores are log-probabilities, false for raw logits.
   virtual bool uses_log_probabilities() const = 0;
-  /// Extends the hypotheses by one token. scores: [beams, vocabulary], after the rules; `raw` the same before the
-  /// rules. Returns false when the search is over. Throws DataError when the scores hold no number to choose.
-  virtual bool step(std::span<const float> scores, std::span<const float> raw) = 0;
+  /// What running hypothesis `beam` adds to the scores of its tokens.
+  virtual float running_score(int64_t beam) const = 0;
+  /// Candidates that a step needs.
+  virtual int64_t candidates_wanted() const = 0;
+  /// Extends the hypotheses by one token, chosen from the best candidates of all, best first. Returns false when the
+  /// search is over.
+  virtual bool take(const std::vector<Candidate>& candidates) = 0;
   /// Which hypothesis of the step before each running one continues.
   virtual const std::vector<int64_t>& parents() const = 0;
   /// The best hypotheses, best first.

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "bart_decoding.h"
+#include "bart_device_decoding.h"
 #include "txtsum/core/check.h"
 #include "txtsum/core/random.h"
 #include "txtsum/ops/dropout.h"
@@ -175,6 +176,7 @@ LossSum BartModel::loss(const ops::RaggedTokens& source, const ops::RaggedTokens
 }
 
 std::unique_ptr<DecodingSession> BartModel::start_decoding(const DecodingCapacity& capacity) const {
+  if (arena_->values().is_cuda()) return std::make_unique<BartDeviceSession>(*this, capacity);
   return std::make_unique<BartDecodingSession>(*this, capacity);
 }
 

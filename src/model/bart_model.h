@@ -30,6 +30,7 @@ class BartModel final : public Seq2SeqModel {
 
  private:
   friend class BartDecodingSession;
+  friend class BartDeviceSession;
 
   struct EncoderLayer {
     nn::SelfAttention attention;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "txtsum/ops/activated_linear.h"
 #include "txtsum/ops/linear.h"
 #include "txtsum/ops/residual_dropout_norm.h"
 #include "txtsum/ops/varlen_attention.h"
@@ -33,7 +34,7 @@ at::Tensor CrossAttention::operator()(const at::Tensor& x_MD, const ops::RaggedT
 }
 
 at::Tensor FeedForward::operator()(const at::Tensor& x_ND, const ops::DropoutKey& dropout) const {
-  return out.product(ops::activation(in.product(x_ND), in.bias, activation, dropout));
+  return ops::activated_linear(in.product(x_ND), in.bias, activation, dropout, out.weight);
 }
 
 }  // namespace txtsum::nn

@@ -62,7 +62,7 @@ struct ActivationNode final : torch::autograd::Node {
     const at::Tensor bias_F = values_of(bias), bias_gradient_F = gradient_of(bias);
     if constexpr (kWithCuda) {
       if (grads[0].is_cuda()) {
-        return {cuda::activation_backward(grads[0], x.unpack(), bias_F, kind, key, bias_gradient_F)};
+        return {cuda::activation_backward(grads[0], {x.unpack(), bias_F, kind, key}, bias_gradient_F)};
       }
     }
     const at::Tensor d_x = backward(dropout(grads[0], key), with_bias(x.unpack(), bias_F), kind);

@@ -46,6 +46,7 @@ void activate(const Activate& forward, cudaStream_t stream);
 struct ActivateBackward {
   Activate forward;  ///< `out` takes d_x.
   const void* d_out = nullptr;
+  void* activated = nullptr;  ///< Takes dropout(f(x + bias)) once more; null: not wanted.
   float* partials = nullptr;  ///< [column_blocks(rows), width]: sums of d_x over the rows of a block; null: none.
 };
 void activate_backward(const ActivateBackward& backward, cudaStream_t stream);

@@ -79,13 +79,14 @@ at::Tensor activation(const at::Tensor& x_NF, const at::Tensor& bias_F, Activati
   return out;
 }
 
-at::Tensor activation_backward(const at::Tensor& d_out_NF, const at::Tensor& x_NF, const at::Tensor& bias_F,
-                               Activation kind, const DropoutKey& key, const at::Tensor& bias_gradient_F) {
-  const at::Tensor d_out = d_out_NF.contiguous(), x = x_NF.contiguous();
-  at::Tensor d_x = at::empty_like(x);
+at::Tensor activation_backward(const at::Tensor& d_out_NF, const ActivationInputs& inputs,
+                               const at::Tensor& bias_gradient_F, const at::Tensor& activated_NF, bool in_place) {
+  const at::Tensor d_out = d_out_NF.contiguous(), x = inputs.x_NF.contiguous();
+  at::Tensor d_x = in_place ? d_out : at::empty_like(x);
   ActivateBackward args;
-  args.forward = activate_args(x, bias_F, d_x, kind, key);
+  args.forward = activate_args(x, inputs.bias_F, d_x, inputs.kind, inputs.key);
   args.d_out = d_out.const_data_ptr();
+  if (activated_NF.defined()) args.activated = activated_NF.mutable_data_ptr();
   at::Tensor partials;
   if (bias_gradient_F.defined()) {
     partials = at::empty({column_blocks(x.size(0)), 1, x.size(1)}, x.options().dtype(at::kFloat));

@@ -32,9 +32,17 @@ at::Tensor dropout(const at::Tensor& x_ND, const DropoutKey& key);
 
 /// dropout(f(x + bias)); `bias` may be undefined.
 at::Tensor activation(const at::Tensor& x_NF, const at::Tensor& bias_F, Activation kind, const DropoutKey& key);
-/// The gradient of x; adds its sums over rows to `bias_gradient_F` where that is defined.
-at::Tensor activation_backward(const at::Tensor& d_out_NF, const at::Tensor& x_NF, const at::Tensor& bias_F,
-                               Activation kind, const DropoutKey& key, const at::Tensor& bias_gradient_F);
+/// What an activation's backward pass reads.
+struct ActivationInputs {
+  at::Tensor x_NF, bias_F;
+  Activation kind = Activation::kGelu;
+  DropoutKey key;
+};
+/// The gradient of x; adds its sums over rows to `bias_gradient_F` where that is defined. Where `activated_NF` is
+/// defined, it takes the activation's result once more. `d_out_NF` may be where the gradient goes (`in_place`).
+at::Tensor activation_backward(const at::Tensor& d_out_NF, const ActivationInputs& inputs,
+                               const at::Tensor& bias_gradient_F, const at::Tensor& activated_NF = {},
+                               bool in_place = false);
 
 /// gradient[c] += sum over rows of x[r][c], in fp32.
 void add_column_sums(const at::Tensor& gradient_C, const at::Tensor& x_NC);

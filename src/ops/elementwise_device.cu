@@ -104,12 +104,19 @@ __global__ void __launch_bounds__(kThreads) activate_backward_kernel(ActivateBac
     load8(static_cast<const T*>(forward.x) + start, values);
     load8(static_cast<const T*>(in.d_out) + start, gradients);
 #pragma unroll
-    for (int i = 0; i < kVector; ++i) gradients[i] *= slope_of<T, kFunction>(values[i] + bias[i]);
+    for (int i = 0; i < kVector; ++i) {
+      const float x = values[i] + bias[i];
+      gradients[i] *= slope_of<T, kFunction>(x);
+      values[i] = value_of<T, kFunction>(x);
+    }
     if (dropout.threshold != 0) {
-      drop8(dropout, static_cast<uint32_t>(channel), static_cast<uint32_t>(dropout.positions[row]),
-            static_cast<uint32_t>(dropout.examples[row]), gradients);
+      const auto position = static_cast<uint32_t>(dropout.positions[row]);
+      const auto example = static_cast<uint32_t>(dropout.examples[row]);
+      drop8(dropout, static_cast<uint32_t>(channel), position, example, gradients);
+      if (in.activated != nullptr) drop8(dropout, static_cast<uint32_t>(channel), position, example, values);
     }
     store8(static_cast<T*>(forward.out) + start, gradients);
+    if (in.activated != nullptr) store8(static_cast<T*>(in.activated) + start, values);
 #pragma unroll
     for (int i = 0; i < kVector; ++i) sums[i] += gradients[i];
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "support/test_device.h"
 #include "support/tolerances.h"
 #include "txtsum/config/experiment_config.h"
 #include "txtsum/config/load.h"
@@ -29,6 +30,7 @@ Model load(const std::string& folder) {
   Model result;
   model::LoadRequest request;
   request.folder = folder;
+  request.device = test_device();
   result.loaded = model::load_model(request);
   result.generation_config = core::read_json_file(folder + "/generation_config.json");
   return result;

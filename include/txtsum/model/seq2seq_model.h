@@ -56,7 +56,9 @@ class DecodingSession {
   /// result.
   virtual void admit(const std::vector<int64_t>& slots, const at::Tensor& encoded_ND,
                      const ops::RaggedTokens& source) = 0;
-  /// Appends token ids[i] to row rows[i] and returns the next token's logits, fp32, [rows, V]. Rows may be any subset.
+  /// Appends token ids[i] to row rows[i] and returns the next token's logits. Rows may be any subset. On the CPU: fp32,
+  /// [rows, V]. On a GPU: of every row of the session, row r at r, in fp32 or the weights' type, with columns behind V
+  /// that do not count; they may be changed, and last until the next step.
   virtual at::Tensor step(const std::vector<int64_t>& rows, const std::vector<int64_t>& ids) = 0;
   /// Makes row rows[i] continue what row parents[i] held before the call, for all i at once.
   virtual void reorder(const std::vector<int64_t>& rows, const std::vector<int64_t>& parents) = 0;

@@ -6,10 +6,28 @@
 
 namespace txtsum::ops {
 
-/// Attention of one new query a row over keys in a pool, without gradients. q: [R, D]; keys, values: [P, D] views whose
-/// last dimension is contiguous; row r attends to pool rows begin[r] to begin[r] + length[r] - 1. Returns [R, D].
+/// Attention of one new query a row over keys in a pool, without gradients, on the CPU. q: [R, D]; keys, values: [P, D]
+/// views whose last dimension is contiguous; row r attends to pool rows begin[r] to begin[r] + length[r] - 1. Returns
+/// [R, D].
 at::Tensor decode_attention(const at::Tensor& q_RD, const at::Tensor& keys_PD, const at::Tensor& values_PD,
                             const std::vector<int64_t>& begin, const std::vector<int64_t>& length, int64_t heads,
                             double scale);
+
+/// The past of every decoding row on a GPU. Rows never move in the cache: a row that goes on from another one reads
+/// that one's positions where they are.
+struct DeviceRows {
+  at::Tensor origins_RT;  ///< int32: the row whose cache holds position t of row r.
+  at::Tensor lengths_R;   ///< int32: positions that row r has; the new one goes behind them.
+};
+
+/// Attention of each row's new token to the row's past and to itself, on a GPU. qkv: [R, 3 D]; cache: [R T, 2 D], keys
+/// then values, which gets the new key and value. Returns [R, D]. Head widths: 8 to 256, powers of two.
+at::Tensor decode_self_attention(const at::Tensor& qkv_RE, const at::Tensor& cache_PE, const DeviceRows& rows,
+                                 int64_t heads, double scale);
+
+/// Attention of all rows of each slot to the slot's source, on a GPU. q: [slots * beams, D]; cache: [slots * S, 2 D],
+/// of which the first lengths[slot] rows of a slot count (int32; 0: the slot is empty). Returns [slots * beams, D].
+at::Tensor decode_cross_attention(const at::Tensor& q_RD, const at::Tensor& cache_PE, const at::Tensor& lengths_slots,
+                                  int64_t heads, double scale);
 
 }  // namespace txtsum::ops

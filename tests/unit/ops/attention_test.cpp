@@ -3,6 +3,7 @@
 #include "op_fixture.h"
 #include "support/tolerances.h"
 #include "txtsum/ops/decode_attention.h"
+#include "txtsum/ops/top_tokens.h"
 #include "txtsum/ops/varlen_attention.h"
 
 namespace txtsum::tests {
@@ -143,7 +144,7 @@ TEST_F(Attention, TheGradientUnderProbabilityDropoutEqualsCentralDifferences) {
 }
 
 TEST_F(Attention, DecodingOneQueryEqualsTheLastRowOfFullAttention) {
-  if (!test_device().is_cpu()) GTEST_SKIP() << "decode_attention has no GPU implementation";
+  if (!test_device().is_cpu()) GTEST_SKIP() << "the GPU has decode_self_attention and decode_cross_attention";
   const at::Tensor q = draw({3, kModel}), keys = draw({40, kModel}), values = draw({40, kModel});
   const std::vector<int64_t> begin{0, 12, 7}, length{1, 28, 9};
   const at::Tensor y = ops::decode_attention(q, keys, values, begin, length, kHeads, 0.25);
@@ -153,6 +154,84 @@ TEST_F(Attention, DecodingOneQueryEqualsTheLastRowOfFullAttention) {
     const at::Tensor wanted =
         reference_attention(q.slice(0, row, row + 1).to(at::kDouble), rows(keys), rows(values), false, 0.25);
     EXPECT_LT(error_of(y.slice(0, row, row + 1), wanted), kOpTolerance);
+  }
+}
+
+/// Rows that took over from others read positions from those rows' caches.
+TEST_F(Attention, DecodingOnADeviceFollowsARowsPastThroughOtherRows) {
+  if (test_device().is_cpu()) GTEST_SKIP() << "needs a GPU";
+  constexpr int64_t kRows = 6, kCapacity = 21;
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor qkv = draw({kRows, 3 * kModel}, dtype), cache = draw({kRows * kCapacity, 2 * kModel}, dtype);
+    const at::Tensor origins = at::randint(kRows, {kRows, kCapacity}, at::kInt);
+    const at::Tensor lengths = at::tensor({0, 1, 7, 20, 13, 4}, at::kInt);
+    const at::Tensor before = cache.clone();
+    const at::Tensor y =
+        ops::decode_self_attention(qkv, cache, {origins.to(test_device()), lengths.to(test_device())}, kHeads, 0.25);
+    for (int64_t r = 0; r < kRows; ++r) {
+      const int64_t length = lengths[r].item<int64_t>();
+      std::vector<at::Tensor> past;
+      for (int64_t t = 0; t < length; ++t) past.push_back(before[origins[r][t].item<int64_t>() * kCapacity + t]);
+      past.push_back(qkv[r].slice(0, kModel));
+      EXPECT_TRUE(at::equal(cache[r * kCapacity + length], past.back()));
+      const at::Tensor kv = at::stack(past).to(at::kDouble);
+      const at::Tensor wanted = reference_attention(qkv.slice(0, r, r + 1).slice(1, 0, kModel).to(at::kDouble),
+                                                    kv.slice(1, 0, kModel), kv.slice(1, kModel), false, 0.25);
+      EXPECT_LT(error_of(y.slice(0, r, r + 1), wanted), dtype == at::kFloat ? kOpTolerance : kOpToleranceBf16);
+    }
+  }
+}
+
+TEST_F(Attention, DecodingOnADeviceAttendsToEachSlotsSource) {
+  if (test_device().is_cpu()) GTEST_SKIP() << "needs a GPU";
+  constexpr int64_t kCapacity = 40;
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (const int64_t beams : {1, 6, 11}) {
+      const at::Tensor lengths = at::tensor({5, 0, 40, 1}, at::kInt);
+      const at::Tensor q = draw({4 * beams, kModel}, dtype), cache = draw({4 * kCapacity, 2 * kModel}, dtype);
+      const at::Tensor y = ops::decode_cross_attention(q, cache, lengths.to(test_device()), kHeads, 0.25);
+      for (int64_t slot = 0; slot < 4; ++slot) {
+        const at::Tensor rows = y.slice(0, slot * beams, (slot + 1) * beams);
+        const int64_t length = lengths[slot].item<int64_t>();
+        if (length == 0) {
+          EXPECT_EQ(rows.abs().max().item<double>(), 0.0);
+          continue;
+        }
+        const at::Tensor kv = cache.slice(0, slot * kCapacity, slot * kCapacity + length).to(at::kDouble);
+        const at::Tensor wanted = reference_attention(q.slice(0, slot * beams, (slot + 1) * beams).to(at::kDouble),
+                                                      kv.slice(1, 0, kModel), kv.slice(1, kModel), false, 0.25);
+        EXPECT_LT(error_of(rows, wanted), dtype == at::kFloat ? kOpTolerance : kOpToleranceBf16);
+      }
+    }
+  }
+}
+
+TEST_F(Attention, TheBestTokensOfARowAreThoseOfASort) {
+  if (test_device().is_cpu()) GTEST_SKIP() << "needs a GPU";
+  constexpr int64_t kVocabulary = 5003, kStride = 5056;
+  const at::Tensor logits = draw({3, kStride}).mul_(3);
+  logits.slice(1, kVocabulary).fill_(1e9);  // must not be looked at
+  const at::Tensor before = logits.slice(1, 0, kVocabulary).cpu();
+  const auto best_of = [&](int64_t row) { return static_cast<int32_t>(before[row].argmax().item<int64_t>()); };
+  const std::vector<ops::TokenEdits> edits{{{best_of(2), 17}, {}}, {{}, {best_of(0), 5, 5}}};
+  ops::TopTokensRequest request;
+  request.vocabulary = kVocabulary;
+  request.count = 12;
+  request.penalty = 2.0;
+  const ops::TopTokens top = ops::top_tokens(logits, {2, 0}, edits, request);
+  for (size_t i = 0; i < 2; ++i) {
+    const int64_t row = i == 0 ? 2 : 0;
+    const at::Tensor plain = at::log_softmax(before[row].to(at::kDouble), 0);
+    const at::Tensor scores = plain.clone();
+    for (const int32_t id : edits[i].penalized) scores[id].mul_(2.0);
+    for (const int32_t id : edits[i].forbidden) scores[id].fill_(-INFINITY);
+    const auto [values, ids] = scores.topk(12);
+    for (int64_t k = 0; k < 12; ++k) {
+      const size_t at = i * 12 + static_cast<size_t>(k);
+      EXPECT_EQ(top.ids[at], ids[k].item<int64_t>());
+      EXPECT_NEAR(top.scores[at], values[k].item<double>(), 1e-4);
+    }
+    EXPECT_NEAR(top.log_probability[i], plain[top.ids[i * 12]].item<double>(), 1e-4);
   }
 }
 

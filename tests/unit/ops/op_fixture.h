@@ -3,10 +3,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <utility>
 #include <vector>
 
+#include "support/test_device.h"
 #include "txtsum/ops/dropout_key.h"
 #include "txtsum/ops/parameter.h"
 #include "txtsum/ops/ragged.h"
@@ -14,12 +14,6 @@
 namespace txtsum::tests {
 
 inline constexpr uint64_t kOpSeed = 20261124;
-
-/// Where the tests work: the CPU, or what TXTSUM_TEST_DEVICE names (`cuda`).
-inline at::Device test_device() {
-  const char* name = std::getenv("TXTSUM_TEST_DEVICE");
-  return at::Device(name != nullptr ? name : "cpu");
-}
 
 inline at::TensorOptions on_test_device(at::ScalarType dtype = at::kFloat) {
   return at::TensorOptions().dtype(dtype).device(test_device());

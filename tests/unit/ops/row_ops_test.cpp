@@ -3,6 +3,7 @@
 #include "op_fixture.h"
 #include "support/tolerances.h"
 #include "txtsum/core/error.h"
+#include "txtsum/ops/activated_linear.h"
 #include "txtsum/ops/activation.h"
 #include "txtsum/ops/dropout.h"
 #include "txtsum/ops/embed.h"
@@ -148,6 +149,25 @@ TEST_F(RowOps, EveryActivationEqualsFloat64WithAndWithoutBias) {
     }
   }
   EXPECT_THROW(ops::activation_named("gelu_fast_"), core::DataError);
+}
+
+TEST_F(RowOps, AnActivationAndItsProductEqualTheTwoOneAfterTheOther) {
+  const ops::RaggedTokens tokens = draw_tokens({9, 1, 14}, 50);
+  for (const double probability : {0.0, 0.3}) {
+    Parameters joined, apart;
+    const at::Tensor x = leaf(draw({24, kWidth})), other = leaf(x), bias = draw({kWidth}), weight = draw({40, kWidth});
+    const ops::ParamRef b1 = joined.add(bias), w1 = joined.add(weight), b2 = apart.add(bias), w2 = apart.add(weight);
+    const ops::DropoutKey key = probability > 0 ? key_of(tokens, probability) : ops::DropoutKey();
+    const at::Tensor d_out = draw({24, 40});
+    const at::Tensor a = ops::activated_linear(x, b1, ops::Activation::kGelu, key, w1);
+    const at::Tensor b = ops::linear(ops::activation(other, b2, ops::Activation::kGelu, key), w2, {});
+    a.backward(d_out);
+    b.backward(d_out);
+    EXPECT_TRUE(at::allclose(a, b, 1e-5, 1e-5));
+    EXPECT_TRUE(at::allclose(x.grad(), other.grad(), 1e-5, 1e-5));
+    EXPECT_TRUE(at::allclose(b1.gradient(), b2.gradient(), 1e-5, 1e-5));
+    EXPECT_TRUE(at::allclose(w1.gradient(), w2.gradient(), 1e-5, 1e-5));
+  }
 }
 
 TEST_F(RowOps, EmbedAddsTheGradientsOfRepeatedIds) {

@@ -1,0 +1,56 @@
+#pragma once
+
+// The CUDA kernels of decoding, on plain pointers (see device_kernels.h). A row is one running hypothesis; the rows of
+// a slot belong to one document.
+
+#include "device_kernels.h"
+
+namespace txtsum::ops::cuda {
+
+/// Attention of each row's new token to the row's own past and to itself; its key and value are put into the cache.
+struct DecodeSelf {
+  Type type = Type::kFloat;
+  int64_t rows = 0, heads = 0, head_width = 0;
+  int64_t capacity = 0;  ///< Positions that a row's cache holds.
+  float scale = 1.0f;
+  const void* qkv = nullptr;         ///< [rows, 3 heads * head_width]
+  void* cache = nullptr;             ///< [rows * capacity, 2 heads * head_width], keys then values
+  const int32_t* origins = nullptr;  ///< [rows, capacity]: the row whose cache holds a row's past position
+  const int32_t* lengths = nullptr;  ///< [rows]: past positions, where the new one goes
+  void* out = nullptr;               ///< [rows, heads * head_width]
+};
+void decode_self(const DecodeSelf& attention, cudaStream_t stream);
+
+/// Attention of all rows of each slot to the slot's source.
+struct DecodeCross {
+  Type type = Type::kFloat;
+  int64_t slots = 0, beams = 0, heads = 0, head_width = 0;
+  int64_t capacity = 0;  ///< Source tokens that a slot's cache holds.
+  float scale = 1.0f;
+  const void* q = nullptr;           ///< [slots * beams, heads * head_width]
+  const void* cache = nullptr;       ///< [slots * capacity, 2 heads * head_width]
+  const int32_t* lengths = nullptr;  ///< [slots]; 0: the slot is empty, its rows get 0
+  void* out = nullptr;               ///< [slots * beams, heads * head_width]
+};
+void decode_cross(const DecodeCross& attention, cudaStream_t stream);
+
+/// The tokens of highest score of each row.
+struct TopTokens {
+  Type type = Type::kFloat;
+  int64_t rows = 0, vocabulary = 0;
+  int64_t stride = 0;                  ///< Elements from row to row of the logits, a multiple of 8.
+  void* logits = nullptr;              ///< Changed where tokens are penalized or forbidden.
+  const int32_t* row_of = nullptr;     ///< [rows]: where row i's logits are
+  int32_t count = 1;                   ///< Tokens wanted a row, best first, equal ones by id.
+  bool log_probabilities = true;       ///< Scores are log-probabilities; false: logits.
+  float penalty = 1.0f;                ///< Positive scores of penalized tokens are divided by it, others multiplied.
+  const int32_t* edits = nullptr;      ///< Tokens: penalized ones of row 0, forbidden ones of row 0, of row 1, ...
+  const int32_t* edit_ends = nullptr;  ///< [rows, 2]: where in `edits` a row's penalized and forbidden ones end
+  float* saved = nullptr;              ///< As long as `edits`; scratch.
+  float* scores = nullptr;             ///< [rows, count]
+  int32_t* ids = nullptr;              ///< [rows, count]; -1 where a score is no number
+  float* log_probability = nullptr;    ///< [rows]: of the best token by the logits as they came
+};
+void top_tokens(const TopTokens& tokens, cudaStream_t stream);
+
+}  // namespace txtsum::ops::cuda
