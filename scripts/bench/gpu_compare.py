@@ -41,9 +41,10 @@ def updates_logged(path):
     return [line for line in lines if line["event"] == "update"]
 
 
-def run_txtsum_training(program, folder, name, extra):
+def run_txtsum_training(program, folder, name, extra, updates=None):
     """Trains; time from the log of updates, energy from the counter read when the log reaches the first and last."""
-    part, batch, _, updates, _, warm = TRAINING[name]
+    part, batch, _, standard_updates, _, warm = TRAINING[name]
+    updates = updates or standard_updates
     run = folder / f"run-{name}"
     arguments = {
         "run.output": run,
@@ -133,7 +134,7 @@ def summarize(program, folder, weights, extra):
     return {
         "samples_per_s": GENERATED / seconds,
         "joule_per_sample": (at_end - before) / GENERATED,
-        "peak_gib": float(line.split(" GiB")[0].split()[-1]) if " GiB" in line else float("nan"),
+        "peak_gib": None,
         "note": line,
     }
 
@@ -142,15 +143,15 @@ def run_txtsum_generation(program, folder, extra):
     write_pairs(folder / "generate.jsonl", samsum_lengths()[-GENERATED:])
     weights = folder / "run-samsum16" / "model"
     if not weights.exists():
-        run_txtsum_training(program, folder, "samsum16", ["train.max_updates=5"])
+        run_txtsum_training(program, folder, "samsum16", [], updates=5)
     return summarize(program, folder, weights, extra)
 
 
 def row(name, who, result, peer=None):
-    cells = [name, who] + [f"{result[key]:.2f}" for key in ("samples_per_s", "joule_per_sample", "peak_gib")]
+    keys = ("samples_per_s", "joule_per_sample", "peak_gib")
+    cells = [name, who] + [f"{result[key]:.2f}" if result[key] else "-" for key in keys]
     if peer:
-        ratios = [result[key] / peer[key] for key in ("samples_per_s", "joule_per_sample", "peak_gib")]
-        cells += [f"{ratio:.2f}" for ratio in ratios]
+        cells += [f"{result[key] / peer[key]:.2f}" if result[key] else "-" for key in keys]
     return "| " + " | ".join(cells + [""] * (8 - len(cells))) + " |"
 
 

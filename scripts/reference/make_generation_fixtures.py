@@ -58,7 +58,7 @@ FOLDER_SETTINGS = {"b": dict(eos_token_id=[2, 17, 29]), "b_settings": dict(eos_t
 
 def make_model(seed):
     torch.manual_seed(seed)
-    config = BartConfig(vocab_size=VOCABULARY, d_model=16, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=4,
+    config = BartConfig(vocab_size=VOCABULARY, d_model=16, encoder_layers=1, decoder_layers=2, encoder_attention_heads=1, decoder_attention_heads=2,
                         encoder_ffn_dim=24, decoder_ffn_dim=24, max_position_embeddings=32, dropout=0.0, init_std=0.9, forced_eos_token_id=None)
     model = BartForConditionalGeneration(config).eval()
     with torch.no_grad():
