@@ -23,7 +23,15 @@ ModelFiles open_model_files(const std::string& argument, RequiredParts required)
 }
 
 at::ScalarType scalar_type(config::Precision precision) {
-  return precision == config::Precision::kBf16 ? at::kBFloat16 : at::kFloat;
+  switch (precision) {
+    case config::Precision::kFp32:
+      return at::kFloat;
+    case config::Precision::kBf16:
+      return at::kBFloat16;
+    case config::Precision::kFp16:
+      return at::kHalf;
+  }
+  return at::kFloat;
 }
 
 model::LoadedModel load_for_training(const ModelFiles& files, const config::ExperimentConfig& config,

@@ -14,6 +14,7 @@
 #include "txtsum/core/error.h"
 #include "txtsum/core/log.h"
 #include "txtsum/core/stop_signal.h"
+#include "txtsum/ops/device.h"
 
 namespace txtsum::app {
 namespace {
@@ -92,6 +93,7 @@ int report_environment_error(const std::string& text) {
   return kEnvironmentError;
 }
 
+/// Where neither training nor generation has said more.
 int report_out_of_memory() {
   core::log_error(
       "out of memory. What lowers the peak: train.micro_batch_tokens (halving it halves the activations), "
@@ -107,11 +109,8 @@ int guarded(const std::function<int()>& run) {
     core::log_error(error.what());
     return error.exit_code();
   } catch (const c10::Error& error) {
-    const std::string text = error.what_without_backtrace();
-    if (text.find("not enough memory") != std::string::npos || text.find("out of memory") != std::string::npos) {
-      return report_out_of_memory();
-    }
-    return report_environment_error(text);
+    return ops::is_out_of_memory(error) ? report_out_of_memory()
+                                        : report_environment_error(error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
     return report_out_of_memory();
   } catch (const std::exception& error) {

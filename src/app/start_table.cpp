@@ -14,10 +14,10 @@ namespace {
 
 constexpr double kMib = 1024.0 * 1024.0;
 
-/// Bytes a parameter that does not learn saves: gradient, fp32 master beside bf16 weights, moments (Adafactor's second
-/// one is factored and not counted).
+/// Bytes a parameter that does not learn saves: gradient, fp32 master beside narrower weights, moments (Adafactor's
+/// second one is factored and not counted).
 double state_bytes(const config::OptimizerConfig& optimizer, config::Precision precision) {
-  const double gradient_and_master = precision == config::Precision::kBf16 ? 2.0 + 4.0 : 4.0;
+  const double gradient_and_master = precision == config::Precision::kFp32 ? 4.0 : 2.0 + 4.0;
   if (optimizer.name == config::OptimizerName::kAdamW) return gradient_and_master + 8.0;
   return gradient_and_master + (optimizer.beta1 ? 4.0 : 0.0);
 }

@@ -32,19 +32,24 @@ void StepLog::add(core::Json line) {
 }
 
 void StepLog::on_log(const train::LogRecord& record) {
-  add({{"event", "update"},
-       {"update", record.last.update},
-       {"epoch", record.last.epoch},
-       {"share", record.last.share},
-       {"updates", record.updates},
-       {"loss", record.loss},
-       {"nll", record.nll},
-       {"learning_rate", record.last.learning_rate},
-       {"gradient_norm", record.gradient_norm},
-       {"examples", record.examples},
-       {"source_tokens", record.source_tokens},
-       {"target_tokens", record.target_tokens},
-       {"seconds", record.seconds}});
+  core::Json line{{"event", "update"},
+                  {"update", record.last.update},
+                  {"epoch", record.last.epoch},
+                  {"share", record.last.share},
+                  {"updates", record.updates},
+                  {"loss", record.loss},
+                  {"nll", record.nll},
+                  {"learning_rate", record.last.learning_rate},
+                  {"gradient_norm", record.gradient_norm},
+                  {"examples", record.examples},
+                  {"source_tokens", record.source_tokens},
+                  {"target_tokens", record.target_tokens},
+                  {"seconds", record.seconds}};
+  if (record.last.loss_scale != 1.0) {
+    line["loss_scale"] = record.last.loss_scale;
+    line["left_out"] = record.left_out;
+  }
+  add(std::move(line));
 }
 
 void StepLog::on_validation(const train::ValidationRecord& record) {

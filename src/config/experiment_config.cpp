@@ -77,6 +77,14 @@ void ExperimentConfig::check(Complaints& complaints) const {
   early_stopping.check(complaints);
   generation.check(complaints);
   check_best_metric(*this, complaints);
+  if (train.precision == Precision::kFp16) {
+    if (run.device != Device::kCuda) {
+      complaints.add("train.precision", "fp16 is for GPUs: set run.device=cuda, or take bf16 or fp32");
+    }
+    if (optimizer.name != OptimizerName::kAdamW) {
+      complaints.add("train.precision", "fp16's loss scale is offered with optimizer.name=adamw alone");
+    }
+  }
   if (optimizer.relative_step && schedule.name != ScheduleName::kConstant) {
     complaints.add("schedule.name", "must be constant with optimizer.relative_step=true");
   }

@@ -5,7 +5,8 @@
 namespace txtsum::config {
 namespace {
 
-constexpr std::string_view kNoFp16 = "fp16 is not offered; bf16 has fp32's range and needs no loss scale";
+constexpr std::string_view kLossScale =
+    "the loss scale is dynamic, by torch.amp.GradScaler's rule and settings; bf16 needs none";
 constexpr std::string_view kAlways = "always so; leave it out";
 constexpr std::string_view kNothingFetched = "nothing is fetched at run time; give files";
 constexpr std::string_view kOneProcess = "a run is one process; there is nothing to shard";
@@ -84,7 +85,7 @@ ForeignGroup duration_names() {
           {"label_smoothing_factor", "train.label_smoothing", ""},
           {"average_tokens_across_devices", "", kAlways},
           {"bf16", "", "", {{"true", "train.precision=bf16"}, {"false", "train.precision=fp32"}}},
-          {"fp16", "", kNoFp16, {{"true", "train.precision=bf16"}, {"false", "train.precision=fp32"}}},
+          {"fp16", "", kLossScale, {{"true", "train.precision=fp16"}, {"false", "train.precision=fp32"}}},
           {"fp16_full_eval", "", "validation runs in train.precision"},
           {"bf16_full_eval", "", "validation runs in train.precision"},
           {"tf32", "", "fp32 is fp32 here; leave it out"},
@@ -262,12 +263,12 @@ ForeignGroup deepspeed_names() {
               {"gradient_clipping", "train.clip_norm", ""},
               {"steps_per_print", "train.log_every_updates", ""},
               {"bf16.enabled", "", "", {{"true", "train.precision=bf16"}, {"false", "train.precision=fp32"}}},
-              {"fp16.enabled", "", kNoFp16, {{"true", "train.precision=bf16"}, {"false", "train.precision=fp32"}}},
-              {"fp16.loss_scale", "", kNoFp16},
-              {"fp16.initial_scale_power", "", kNoFp16},
-              {"fp16.loss_scale_window", "", kNoFp16},
-              {"fp16.hysteresis", "", kNoFp16},
-              {"fp16.min_loss_scale", "", kNoFp16},
+              {"fp16.enabled", "", kLossScale, {{"true", "train.precision=fp16"}, {"false", "train.precision=fp32"}}},
+              {"fp16.loss_scale", "", kLossScale},
+              {"fp16.initial_scale_power", "", kLossScale},
+              {"fp16.loss_scale_window", "", kLossScale},
+              {"fp16.hysteresis", "", kLossScale},
+              {"fp16.min_loss_scale", "", kLossScale},
               {"optimizer.type",
                "",
                "there are optimizer.name=adamw and adafactor",

@@ -60,8 +60,11 @@ void describe_batches(TrainConfig& train, FieldVisitor& visitor) {
 void TrainConfig::describe(FieldVisitor& visitor) {
   describe_limits(*this, visitor);
   describe_batches(*this, visitor);
-  visitor.field("precision", precision,
-                {.help = "Type of weights and activations; norms, softmax, loss and sums are fp32 in both."});
+  visitor.field(
+      "precision", precision,
+      {.help =
+           "Type of weights and activations; norms, softmax, loss and sums are fp32 in all. fp16 is for GPUs without "
+           "bf16 (before Ampere) and scales the loss."});
   visitor.field("clip_norm", clip_norm, {.help = "Largest global gradient norm; 0: no clipping.", .minimum = 0});
   visitor.field("label_smoothing", label_smoothing,
                 {.help = "Share of the target's probability that is spread over the vocabulary.",

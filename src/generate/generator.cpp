@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <exception>
 #include <limits>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "txtsum/core/check.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/stop_signal.h"
+#include "txtsum/ops/device.h"
 
 namespace txtsum::generate {
 namespace {
@@ -25,6 +27,37 @@ struct Slot {
   std::unique_ptr<Search> search;
   bool running = false;
 };
+
+int64_t longest_of(const SourceSet& sources) {
+  int64_t longest = 0;
+  for (int64_t i = 0; i < sources.size; ++i) longest = std::max(longest, static_cast<int64_t>(sources.ids(i).size()));
+  return longest;
+}
+
+/// What was asked, what the caches hold, and which setting makes them smaller by how much.
+std::string out_of_memory_text(const model::Seq2SeqModel& model, const GenerationSettings& settings,
+                               const SourceSet& sources, const std::string& asked) {
+  const model::ModelFacts& facts = model.facts();
+  const int64_t slots = std::min(settings.slots, sources.size), longest = longest_of(sources);
+  const auto gib = [&](int64_t positions) {
+    const double bytes = static_cast<double>(positions * 2 * facts.width * facts.decoder_layers) *
+                         static_cast<double>(c10::elementSize(model.arena().dtype()));
+    char text[32];
+    std::snprintf(text, sizeof(text), "%.2f GiB", bytes / (1024.0 * 1024.0 * 1024.0));
+    return std::string(text);
+  };
+  const int64_t own = slots * settings.beams * settings.max_length, sources_held = slots * longest;
+  std::string text = model.arena().device().is_cuda() ? "out of GPU memory" : "out of memory";
+  text += " while generating";
+  if (!asked.empty()) text += ": asked for " + asked + " more";
+  return text + "\ncaches of keys and values: " + gib(own) + " of the hypotheses (" + std::to_string(slots) +
+         " slots x " + std::to_string(settings.beams) + " beams x " + std::to_string(settings.max_length) +
+         " tokens), " + gib(sources_held) + " of the sources (" + std::to_string(slots) + " slots x " +
+         std::to_string(longest) +
+         " tokens)\nWhat lowers the peak:\n  generation.slots=" + std::to_string(std::max<int64_t>(1, slots / 2)) +
+         " (the same summaries): " + gib((own + sources_held) / 2) +
+         " less\n  generation.beams or generation.max_new_tokens, halved: " + gib(own / 2) + " less";
+}
 
 /// All documents through a fixed number of slots.
 class Generation {
@@ -230,7 +263,12 @@ class Generation {
 GenerationCounts generate(const model::Seq2SeqModel& model, const GenerationSettings& settings,
                           const SourceSet& sources, const HypothesisSink& sink) {
   TXTSUM_CHECK(settings.beams >= 1 && settings.max_length >= 2 && settings.slots >= 1);
-  return Generation(model, settings, sources, sink).run();
+  try {
+    return Generation(model, settings, sources, sink).run();
+  } catch (const c10::Error& error) {
+    if (!ops::is_out_of_memory(error)) throw;
+    throw core::EnvironmentError(out_of_memory_text(model, settings, sources, ops::asked_memory(error)));
+  }
 }
 
 }  // namespace txtsum::generate

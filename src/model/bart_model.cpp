@@ -171,7 +171,7 @@ LossSum BartModel::loss(const ops::RaggedTokens& source, const ops::RaggedTokens
   const at::Tensor decoded_MD = decode(target, encoded_ND, source, context);
   const ops::CrossEntropySums sums =
       ops::linear_cross_entropy(decoded_MD, table_, has_bias_ ? final_logits_bias_V_ : at::Tensor(), labels.ids_N,
-                                facts().vocabulary, label_smoothing);
+                                {facts().vocabulary, label_smoothing, context.loss_factor_1});
   return {sums.loss, sums.nll, labels.tokens()};
 }
 

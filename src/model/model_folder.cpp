@@ -91,6 +91,7 @@ LoadedModel load_bart(const LoadRequest& request, core::Json config) {
   if (request.dropout) architecture.dropout = *request.dropout;
   if (request.attention_dropout) architecture.attention_dropout = *request.attention_dropout;
   if (request.activation_dropout) architecture.activation_dropout = *request.activation_dropout;
+  architecture.facts.drops_probabilities = architecture.attention_dropout > 0.0;
   std::vector<ParameterSpec> specs = bart_parameters(architecture);
   freeze(specs, request.freeze);
   auto arena = std::make_unique<Arena>(ArenaLayout(specs), request.dtype);
@@ -127,7 +128,9 @@ constexpr Family kFamilies[] = {
     {"bart", load_bart},
 };
 
-const char* dtype_name(at::ScalarType dtype) { return dtype == at::kBFloat16 ? "bfloat16" : "float32"; }
+const char* dtype_name(at::ScalarType dtype) {
+  return dtype == at::kBFloat16 ? "bfloat16" : dtype == at::kHalf ? "float16" : "float32";
+}
 
 }  // namespace
 

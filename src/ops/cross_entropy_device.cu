@@ -19,7 +19,7 @@ __device__ __forceinline__ Running merged(Running a, Running b) {
   return {largest, a.sum * expf(a.largest - largest) + b.sum * expf(b.largest - largest)};
 }
 
-/// exp of the softmax: exact for fp32 logits, the hardware's for bf16 ones, whose own rounding is coarser.
+/// exp of the softmax: exact for fp32 logits, the hardware's for narrower ones, whose own rounding is coarser.
 template <typename T>
 __device__ __forceinline__ float exponential(float value) {
   if constexpr (sizeof(T) == sizeof(float)) return expf(value);
@@ -109,12 +109,14 @@ __global__ void __launch_bounds__(kThreads) cross_entropy_kernel(CrossEntropyRow
   }
   if (!in.with_gradient) return;
   const float uniform = in.smoothing / static_cast<float>(in.vocabulary);
+  const float factor = in.gradient_factor != nullptr ? *in.gradient_factor : 1.0f;
   for (int64_t v = threadIdx.x * kVector; v < in.stride; v += kThreads * kVector) {
     load_logits(in, logits, v, values);
 #pragma unroll
     for (int i = 0; i < kVector; ++i) {
       values[i] = v + i < in.vocabulary ? exponential<T>(values[i] - log_sum) - uniform : 0.0f;
       if (v + i == label) values[i] -= 1.0f - in.smoothing;
+      values[i] *= factor;
     }
     store8(logits + v, values);
   }
@@ -124,11 +126,9 @@ __global__ void __launch_bounds__(kThreads) cross_entropy_kernel(CrossEntropyRow
 
 void cross_entropy_rows(const CrossEntropyRows& rows, cudaStream_t stream) {
   if (rows.rows == 0) return;
-  if (rows.type == Type::kFloat) {
-    cross_entropy_kernel<float><<<static_cast<unsigned>(rows.rows), kThreads, 0, stream>>>(rows);
-  } else {
-    cross_entropy_kernel<__nv_bfloat16><<<static_cast<unsigned>(rows.rows), kThreads, 0, stream>>>(rows);
-  }
+  with_type(rows.type, [&](auto type) {
+    cross_entropy_kernel<decltype(type)><<<static_cast<unsigned>(rows.rows), kThreads, 0, stream>>>(rows);
+  });
   check_launch("cross_entropy_rows");
 }
 

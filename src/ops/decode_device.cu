@@ -184,8 +184,8 @@ __global__ void __launch_bounds__(kCrossThreads) decode_cross_kernel(DecodeCross
       for (int candidate = 0; candidate < kCrossRows; ++candidate) {
         if (candidate == r) total = totals[candidate];
       }
-      static_cast<T*>(in.out)[(slot * in.beams + first_row + r) * width + head * in.head_width + threadIdx.x] =
-          static_cast<T>(length > 0 ? sum / total : 0.0f);
+      T* out = static_cast<T*>(in.out) + (slot * in.beams + first_row + r) * width + head * in.head_width;
+      store(out + threadIdx.x, length > 0 ? sum / total : 0.0f);
     }
     __syncthreads();
   }
@@ -238,9 +238,6 @@ __device__ __forceinline__ Choice next_best(const T* logits, int64_t vocabulary,
   return best;
 }
 
-__device__ __forceinline__ float read(const float* from) { return *from; }
-__device__ __forceinline__ float read(const __nv_bfloat16* from) { return __bfloat162float(*from); }
-
 /// A block a row.
 template <typename T>
 __global__ void __launch_bounds__(kTopThreads) top_tokens_kernel(TopTokens in) {
@@ -290,13 +287,13 @@ __global__ void __launch_bounds__(kTopThreads) top_tokens_kernel(TopTokens in) {
   const int32_t begin = row == 0 ? 0 : in.edit_ends[2 * row - 1];
   const int32_t middle = in.edit_ends[2 * row], end = in.edit_ends[2 * row + 1];
   for (int32_t e = begin + static_cast<int32_t>(threadIdx.x); e < middle; e += kTopThreads) {
-    const float logit = read(logits + in.edits[e]), score = logit - shift;
+    const float logit = to_float(logits[in.edits[e]]), score = logit - shift;
     in.saved[e] = logit;
-    logits[in.edits[e]] = static_cast<T>((score < 0.0f ? score * in.penalty : score / in.penalty) + shift);
+    store(logits + in.edits[e], (score < 0.0f ? score * in.penalty : score / in.penalty) + shift);
   }
   __syncthreads();
   for (int32_t e = middle + static_cast<int32_t>(threadIdx.x); e < end; e += kTopThreads) {
-    logits[in.edits[e]] = static_cast<T>(-INFINITY);
+    store(logits + in.edits[e], -INFINITY);
   }
   __syncthreads();
 
@@ -356,18 +353,14 @@ void decode_self(const DecodeSelf& attention, cudaStream_t stream) {
   const auto heads = static_cast<unsigned>(std::min<int64_t>(attention.heads, 4));
   const dim3 grid(static_cast<unsigned>(attention.rows), static_cast<unsigned>((attention.heads + heads - 1) / heads));
   const dim3 threads(kWarp, heads);
-  if (attention.type == Type::kFloat) {
-    decode_self_kernel<float><<<grid, threads, 0, stream>>>(attention);
-  } else {
-    decode_self_kernel<__nv_bfloat16><<<grid, threads, 0, stream>>>(attention);
-  }
+  with_type(attention.type,
+            [&](auto type) { decode_self_kernel<decltype(type)><<<grid, threads, 0, stream>>>(attention); });
   check_launch("decode_self");
 }
 
 void decode_cross(const DecodeCross& attention, cudaStream_t stream) {
   check_heads(attention.head_width);
-  attention.type == Type::kFloat ? launch_cross<float>(attention, stream)
-                                 : launch_cross<__nv_bfloat16>(attention, stream);
+  with_type(attention.type, [&](auto type) { launch_cross<decltype(type)>(attention, stream); });
   check_launch("decode_cross");
 }
 
@@ -375,11 +368,8 @@ void top_tokens(const TopTokens& tokens, cudaStream_t stream) {
   if (tokens.rows == 0) return;
   if (tokens.stride % kVector != 0) throw std::runtime_error("rows of logits must start at multiples of 8 elements");
   const auto rows = static_cast<unsigned>(tokens.rows);
-  if (tokens.type == Type::kFloat) {
-    top_tokens_kernel<float><<<rows, kTopThreads, 0, stream>>>(tokens);
-  } else {
-    top_tokens_kernel<__nv_bfloat16><<<rows, kTopThreads, 0, stream>>>(tokens);
-  }
+  with_type(tokens.type,
+            [&](auto type) { top_tokens_kernel<decltype(type)><<<rows, kTopThreads, 0, stream>>>(tokens); });
   check_launch("top_tokens");
 }
 

@@ -4,6 +4,8 @@
 #include "txtsum/core/check.h"
 #include "txtsum/core/random.h"
 
+#include <regex>
+
 #ifdef TXTSUM_WITH_CUDA
 #include <ATen/Context.h>
 #include <ATen/cuda/CUDAGeneratorImpl.h>
@@ -17,6 +19,19 @@
 #endif
 
 namespace txtsum::ops {
+
+bool is_out_of_memory(const c10::Error& error) {
+  const std::string text = error.what_without_backtrace();
+  return text.find("out of memory") != std::string::npos || text.find("not enough memory") != std::string::npos;
+}
+
+std::string asked_memory(const c10::Error& error) {
+  static const std::regex asked(R"(Tried to allocate ([0-9.]+ [KMGT]?i?B)|you tried to allocate ([0-9]+ bytes))");
+  const std::string text = error.what_without_backtrace();
+  std::smatch found;
+  if (!std::regex_search(text, found, asked)) return {};
+  return found[1].matched ? found[1].str() : found[2].str();
+}
 
 bool built_for_gpus() { return kWithCuda; }
 
@@ -51,6 +66,12 @@ std::vector<DeviceFacts> visible_gpus() {
   return found;
 }
 
+int current_gpu_major() {
+  int major = 0;
+  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, c10::cuda::current_device());
+  return major;
+}
+
 void use_device(const c10::Device& device) {
   if (!device.is_cuda()) return;
   at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
@@ -69,6 +90,22 @@ std::optional<int64_t> take_peak_device_bytes() {
   const int64_t peak = stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
   c10::cuda::CUDACachingAllocator::resetPeakStats(device);
   return peak;
+}
+
+std::optional<DeviceMemory> device_memory() {
+  namespace allocator = c10::cuda::CUDACachingAllocator;
+  size_t free = 0, total = 0;
+  if (cudaMemGetInfo(&free, &total) != cudaSuccess) {
+    cudaGetLastError();
+    return std::nullopt;
+  }
+  const auto stats = allocator::getDeviceStats(c10::cuda::current_device());
+  constexpr auto kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  DeviceMemory memory;
+  memory.total_bytes = static_cast<int64_t>(total);
+  memory.others_bytes = static_cast<int64_t>(total - free) - stats.reserved_bytes[kAll].current;
+  memory.peak_bytes = stats.allocated_bytes[kAll].peak;
+  return memory;
 }
 
 void seed_device_generator(uint64_t seed, int64_t update, int64_t micro_batch) {
@@ -90,11 +127,15 @@ void set_device_generator_offset(uint64_t offset) {
 
 std::vector<DeviceFacts> visible_gpus() { return {}; }
 
+int current_gpu_major() { return 0; }
+
 void use_device(const c10::Device& device) { TXTSUM_CHECK(!device.is_cuda(), "a binary without code for GPUs"); }
 
 void synchronize(const c10::Device&) {}
 
 std::optional<int64_t> take_peak_device_bytes() { return std::nullopt; }
+
+std::optional<DeviceMemory> device_memory() { return std::nullopt; }
 
 void seed_device_generator(uint64_t, int64_t, int64_t) {}
 

@@ -14,8 +14,17 @@ inline cudaStream_t stream() { return c10::cuda::getCurrentCUDAStream().stream()
 
 inline Type type_of(const at::Tensor& tensor) {
   TXTSUM_CHECK(tensor.is_cuda() && tensor.is_contiguous());
-  TXTSUM_CHECK(tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16, "fp32 or bf16");
-  return tensor.scalar_type() == at::kFloat ? Type::kFloat : Type::kBFloat16;
+  switch (tensor.scalar_type()) {
+    case at::kFloat:
+      return Type::kFloat;
+    case at::kBFloat16:
+      return Type::kBFloat16;
+    case at::kHalf:
+      return Type::kHalf;
+    default:
+      TXTSUM_CHECK(false, "fp32, bf16 or fp16, found ", c10::toString(tensor.scalar_type()));
+  }
+  return Type::kFloat;
 }
 
 }  // namespace txtsum::ops::cuda

@@ -25,8 +25,8 @@ struct AttentionGradients {
   at::Tensor q_MD, k_ND, v_ND;
 };
 
-/// FlashAttention-2 on packed tokens for bf16, the memory-efficient kernel for fp32, both ATen's. q: [M, D]; k, v: [N,
-/// D] views whose last dimension is contiguous.
+/// FlashAttention-2 on packed tokens for bf16 and fp16, the memory-efficient kernel for fp32, both ATen's. q: [M, D];
+/// k, v: [N, D] views whose last dimension is contiguous.
 AttentionResult attention(const at::Tensor& q_MD, const at::Tensor& k_ND, const at::Tensor& v_ND,
                           const AttentionShape& shape, const AttentionOptions& options);
 

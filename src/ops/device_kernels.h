@@ -11,7 +11,7 @@
 namespace txtsum::ops::cuda {
 
 /// Type of activations and weights.
-enum class Type { kFloat, kBFloat16 };
+enum class Type { kFloat, kBFloat16, kHalf };
 
 /// One dropout site, as DropoutKey describes it; threshold 0: inactive.
 struct Dropout {
@@ -137,7 +137,8 @@ struct CrossEntropyRows {
   const int64_t* labels = nullptr;
   float smoothing = 0.0f;
   bool with_gradient = false;
-  float *loss = nullptr, *nll = nullptr;  ///< [rows]
+  const float* gradient_factor = nullptr;  ///< On the device; multiplies the derivative. May be null: 1.
+  float *loss = nullptr, *nll = nullptr;   ///< [rows]
 };
 void cross_entropy_rows(const CrossEntropyRows& rows, cudaStream_t stream);
 
@@ -159,17 +160,33 @@ struct AdamWNumbers {
   float epsilon = 1e-8f;
 };
 
+/// What an update learns from its own gradients.
+struct UpdateFactors {
+  float gradient_factor = 1.0f;  ///< 1 / tokens, clipping, and 1 / loss scale; NaN where an update is left out.
+  float step_size = 0.0f, inverse_root = 1.0f;  ///< As AdamWNumbers has them.
+};
+
+/// torch.amp.GradScaler's state and settings: the scale is halved at an overflow, and doubled after so many updates
+/// without one.
+struct LossScale {
+  float scale = 65536.0f;
+  int32_t good_updates = 0;  ///< Since the scale was last changed.
+  int32_t left_out = 0;      ///< Updates that overflowed; the optimizer has not counted them.
+};
+inline constexpr int32_t kLossScaleGrowthUpdates = 2000;
+
 struct AdamW {
   float *masters = nullptr, *first = nullptr, *second = nullptr;
   const void* gradients = nullptr;
   Type gradient_type = Type::kFloat;
-  void* working = nullptr;      ///< bf16, or null.
+  void* working = nullptr;  ///< Of `working_type`, or null.
+  Type working_type = Type::kBFloat16;
   const Span* spans = nullptr;  ///< On the device, sorted.
   int32_t span_count = 0;
   int64_t numel = 0;
   AdamWNumbers numbers;
-  /// On the device, in place of numbers.gradient_factor; NaN there: nothing is updated. May be null.
-  const float* gradient_factor = nullptr;
+  /// On the device, in place of numbers; null: not there. A NaN as gradient_factor: nothing is updated.
+  const UpdateFactors* factors = nullptr;
 };
 void adamw(const AdamW& update, cudaStream_t stream);
 
@@ -179,7 +196,15 @@ int64_t square_sum_chunk();
 void square_sums(Type type, const void* gradients, int64_t numel, const Span* spans, int32_t span_count, double* sums,
                  cudaStream_t stream);
 
-/// The numbers of one update from its sums, and the factor that clips its gradients.
+/// What is read back of one update: means over its tokens.
+struct UpdateResults {
+  double loss = 0.0, nll = 0.0, gradient_norm = 0.0;
+  double loss_scale = 1.0;  ///< That its gradients were multiplied by.
+  int64_t bad_chunk = -1;   ///< The last chunk of the gradients that is not finite; -1: all are.
+  LossScale after;          ///< The loss scale that the next update takes.
+};
+
+/// The numbers of one update from its sums, and what AdamW takes from them.
 struct FinishNorm {
   const double* square_sums = nullptr;  ///< [chunks]
   int64_t chunks = 0;
@@ -187,8 +212,13 @@ struct FinishNorm {
   double per_token = 1.0;
   double clip_norm = 0.0;     ///< 0: no clipping.
   double clip_epsilon = 0.0;  ///< Added to the norm that divides.
-  double* results = nullptr;  ///< loss, nll and gradient norm a token
-  float* factor = nullptr;    ///< per_token times the clipping; NaN where loss or norm is not finite.
+  AdamWNumbers numbers;
+  double learning_rate = 0.0, beta1 = 0.9, beta2 = 0.999;  ///< Read with a loss scale alone.
+  int64_t update = 1;
+  /// In and out; null: gradients are those of the sum over the tokens. Else they are those of the mean times `scale`.
+  LossScale* loss_scale = nullptr;
+  UpdateResults* results = nullptr;
+  UpdateFactors* factors = nullptr;
 };
 void finish_norm(const FinishNorm& numbers, cudaStream_t stream);
 

@@ -212,21 +212,22 @@ NormGradients norm_backward(const at::Tensor& d_out_ND, const NormMoments& saved
 }
 
 RowLosses cross_entropy(const at::Tensor& logits_MV, const at::Tensor& bias_V, const at::Tensor& labels_M,
-                        int64_t vocabulary, double smoothing, bool with_gradient) {
+                        const CrossEntropyOptions& options, bool with_gradient) {
   RowLosses losses;
   losses.loss_M = at::empty({logits_MV.size(0)}, logits_MV.options().dtype(at::kFloat));
   losses.nll_M = at::empty_like(losses.loss_M);
   CrossEntropyRows args;
   args.type = type_of(logits_MV);
   args.rows = logits_MV.size(0);
-  args.vocabulary = vocabulary;
+  args.vocabulary = options.vocabulary;
   args.stride = logits_MV.size(1);
-  TXTSUM_CHECK(args.stride % 8 == 0 && vocabulary <= args.stride, args.stride);
+  TXTSUM_CHECK(args.stride % 8 == 0 && options.vocabulary <= args.stride, args.stride);
   args.logits = logits_MV.mutable_data_ptr();
   args.bias = bias_V.defined() ? bias_V.const_data_ptr<float>() : nullptr;
   args.labels = labels_M.const_data_ptr<int64_t>();
-  args.smoothing = static_cast<float>(smoothing);
+  args.smoothing = static_cast<float>(options.smoothing);
   args.with_gradient = with_gradient;
+  if (options.gradient_factor_1.defined()) args.gradient_factor = options.gradient_factor_1.const_data_ptr<float>();
   args.loss = losses.loss_M.mutable_data_ptr<float>();
   args.nll = losses.nll_M.mutable_data_ptr<float>();
   cross_entropy_rows(args, stream());

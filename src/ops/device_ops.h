@@ -11,6 +11,7 @@
 #include "txtsum/ops/activation.h"
 #include "txtsum/ops/adamw_update.h"
 #include "txtsum/ops/dropout_key.h"
+#include "txtsum/ops/linear_cross_entropy.h"
 #include "txtsum/ops/ragged.h"
 
 namespace txtsum::ops {
@@ -79,10 +80,10 @@ NormGradients norm_backward(const at::Tensor& d_out_ND, const NormMoments& saved
 struct RowLosses {
   at::Tensor loss_M, nll_M;  ///< fp32
 };
-/// Losses of rows of logits ([M, stride], the first `vocabulary` count); where `with_gradient`, the logits become the
+/// Losses of rows of logits ([M, stride], the first V count); where `with_gradient`, the logits become the
 /// derivative of the loss by them. Labels below 0 count nothing.
 RowLosses cross_entropy(const at::Tensor& logits_MV, const at::Tensor& bias_V, const at::Tensor& labels_M,
-                        int64_t vocabulary, double smoothing, bool with_gradient);
+                        const CrossEntropyOptions& options, bool with_gradient);
 
 void adamw_update(const AdamWTensors& tensors, const std::vector<UpdateSpan>& spans, const AdamWScalars& scalars);
 double gradient_norm(const at::Tensor& gradients, const std::vector<UpdateSpan>& spans);

@@ -3,6 +3,7 @@
 // What the row kernels share: eight neighbouring elements at a time, sums over a warp, Philox.
 
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 #include <cstdint>
 
@@ -13,6 +14,27 @@ namespace txtsum::ops::cuda {
 constexpr int kWarp = 32;
 /// Elements that a thread moves at a time: 16 bytes of bf16.
 constexpr int kVector = 8;
+
+/// Calls `run` with a value of the type.
+template <typename Run>
+void with_type(Type type, const Run& run) {
+  switch (type) {
+    case Type::kFloat:
+      return run(float{});
+    case Type::kBFloat16:
+      return run(__nv_bfloat16{});
+    case Type::kHalf:
+      return run(__half{});
+  }
+}
+
+__device__ __forceinline__ float to_float(float value) { return value; }
+__device__ __forceinline__ float to_float(__nv_bfloat16 value) { return __bfloat162float(value); }
+__device__ __forceinline__ float to_float(__half value) { return __half2float(value); }
+
+__device__ __forceinline__ void store(float* to, float value) { *to = value; }
+__device__ __forceinline__ void store(__nv_bfloat16* to, float value) { *to = __float2bfloat16_rn(value); }
+__device__ __forceinline__ void store(__half* to, float value) { *to = __float2half_rn(value); }
 
 __device__ __forceinline__ void load8(const float* from, float (&values)[kVector]) {
   const float4 a = reinterpret_cast<const float4*>(from)[0], b = reinterpret_cast<const float4*>(from)[1];
@@ -30,6 +52,17 @@ __device__ __forceinline__ void load8(const __nv_bfloat16* from, float (&values)
   }
 }
 
+__device__ __forceinline__ void load8(const __half* from, float (&values)[kVector]) {
+  const uint4 words = *reinterpret_cast<const uint4*>(from);
+  const __half2* pairs = reinterpret_cast<const __half2*>(&words);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const float2 wide = __half22float2(pairs[i]);
+    values[2 * i] = wide.x;
+    values[2 * i + 1] = wide.y;
+  }
+}
+
 __device__ __forceinline__ void store8(float* to, const float (&values)[kVector]) {
   reinterpret_cast<float4*>(to)[0] = make_float4(values[0], values[1], values[2], values[3]);
   reinterpret_cast<float4*>(to)[1] = make_float4(values[4], values[5], values[6], values[7]);
@@ -39,6 +72,13 @@ __device__ __forceinline__ void store8(__nv_bfloat16* to, const float (&values)[
   __nv_bfloat162 pairs[4];
 #pragma unroll
   for (int i = 0; i < 4; ++i) pairs[i] = __floats2bfloat162_rn(values[2 * i], values[2 * i + 1]);
+  *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(pairs);
+}
+
+__device__ __forceinline__ void store8(__half* to, const float (&values)[kVector]) {
+  __half2 pairs[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) pairs[i] = __floats2half2_rn(values[2 * i], values[2 * i + 1]);
   *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(pairs);
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <cstddef>
 #include <deque>
 
 #include "device_ops.h"
@@ -52,8 +53,14 @@ void sum_squares(const at::Tensor& gradients, const DeviceSpans& spans) {
               spans.sums.mutable_data_ptr<double>(), stream());
 }
 
+AdamWNumbers numbers_of(const AdamWScalars& scalars) {
+  const AdamWFactors factors = adamw_factors(scalars, /*decay=*/true);
+  return {factors.gradient_factor, factors.decay_factor, factors.one_minus_beta1, factors.beta2,
+          factors.one_minus_beta2, factors.step_size,    factors.inverse_root,    factors.epsilon};
+}
+
 void update(const AdamWTensors& tensors, const DeviceSpans& spans, const AdamWScalars& scalars,
-            const float* gradient_factor) {
+            const UpdateFactors* device_factors) {
   TXTSUM_CHECK(tensors.masters.numel() >= spans.numel, "spans end at ", spans.numel);
   AdamW args;
   args.masters = tensors.masters.mutable_data_ptr<float>();
@@ -61,14 +68,16 @@ void update(const AdamWTensors& tensors, const DeviceSpans& spans, const AdamWSc
   args.second = tensors.second_moment.mutable_data_ptr<float>();
   args.gradients = tensors.gradients.const_data_ptr();
   args.gradient_type = type_of(tensors.gradients);
-  args.working = tensors.working.defined() ? tensors.working.mutable_data_ptr() : nullptr;
+  if (tensors.working.defined()) {
+    args.working = tensors.working.mutable_data_ptr();
+    args.working_type = type_of(tensors.working);
+    TXTSUM_CHECK(args.working_type != Type::kFloat, "fp32 weights are their own masters");
+  }
   args.spans = spans.table();
   args.span_count = spans.count;
   args.numel = spans.numel;
-  const AdamWFactors factors = adamw_factors(scalars, /*decay=*/true);
-  args.numbers = {factors.gradient_factor, factors.decay_factor, factors.one_minus_beta1, factors.beta2,
-                  factors.one_minus_beta2, factors.step_size,    factors.inverse_root,    factors.epsilon};
-  args.gradient_factor = gradient_factor;
+  args.numbers = numbers_of(scalars);
+  args.factors = device_factors;
   adamw(args, stream());
 }
 
@@ -92,7 +101,7 @@ constexpr double kSecondsPerMillisecond = 1e-3;
 
 /// One update on its way.
 struct Started {
-  at::Tensor numbers_3;  // fp64, pinned
+  at::Tensor results;  // bytes of cuda::UpdateResults, pinned
   std::shared_ptr<at::cuda::CUDAEvent> begin, end;
 };
 
@@ -102,36 +111,70 @@ std::shared_ptr<at::cuda::CUDAEvent> recorded_event() {
   return event;
 }
 
+/// A place on the GPU for one value of a plain type.
+template <typename T>
+at::Tensor place_for() {
+  return at::zeros({static_cast<int64_t>(sizeof(T))}, at::TensorOptions().dtype(at::kByte).device(at::kCUDA));
+}
+
+template <typename T>
+T* value_in(const at::Tensor& place) {
+  return static_cast<T*>(place.mutable_data_ptr());
+}
+
 }  // namespace
 
 struct DeviceUpdate::Impl {
   std::vector<UpdateSpan> span_list;
   std::unique_ptr<cuda::DeviceSpans> spans;
-  at::Tensor results_3, factor;
+  at::Tensor results = place_for<cuda::UpdateResults>(), factors = place_for<cuda::UpdateFactors>();
+  at::Tensor loss_scale, loss_factor_1;  // undefined where loss is not scaled
   std::shared_ptr<at::cuda::CUDAEvent> begin, last_end;
   std::deque<Started> started;
 };
 
-DeviceUpdate::DeviceUpdate(const std::vector<UpdateSpan>& spans) : impl_(std::make_unique<Impl>()) {
+DeviceUpdate::DeviceUpdate(const std::vector<UpdateSpan>& spans, bool scales_loss) : impl_(std::make_unique<Impl>()) {
   impl_->span_list = spans;
+  if (!scales_loss) return;
+  impl_->loss_scale = place_for<cuda::LossScale>();
+  impl_->loss_factor_1 = at::zeros({1}, impl_->loss_scale.options().dtype(at::kFloat));
+  restore({});
 }
 
-void DeviceUpdate::begin() {
+void DeviceUpdate::begin(double per_token) {
   // What lies between was something else (validation, a save), no wait.
   if (impl_->started.empty()) impl_->last_end.reset();
   impl_->begin = recorded_event();
+  if (!impl_->loss_scale.defined()) return;
+  static_assert(offsetof(cuda::LossScale, scale) == 0);
+  at::Tensor factor = impl_->loss_factor_1;
+  at::mul_out(factor, impl_->loss_scale.narrow(0, 0, sizeof(float)).view(at::kFloat),
+              at::scalar_tensor(per_token, at::kFloat));
+}
+
+const at::Tensor& DeviceUpdate::loss_factor() const { return impl_->loss_factor_1; }
+
+std::optional<LossScaleState> DeviceUpdate::loss_scale() const {
+  if (!impl_->loss_scale.defined()) return std::nullopt;
+  const at::Tensor here = impl_->loss_scale.cpu();
+  const auto& scale = *value_in<cuda::LossScale>(here);
+  return LossScaleState{scale.scale, scale.good_updates, scale.left_out};
+}
+
+void DeviceUpdate::restore(const LossScaleState& state) {
+  TXTSUM_CHECK(impl_->loss_scale.defined(), "this update scales no loss");
+  cuda::LossScale scale;
+  scale.scale = static_cast<float>(state.scale);
+  scale.good_updates = static_cast<int32_t>(state.good_updates);
+  scale.left_out = static_cast<int32_t>(state.left_out);
+  impl_->loss_scale.copy_(at::from_blob(&scale, {static_cast<int64_t>(sizeof(scale))}, at::kByte));
 }
 
 void DeviceUpdate::start(const AdamWTensors& tensors, const AdamWScalars& scalars, const at::Tensor& loss_sums_2,
                          double clip_norm, double clip_epsilon) {
   Impl& it = *impl_;
   TXTSUM_CHECK(it.begin != nullptr, "begin() comes first");
-  if (!it.spans) {
-    const at::TensorOptions on_gpu = tensors.masters.options();
-    it.spans = std::make_unique<cuda::DeviceSpans>(it.span_list, tensors.masters.device());
-    it.results_3 = at::empty({3}, on_gpu.dtype(at::kDouble));
-    it.factor = at::empty({1}, on_gpu.dtype(at::kFloat));
-  }
+  if (!it.spans) it.spans = std::make_unique<cuda::DeviceSpans>(it.span_list, tensors.masters.device());
   cuda::sum_squares(tensors.gradients, *it.spans);
   cuda::FinishNorm norm;
   norm.square_sums = it.spans->sums.const_data_ptr<double>();
@@ -140,13 +183,19 @@ void DeviceUpdate::start(const AdamWTensors& tensors, const AdamWScalars& scalar
   norm.per_token = scalars.gradient_factor;
   norm.clip_norm = clip_norm;
   norm.clip_epsilon = clip_epsilon;
-  norm.results = it.results_3.mutable_data_ptr<double>();
-  norm.factor = it.factor.mutable_data_ptr<float>();
+  norm.numbers = cuda::numbers_of(scalars);
+  norm.learning_rate = scalars.learning_rate;
+  norm.beta1 = scalars.beta1;
+  norm.beta2 = scalars.beta2;
+  norm.update = scalars.update;
+  if (it.loss_scale.defined()) norm.loss_scale = value_in<cuda::LossScale>(it.loss_scale);
+  norm.results = value_in<cuda::UpdateResults>(it.results);
+  norm.factors = value_in<cuda::UpdateFactors>(it.factors);
   cuda::finish_norm(norm, cuda::stream());
-  cuda::update(tensors, *it.spans, scalars, norm.factor);
+  cuda::update(tensors, *it.spans, scalars, norm.factors);
   Started one;
-  one.numbers_3 = at::empty({3}, at::TensorOptions().dtype(at::kDouble).pinned_memory(true));
-  one.numbers_3.copy_(it.results_3, /*non_blocking=*/true);
+  one.results = at::empty(it.results.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(true));
+  one.results.copy_(it.results, /*non_blocking=*/true);
   one.begin = std::move(it.begin);
   one.end = recorded_event();
   it.started.push_back(std::move(one));
@@ -158,8 +207,14 @@ DeviceUpdateNumbers DeviceUpdate::finish() {
   const Started one = std::move(it.started.front());
   it.started.pop_front();
   one.end->synchronize();
-  const double* numbers = one.numbers_3.const_data_ptr<double>();
-  DeviceUpdateNumbers result{numbers[0], numbers[1], numbers[2], 0.0, 0.0};
+  const cuda::UpdateResults& found = *value_in<cuda::UpdateResults>(one.results);
+  DeviceUpdateNumbers result;
+  result.loss = found.loss;
+  result.nll = found.nll;
+  result.gradient_norm = found.gradient_norm;
+  result.loss_scale = found.loss_scale;
+  result.next_loss_scale = found.after.scale;
+  if (found.bad_chunk >= 0) result.bad_element = found.bad_chunk * cuda::square_sum_chunk();
   result.seconds = one.begin->elapsed_time(*one.end) * kSecondsPerMillisecond;
   if (it.last_end) result.waited_seconds = it.last_end->elapsed_time(*one.begin) * kSecondsPerMillisecond;
   it.last_end = one.end;
@@ -170,9 +225,20 @@ DeviceUpdateNumbers DeviceUpdate::finish() {
 
 struct DeviceUpdate::Impl {};
 
-DeviceUpdate::DeviceUpdate(const std::vector<UpdateSpan>&) { TXTSUM_CHECK(false, "a binary without code for GPUs"); }
+DeviceUpdate::DeviceUpdate(const std::vector<UpdateSpan>&, bool) {
+  TXTSUM_CHECK(false, "a binary without code for GPUs");
+}
 
-void DeviceUpdate::begin() {}
+void DeviceUpdate::begin(double) {}
+
+const at::Tensor& DeviceUpdate::loss_factor() const {
+  static const at::Tensor none;
+  return none;
+}
+
+std::optional<LossScaleState> DeviceUpdate::loss_scale() const { return std::nullopt; }
+
+void DeviceUpdate::restore(const LossScaleState&) {}
 
 void DeviceUpdate::start(const AdamWTensors&, const AdamWScalars&, const at::Tensor&, double, double) {}
 

@@ -19,7 +19,8 @@ struct Normal {
   float cumulative, exponential;
 };
 
-/// Exact for fp32. For bf16 Abramowitz and Stegun 7.1.26 (absolute error below 1.5e-7), which shares the exponential.
+/// Exact for fp32. For narrower types Abramowitz and Stegun 7.1.26 (absolute error below 1.5e-7), which shares the
+/// exponential.
 template <typename T>
 __device__ __forceinline__ Normal normal_at(float x) {
   if constexpr (sizeof(T) == sizeof(float)) return {0.5f * (1.0f + erff(x * kRootHalf)), expf(-0.5f * x * x)};
@@ -197,7 +198,7 @@ __global__ void __launch_bounds__(kWarp* kPartialRows) add_partials_kernel(AddPa
   __syncthreads();
   if (threadIdx.y != 0 || column >= in.width) return;
   for (int row = 1; row < kPartialRows; ++row) sum += sums[row][threadIdx.x];
-  gradient[column] = static_cast<G>(static_cast<float>(gradient[column]) + sum);
+  store(gradient + column, to_float(gradient[column]) + sum);
 }
 
 /// A warp a row.
@@ -276,15 +277,11 @@ void check_width(int64_t width) {
   if (width % kVector != 0) throw std::runtime_error("on a GPU widths must be multiples of 8");
 }
 
-/// Calls `launch` with the two types.
+/// Calls `launch` with the two types. Gradients are fp32 or of the activations' type.
 template <typename Launch>
 void with_types(Type gradient_type, Type type, const Launch& launch) {
-  const bool wide = gradient_type == Type::kFloat;
-  if (type == Type::kFloat) {
-    wide ? launch(float{}, float{}) : launch(__nv_bfloat16{}, float{});
-  } else {
-    wide ? launch(float{}, __nv_bfloat16{}) : launch(__nv_bfloat16{}, __nv_bfloat16{});
-  }
+  if (gradient_type != Type::kFloat && gradient_type != type) throw std::runtime_error("gradients of a third type");
+  with_type(type, [&](auto value) { gradient_type == Type::kFloat ? launch(float{}, value) : launch(value, value); });
 }
 
 }  // namespace
@@ -292,15 +289,13 @@ void with_types(Type gradient_type, Type type, const Launch& launch) {
 void activate(const Activate& forward, cudaStream_t stream) {
   if (forward.rows == 0) return;
   check_width(forward.width);
-  forward.type == Type::kFloat ? launch_forward<float>(forward, stream)
-                               : launch_forward<__nv_bfloat16>(forward, stream);
+  with_type(forward.type, [&](auto type) { launch_forward<decltype(type)>(forward, stream); });
   check_launch("activate");
 }
 
 void activate_backward(const ActivateBackward& backward, cudaStream_t stream) {
   check_width(backward.forward.width);
-  backward.forward.type == Type::kFloat ? launch_backward<float>(backward, stream)
-                                        : launch_backward<__nv_bfloat16>(backward, stream);
+  with_type(backward.forward.type, [&](auto type) { launch_backward<decltype(type)>(backward, stream); });
   check_launch("activate_backward");
 }
 
@@ -309,22 +304,17 @@ int64_t column_blocks(int64_t rows) { return std::clamp<int64_t>(rows, 1, 2 * mu
 void column_sums(Type type, const void* x, int64_t rows, int64_t width, float* partials, cudaStream_t stream) {
   check_width(width);
   const dim3 grid = column_grid(rows, width);
-  if (type == Type::kFloat) {
-    column_sums_kernel<<<grid, kThreads, 0, stream>>>(static_cast<const float*>(x), rows, width, partials);
-  } else {
-    column_sums_kernel<<<grid, kThreads, 0, stream>>>(static_cast<const __nv_bfloat16*>(x), rows, width, partials);
-  }
+  with_type(type, [&](auto value) {
+    column_sums_kernel<<<grid, kThreads, 0, stream>>>(static_cast<const decltype(value)*>(x), rows, width, partials);
+  });
   check_launch("column_sums");
 }
 
 void add_partials(const AddPartials& sums, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>((sums.width + kWarp - 1) / kWarp), static_cast<unsigned>(sums.vectors));
   const dim3 threads(kWarp, kPartialRows);
-  if (sums.gradient_type == Type::kFloat) {
-    add_partials_kernel<float><<<grid, threads, 0, stream>>>(sums);
-  } else {
-    add_partials_kernel<__nv_bfloat16><<<grid, threads, 0, stream>>>(sums);
-  }
+  with_type(sums.gradient_type,
+            [&](auto type) { add_partials_kernel<decltype(type)><<<grid, threads, 0, stream>>>(sums); });
   check_launch("add_partials");
 }
 
@@ -353,11 +343,7 @@ void embed_rows(const Embed& embed, cudaStream_t stream) {
   check_width(embed.width);
   const int64_t warps = kThreads / kWarp;
   const auto blocks = static_cast<unsigned>((embed.rows + warps - 1) / warps);
-  if (embed.type == Type::kFloat) {
-    embed_kernel<float><<<blocks, kThreads, 0, stream>>>(embed);
-  } else {
-    embed_kernel<__nv_bfloat16><<<blocks, kThreads, 0, stream>>>(embed);
-  }
+  with_type(embed.type, [&](auto type) { embed_kernel<decltype(type)><<<blocks, kThreads, 0, stream>>>(embed); });
   check_launch("embed_rows");
 }
 

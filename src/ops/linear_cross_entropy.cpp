@@ -57,7 +57,7 @@ Chunk chunk_loss(const at::Tensor& logits_CV, const at::Tensor& labels_C, double
 
 /// The chunks on a GPU: over the padded rows too, whose derivative is zero, so that the products are aligned.
 void device_chunks(const at::Tensor& x_MD, const ParamRef& weight_VD, const at::Tensor& bias_V,
-                   const at::Tensor& labels_M, int64_t vocabulary, double smoothing, CrossEntropyNode* node,
+                   const at::Tensor& labels_M, const CrossEntropyOptions& options, CrossEntropyNode* node,
                    CrossEntropySums& sums) {
   const at::Tensor weight = weight_VD.value();
   const int64_t row_bytes = weight.size(0) * static_cast<int64_t>(weight.element_size());
@@ -66,8 +66,8 @@ void device_chunks(const at::Tensor& x_MD, const ParamRef& weight_VD, const at::
     const int64_t count = std::min(rows, x_MD.size(0) - begin);
     const at::Tensor x_CD = x_MD.narrow(0, begin, count);
     const at::Tensor logits_CV = at::mm(x_CD, weight.t());
-    const cuda::RowLosses losses = cuda::cross_entropy(logits_CV, bias_V, labels_M.narrow(0, begin, count), vocabulary,
-                                                       smoothing, /*with_gradient=*/node != nullptr);
+    const cuda::RowLosses losses = cuda::cross_entropy(logits_CV, bias_V, labels_M.narrow(0, begin, count), options,
+                                                       /*with_gradient=*/node != nullptr);
     sums.loss.add_(losses.loss_M.sum());
     sums.nll.add_(losses.nll_M.sum());
     if (node == nullptr) continue;
@@ -81,8 +81,10 @@ void device_chunks(const at::Tensor& x_MD, const ParamRef& weight_VD, const at::
 
 }  // namespace
 
+int64_t logits_chunk_bytes(const at::Device& device) { return device.is_cuda() ? kDeviceChunkBytes : kChunkBytes; }
+
 CrossEntropySums linear_cross_entropy(const at::Tensor& x_MD, const ParamRef& weight_VD, const at::Tensor& bias_V,
-                                      const at::Tensor& labels_M, int64_t vocabulary, double smoothing) {
+                                      const at::Tensor& labels_M, const CrossEntropyOptions& options) {
   TXTSUM_CHECK(x_MD.size(0) == labels_M.size(0));
   const bool with_gradient = graph_needed({x_MD}, {weight_VD});
   std::shared_ptr<CrossEntropyNode> node;
@@ -96,11 +98,12 @@ CrossEntropySums linear_cross_entropy(const at::Tensor& x_MD, const ParamRef& we
     sums.nll = at::zeros_like(sums.loss);
     if constexpr (kWithCuda) {
       if (x.is_cuda()) {
-        device_chunks(x, weight_VD, bias_V, labels_M, vocabulary, smoothing, node.get(), sums);
+        device_chunks(x, weight_VD, bias_V, labels_M, options, node.get(), sums);
         if (node) torch::autograd::set_history(sums.loss, node);
         return sums;
       }
     }
+    const int64_t vocabulary = options.vocabulary;
     const at::Tensor weight = weight_VD.value().narrow(0, 0, vocabulary);
     const int64_t rows = std::max<int64_t>(16, kChunkBytes / (vocabulary * 4));
     for (int64_t begin = 0; begin < x.size(0); begin += rows) {
@@ -108,10 +111,11 @@ CrossEntropySums linear_cross_entropy(const at::Tensor& x_MD, const ParamRef& we
       const at::Tensor x_CD = x.narrow(0, begin, count);
       at::Tensor logits_CV = at::mm(x_CD, weight.t()).to(at::kFloat);
       if (bias_V.defined()) logits_CV.add_(bias_V);
-      const Chunk chunk = chunk_loss(logits_CV, labels_M.narrow(0, begin, count), smoothing, with_gradient);
+      Chunk chunk = chunk_loss(logits_CV, labels_M.narrow(0, begin, count), options.smoothing, with_gradient);
       sums.loss.add_(chunk.loss);
       sums.nll.add_(chunk.nll);
       if (!with_gradient) continue;
+      if (options.gradient_factor_1.defined()) chunk.d_logits_CV.mul_(options.gradient_factor_1);
       const at::Tensor d_logits_CV = chunk.d_logits_CV.to(x.scalar_type());
       if (trains(weight_VD)) add_product_gradient(weight_VD.gradient().narrow(0, 0, vocabulary), d_logits_CV, x_CD);
       if (node->d_x_MD.defined()) {

@@ -193,21 +193,15 @@ void check_width(int64_t width) {
                            std::to_string(width));
 }
 
-template <typename T, typename Launch>
+template <typename Launch>
 void with_chunks(int64_t width, const Launch& launch) {
   check_width(width);
   const int64_t chunks = (width + kStep - 1) / kStep;
-  if (chunks == 1) return launch(T{}, std::integral_constant<int, 1>());
-  if (chunks == 2) return launch(T{}, std::integral_constant<int, 2>());
-  if (chunks == 3) return launch(T{}, std::integral_constant<int, 3>());
-  if (chunks == 4) return launch(T{}, std::integral_constant<int, 4>());
-  return launch(T{}, std::integral_constant<int, kMostChunks>());
-}
-
-template <typename Launch>
-void with_type(Type type, int64_t width, const Launch& launch) {
-  if (type == Type::kFloat) return with_chunks<float>(width, launch);
-  with_chunks<__nv_bfloat16>(width, launch);
+  if (chunks == 1) return launch(std::integral_constant<int, 1>());
+  if (chunks == 2) return launch(std::integral_constant<int, 2>());
+  if (chunks == 3) return launch(std::integral_constant<int, 3>());
+  if (chunks == 4) return launch(std::integral_constant<int, 4>());
+  return launch(std::integral_constant<int, kMostChunks>());
 }
 
 dim3 row_grid(int64_t rows) { return dim3(static_cast<unsigned>((rows + kWarps - 1) / kWarps)); }
@@ -218,20 +212,20 @@ void drop_rows(Type type, const void* x, void* out, int64_t rows, int64_t width,
                cudaStream_t stream) {
   if (rows == 0) return;
   if (width % kVector != 0) throw std::runtime_error("on a GPU widths must be multiples of 8");
-  if (type == Type::kFloat) {
-    drop_kernel<<<row_grid(rows), kWarps * kWarp, 0, stream>>>(static_cast<const float*>(x), static_cast<float*>(out),
-                                                               rows, width, dropout);
-  } else {
-    drop_kernel<<<row_grid(rows), kWarps * kWarp, 0, stream>>>(static_cast<const __nv_bfloat16*>(x),
-                                                               static_cast<__nv_bfloat16*>(out), rows, width, dropout);
-  }
+  with_type(type, [&](auto value) {
+    using T = decltype(value);
+    drop_kernel<<<row_grid(rows), kWarps * kWarp, 0, stream>>>(static_cast<const T*>(x), static_cast<T*>(out), rows,
+                                                               width, dropout);
+  });
   check_launch("drop_rows");
 }
 
 void norm_forward(const NormForward& norm, cudaStream_t stream) {
   if (norm.rows == 0) return;
-  with_type(norm.type, norm.width, [&](auto type, auto chunks) {
-    norm_forward_kernel<decltype(type), chunks()><<<row_grid(norm.rows), kWarps * kWarp, 0, stream>>>(norm);
+  with_type(norm.type, [&](auto type) {
+    with_chunks(norm.width, [&](auto chunks) {
+      norm_forward_kernel<decltype(type), chunks()><<<row_grid(norm.rows), kWarps * kWarp, 0, stream>>>(norm);
+    });
   });
   check_launch("norm_forward");
 }
@@ -244,11 +238,9 @@ void norm_backward(const NormBackward& norm, cudaStream_t stream) {
   const auto blocks = static_cast<unsigned>(norm_backward_blocks(norm.rows));
   const auto block_threads = static_cast<unsigned>(groups_in_block(norm.width) * threads);
   const size_t shared_bytes = static_cast<size_t>(3 * norm.width) * sizeof(float);
-  if (norm.type == Type::kFloat) {
-    norm_backward_kernel<float><<<blocks, block_threads, shared_bytes, stream>>>(norm, threads);
-  } else {
-    norm_backward_kernel<__nv_bfloat16><<<blocks, block_threads, shared_bytes, stream>>>(norm, threads);
-  }
+  with_type(norm.type, [&](auto type) {
+    norm_backward_kernel<decltype(type)><<<blocks, block_threads, shared_bytes, stream>>>(norm, threads);
+  });
   check_launch("norm_backward");
 }
 

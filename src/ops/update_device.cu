@@ -24,9 +24,6 @@ __device__ __forceinline__ const Span& span_of(const Span* spans, int32_t count,
   return spans[low];
 }
 
-__device__ __forceinline__ float element(const float* from, int64_t i) { return from[i]; }
-__device__ __forceinline__ float element(const __nv_bfloat16* from, int64_t i) { return __bfloat162float(from[i]); }
-
 __device__ __forceinline__ float adamw_element(float master, float gradient, float& first, float& second, bool decays,
                                                const AdamWNumbers& n) {
   gradient *= n.gradient_factor;
@@ -37,11 +34,14 @@ __device__ __forceinline__ float adamw_element(float master, float gradient, flo
 }
 
 /// Eight neighbouring elements a thread, one by one where a span ends among them.
-template <typename G>
+template <typename G, typename W>
 __global__ void __launch_bounds__(kThreads) adamw_kernel(AdamW update) {
-  if (update.gradient_factor != nullptr) {
-    update.numbers.gradient_factor = *update.gradient_factor;
-    if (isnan(update.numbers.gradient_factor)) return;
+  if (update.factors != nullptr) {
+    const UpdateFactors factors = *update.factors;
+    if (isnan(factors.gradient_factor)) return;
+    update.numbers.gradient_factor = factors.gradient_factor;
+    update.numbers.step_size = factors.step_size;
+    update.numbers.inverse_root = factors.inverse_root;
   }
   const int64_t stride = static_cast<int64_t>(gridDim.x) * kThreads * kVector;
   for (int64_t i = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kVector; i < update.numel;
@@ -51,13 +51,11 @@ __global__ void __launch_bounds__(kThreads) adamw_kernel(AdamW update) {
       for (int64_t at = i; at < i + kVector && at < update.numel; ++at) {
         const Span own = span_of(update.spans, update.span_count, at);
         if (own.frozen) continue;
-        const float gradient = element(static_cast<const G*>(update.gradients), at);
+        const float gradient = to_float(static_cast<const G*>(update.gradients)[at]);
         const float master = adamw_element(update.masters[at], gradient, update.first[at], update.second[at],
                                            own.decay != 0, update.numbers);
         update.masters[at] = master;
-        if (update.working != nullptr) {
-          static_cast<__nv_bfloat16*>(update.working)[at] = __float2bfloat16_rn(master);
-        }
+        if (update.working != nullptr) store(static_cast<W*>(update.working) + at, master);
       }
       continue;
     }
@@ -74,7 +72,7 @@ __global__ void __launch_bounds__(kThreads) adamw_kernel(AdamW update) {
     store8(update.masters + i, master);
     store8(update.first + i, first);
     store8(update.second + i, second);
-    if (update.working != nullptr) store8(static_cast<__nv_bfloat16*>(update.working) + i, master);
+    if (update.working != nullptr) store8(static_cast<W*>(update.working) + i, master);
   }
 }
 
@@ -107,7 +105,7 @@ __global__ void __launch_bounds__(kThreads)
       sum += wide;
     } else {
       for (int j = 0; j < kVector && i + j < end; ++j) {
-        const float value = element(gradients, i + j);
+        const float value = to_float(gradients[i + j]);
         if (!span_of(spans, span_count, i + j).frozen) sum += static_cast<double>(value) * value;
       }
     }
@@ -116,18 +114,48 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
+__device__ __forceinline__ LossScale next_loss_scale(LossScale now, bool good) {
+  if (!good) return {0.5f * now.scale, 0, now.left_out + 1};
+  if (now.good_updates + 1 == kLossScaleGrowthUpdates) return {2.0f * now.scale, 0, now.left_out};
+  return {now.scale, now.good_updates + 1, now.left_out};
+}
+
 /// One block.
 __global__ void __launch_bounds__(kThreads) finish_norm_kernel(FinishNorm in) {
   double sum = 0.0;
-  for (int64_t i = threadIdx.x; i < in.chunks; i += kThreads) sum += in.square_sums[i];
+  __shared__ int bad_chunk;
+  if (threadIdx.x == 0) bad_chunk = -1;
+  __syncthreads();
+  for (int64_t i = threadIdx.x; i < in.chunks; i += kThreads) {
+    sum += in.square_sums[i];
+    if (!isfinite(in.square_sums[i])) atomicMax(&bad_chunk, static_cast<int>(i));
+  }
   sum = block_sum(sum);
   if (threadIdx.x != 0) return;
-  const double loss = in.loss_sums[0] * in.per_token, norm = sqrt(sum) * in.per_token;
-  in.results[0] = loss;
-  in.results[1] = in.loss_sums[1] * in.per_token;
-  in.results[2] = norm;
-  const double clip = in.clip_norm > 0.0 ? fmin(1.0, in.clip_norm / (norm + in.clip_epsilon)) : 1.0;
-  *in.factor = isfinite(loss) && isfinite(norm) ? static_cast<float>(clip * in.per_token) : nanf("");
+  UpdateResults results;
+  results.bad_chunk = bad_chunk;
+  results.loss = in.loss_sums[0] * in.per_token;
+  results.nll = in.loss_sums[1] * in.per_token;
+  UpdateFactors factors{0.0f, in.numbers.step_size, in.numbers.inverse_root};
+  double factor = in.per_token;
+  if (in.loss_scale != nullptr) {
+    results.loss_scale = in.loss_scale->scale;
+    factor = 1.0 / results.loss_scale;
+    // Updates that were left out are no steps of the optimizer's.
+    const auto steps = static_cast<double>(in.update - in.loss_scale->left_out);
+    factors.step_size = static_cast<float>(in.learning_rate / (1.0 - pow(in.beta1, steps)));
+    factors.inverse_root = static_cast<float>(1.0 / sqrt(1.0 - pow(in.beta2, steps)));
+  }
+  results.gradient_norm = sqrt(sum) * factor;
+  const bool good = isfinite(results.loss) && isfinite(results.gradient_norm);
+  if (in.clip_norm > 0.0) factor *= fmin(1.0, in.clip_norm / (results.gradient_norm + in.clip_epsilon));
+  factors.gradient_factor = good ? static_cast<float>(factor) : nanf("");
+  if (in.loss_scale != nullptr) {
+    *in.loss_scale = next_loss_scale(*in.loss_scale, good);
+    results.after = *in.loss_scale;
+  }
+  *in.results = results;
+  *in.factors = factors;
 }
 
 }  // namespace
@@ -136,11 +164,14 @@ void adamw(const AdamW& update, cudaStream_t stream) {
   if (update.numel == 0) return;
   const int64_t blocks = std::min<int64_t>((update.numel + kThreads * kVector - 1) / (kThreads * kVector),
                                            int64_t{16} * multiprocessors());
-  if (update.gradient_type == Type::kFloat) {
-    adamw_kernel<float><<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(update);
-  } else {
-    adamw_kernel<__nv_bfloat16><<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(update);
-  }
+  with_type(update.gradient_type, [&](auto gradient) {
+    using G = decltype(gradient);
+    if (update.working_type == Type::kHalf) {
+      adamw_kernel<G, __half><<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(update);
+    } else {
+      adamw_kernel<G, __nv_bfloat16><<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(update);
+    }
+  });
   check_launch("adamw");
 }
 
@@ -150,13 +181,10 @@ void square_sums(Type type, const void* gradients, int64_t numel, const Span* sp
                  cudaStream_t stream) {
   if (numel == 0) return;
   const auto blocks = static_cast<unsigned>((numel + kNormChunk - 1) / kNormChunk);
-  if (type == Type::kFloat) {
-    square_sum_kernel<<<blocks, kThreads, 0, stream>>>(static_cast<const float*>(gradients), numel, spans, span_count,
-                                                       sums);
-  } else {
-    square_sum_kernel<<<blocks, kThreads, 0, stream>>>(static_cast<const __nv_bfloat16*>(gradients), numel, spans,
+  with_type(type, [&](auto value) {
+    square_sum_kernel<<<blocks, kThreads, 0, stream>>>(static_cast<const decltype(value)*>(gradients), numel, spans,
                                                        span_count, sums);
-  }
+  });
   check_launch("square_sums");
 }
 

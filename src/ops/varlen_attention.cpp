@@ -8,6 +8,7 @@
 #include "dropout_rows.h"
 #include "graph.h"
 #include "txtsum/core/check.h"
+#include "txtsum/ops/device.h"
 #include "txtsum/ops/dropout.h"
 
 namespace txtsum::ops {
@@ -82,12 +83,13 @@ struct SequenceResult {
 
 SequenceResult sequence_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                 const AttentionOptions& options, const Ragged& ragged, int64_t b) {
-  if (!options.dropout.active()) {
+  if (q.is_cpu() && !options.dropout.active()) {
     auto [out, log_sum] =
         at::_scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, options.causal, {}, options.scale);
     return {out, log_sum};
   }
-  const at::Tensor p = probabilities(q, k, options).mul_(probability_mask(options, ragged, b, q.size(2), k.size(2)));
+  at::Tensor p = probabilities(q, k, options);
+  if (options.dropout.active()) p.mul_(probability_mask(options, ragged, b, q.size(2), k.size(2)));
   return {at::matmul(p.to(v.scalar_type()), v), {}};
 }
 
@@ -98,15 +100,19 @@ struct SequenceGradients {
 SequenceGradients sequence_backward(const at::Tensor& d_out, const at::Tensor& q, const at::Tensor& k,
                                     const at::Tensor& v, const at::Tensor& out, const at::Tensor& log_sum,
                                     const AttentionOptions& options, const Ragged& ragged, int64_t b) {
-  if (!options.dropout.active()) {
+  if (q.is_cpu() && !options.dropout.active()) {
     auto [d_q, d_k, d_v] = at::_scaled_dot_product_flash_attention_for_cpu_backward(d_out, q, k, v, out, log_sum, 0.0,
                                                                                     options.causal, {}, options.scale);
     return {d_q, d_k, d_v};
   }
   const at::Tensor p = probabilities(q, k, options);
-  const at::Tensor mask = probability_mask(options, ragged, b, q.size(2), k.size(2));
-  const at::Tensor d_v = at::matmul((p * mask).to(v.scalar_type()).transpose(-2, -1), d_out);
-  const at::Tensor d_p = at::matmul(d_out, v.transpose(-2, -1)).to(at::kFloat).mul_(mask);
+  at::Tensor kept = p, d_p = at::matmul(d_out, v.transpose(-2, -1)).to(at::kFloat);
+  if (options.dropout.active()) {
+    const at::Tensor mask = probability_mask(options, ragged, b, q.size(2), k.size(2));
+    kept = p * mask;
+    d_p.mul_(mask);
+  }
+  const at::Tensor d_v = at::matmul(kept.to(v.scalar_type()).transpose(-2, -1), d_out);
   const at::Tensor d_scores =
       (d_p - (d_p * p).sum(-1, /*keepdim=*/true)).mul_(p).mul_(options.scale).to(q.scalar_type());
   return {at::matmul(d_scores, k), at::matmul(d_scores.transpose(-2, -1), q), d_v};
@@ -124,10 +130,9 @@ void for_sequences(const at::Tensor& rows, int64_t count, const Body& body) {
   at::parallel_for(0, count, 1, body);
 }
 
-/// Whether the GPU's libraries take this case. Their fp32 kernel draws another dropout mask in backward than in
-/// forward.
 bool fused_on_device(const at::Tensor& q, const AttentionOptions& options) {
-  return kWithCuda && q.is_cuda() && !(q.scalar_type() == at::kFloat && options.dropout.active());
+  return kWithCuda && q.is_cuda() && !options.reference &&
+         attention_is_fused(q.scalar_type(), options.dropout.active());
 }
 
 ForwardResult forward(const Packed& in, const Ragged& ragged, const AttentionOptions& options) {
@@ -277,6 +282,13 @@ at::Tensor attention(const at::Tensor& first, const at::Tensor& second, const Ra
 }
 
 }  // namespace
+
+bool attention_is_fused(at::ScalarType dtype, bool drops_probabilities) {
+  // The libraries' fp32 kernel draws another dropout mask in backward than in forward; FlashAttention-2 wants Ampere.
+  if (dtype == at::kFloat) return !drops_probabilities;
+  static const bool ampere = current_gpu_major() >= 8;
+  return ampere;
+}
 
 at::Tensor varlen_self_attention(const at::Tensor& qkv_NE, const RaggedTokens& tokens,
                                  const AttentionOptions& options) {

@@ -49,7 +49,7 @@ void copy_side(Parts& parts, const ops::RaggedTokens& tokens) {
   }
 }
 
-/// Offsets of which operations on a device read nothing but their number and the last one: the device has its own.
+/// Offsets of as many sequences, before the slot is filled.
 std::vector<int64_t> outline(int64_t tokens, int64_t slots) {
   std::vector<int64_t> offsets(static_cast<size_t>(slots) + 1, tokens);
   offsets.front() = 0;
@@ -77,6 +77,8 @@ void BatchSlot::fill(const MicroBatch& padded, uint64_t seed, int64_t update) {
   Parts parts(staging);
   copy_side(parts, padded.source);
   copy_side(parts, padded.labels);
+  batch_.source.offsets = padded.source.offsets;
+  batch_.labels.offsets = padded.labels.offsets;
   const auto words = ops::dropout_words(seed, update);
   std::memcpy(parts.take(2, at::kInt).mutable_data_ptr(), words.data(), sizeof(words));
   bytes_.copy_(staging, /*non_blocking=*/true);

@@ -3,12 +3,17 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <utility>
 
+#include "bad_block.h"
 #include "txtsum/core/check.h"
+#include "txtsum/core/log.h"
 #include "txtsum/ops/device.h"
+#include "txtsum/ops/varlen_attention.h"
 
 namespace txtsum::train {
 namespace {
@@ -16,6 +21,14 @@ namespace {
 /// A shape is captured when it comes for the second time: what has run once has its kernels loaded, and what comes once
 /// is not worth it.
 constexpr int64_t kRunsBeforeCapture = 1;
+/// Gradients that overflow at a smaller loss scale are the model's own.
+constexpr double kLeastLossScale = 1.0;
+
+std::string short_text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%g", value);
+  return text;
+}
 
 double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -28,21 +41,22 @@ DeviceUpdateStep::DeviceUpdateStep(const UpdateParts& parts, AdamWOptimizer& opt
       optimizer_(optimizer),
       scope_(make_block_scope(parts)),
       loss_sums_2_(at::zeros({2}, at::TensorOptions().dtype(at::kDouble).device(parts.model.arena().device()))),
-      update_(update_spans(parts.model.arena().layout())),
+      update_(update_spans(parts.model.arena().layout()), /*scales_loss=*/parts.model.arena().dtype() == at::kHalf),
       pool_(parts.model.arena().device()) {
   TXTSUM_CHECK(parts.communicator.world() == 1, "one process");
 }
 
 void DeviceUpdateStep::start(const GlobalBatch& batch, int64_t update, double learning_rate) {
   TXTSUM_CHECK(batch.target_tokens > 0, "update ", update, " has no target tokens");
-  update_.begin();
+  const double per_token = 1.0 / static_cast<double>(batch.target_tokens);
+  update_.begin(per_token);
   parts_.model.arena().gradients().zero_();
   loss_sums_2_.zero_();
   int64_t index = 0;
   for (const MicroBatch& micro_batch : batch.micro_batches) add_micro_batch(micro_batch, update, index++);
-  const StepScalars scalars{update, learning_rate, 1.0 / static_cast<double>(batch.target_tokens)};
+  const StepScalars scalars{update, learning_rate, per_token};
   update_.start(optimizer_.tensors(), optimizer_.scalars(scalars), loss_sums_2_, parts_.config.clip_norm, kClipEpsilon);
-  started_.push_back({update, batch.examples});
+  started_.push_back({update, batch});
 }
 
 UpdateResult DeviceUpdateStep::finish() {
@@ -51,11 +65,39 @@ UpdateResult DeviceUpdateStep::finish() {
   started_.pop_front();
   work_.busy_seconds += numbers.seconds;
   work_.waited_seconds += numbers.waited_seconds;
-  if (!std::isfinite(numbers.loss)) refuse_update(parts_.batches, "loss", numbers.loss, done.update, done.examples);
-  if (!std::isfinite(numbers.gradient_norm)) {
-    refuse_update(parts_.batches, "gradient norm", numbers.gradient_norm, done.update, done.examples);
+  UpdateResult result{numbers.loss, numbers.nll, numbers.gradient_norm, numbers.loss_scale, false};
+  if (!std::isfinite(numbers.loss)) {
+    const std::string block = first_bad_block(parts_, done.batch, done.update);
+    refuse_update(parts_.batches, {done.update, "loss", numbers.loss, block, done.batch.examples});
   }
-  return {numbers.loss, numbers.nll, numbers.gradient_norm};
+  if (std::isfinite(numbers.gradient_norm)) return result;
+  const std::string block = numbers.bad_element ? overflowed_block(*numbers.bad_element) : "";
+  if (parts_.model.arena().dtype() != at::kHalf || numbers.next_loss_scale < kLeastLossScale) {
+    refuse_update(parts_.batches, {done.update, "gradient norm", numbers.gradient_norm, block, done.batch.examples});
+  }
+  result.gradient_norm = 0.0;
+  result.left_out = true;
+  core::log_info("update " + std::to_string(done.update) + ": a gradient overflowed in " + block + " at loss scale " +
+                 short_text(numbers.loss_scale) + "; the update is left out, the scale is now " +
+                 short_text(numbers.next_loss_scale));
+  return result;
+}
+
+std::string DeviceUpdateStep::overflowed_block(int64_t bad_element) const {
+  const model::ArenaLayout& layout = parts_.model.arena().layout();
+  int64_t block = 0;
+  for (const model::ArenaEntry& entry : layout.entries()) {
+    if (entry.in_trainable_range && entry.offset <= bad_element) block = std::max(block, entry.block);
+  }
+  return block_name(layout, block);
+}
+
+bool DeviceUpdateStep::capturable() const {
+  // Recomputation draws the same masks again by moving a generator back, which a graph cannot hold; a model that leaves
+  // layers out runs other work at each update; attention sequence by sequence has a shape of its own for each batch.
+  const model::ModelFacts& facts = parts_.model.facts();
+  return !scope_ && !facts.drops_layers &&
+         ops::attention_is_fused(parts_.model.arena().dtype(), facts.drops_probabilities);
 }
 
 void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, int64_t index) {
@@ -68,10 +110,7 @@ void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, 
   Shape& shape = found->second;
   shape.slot.fill(pad_to(batch, bucket, parts_.model.facts().pad_id), parts_.seed, update);
   ops::seed_device_generator(parts_.seed, update, index);
-  // Recomputation draws the same masks again by moving a generator back, which a graph cannot hold; a model that leaves
-  // layers out runs other work at each update.
-  const bool capturable = !scope_ && !parts_.model.facts().drops_layers;
-  if (!shape.graph && capturable && shape.runs >= kRunsBeforeCapture && work_.graphs < parts_.config.max_graphs) {
+  if (!shape.graph && capturable() && shape.runs >= kRunsBeforeCapture && work_.graphs < parts_.config.max_graphs) {
     capture(shape, update);
   }
   if (shape.graph) {
@@ -93,6 +132,7 @@ void DeviceUpdateStep::forward_backward(const BatchSlot& slot, int64_t update) {
   context.seed = parts_.seed;
   context.update = update;
   context.dropout_words_2 = slot.dropout_words_2();
+  context.loss_factor_1 = update_.loss_factor();
   context.scope = scope_.get();
   const model::LossSum sum =
       parts_.model.loss(slot.batch().source, slot.batch().labels, parts_.config.label_smoothing, context);

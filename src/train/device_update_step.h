@@ -21,6 +21,8 @@ class DeviceUpdateStep final : public UpdateStep {
   void start(const GlobalBatch& batch, int64_t update, double learning_rate) override;
   UpdateResult finish() override;
   bool runs_ahead() const override { return true; }
+  std::optional<ops::LossScaleState> loss_scale() const override { return update_.loss_scale(); }
+  void restore(const ops::LossScaleState& state) override { update_.restore(state); }
   std::optional<GpuWork> gpu_work() const override { return work_; }
 
  private:
@@ -32,13 +34,17 @@ class DeviceUpdateStep final : public UpdateStep {
   };
   struct Started {
     int64_t update = 0;
-    std::vector<int64_t> examples;
+    GlobalBatch batch;
   };
 
   void add_micro_batch(const MicroBatch& batch, int64_t update, int64_t index);
   /// Forward and backward of what is in the slot; adds to the gradients and loss_sums_2_.
   void forward_backward(const BatchSlot& slot, int64_t update);
   void capture(Shape& shape, int64_t update);
+  bool capturable() const;
+  /// Where the gradients of an update stopped being finite: the block nearest to the loss, since what lies before it in
+  /// the model only passes on what it got.
+  std::string overflowed_block(int64_t bad_element) const;
 
   UpdateParts parts_;
   AdamWOptimizer& optimizer_;

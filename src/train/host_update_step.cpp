@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "adamw_optimizer.h"
+#include "bad_block.h"
 #include "txtsum/core/check.h"
 #include "txtsum/ops/device.h"
 
@@ -44,7 +45,8 @@ void HostUpdateStep::start(const GlobalBatch& batch, int64_t update, double lear
   result.nll = sums[1] * per_token;
   result.gradient_norm = ops::gradient_norm(gradients, spans_) * per_token;
   const auto check = [&](const char* what, double value) {
-    if (!std::isfinite(value)) refuse_update(parts_.batches, what, value, update, batch.examples);
+    if (std::isfinite(value)) return;
+    refuse_update(parts_.batches, {update, what, value, first_bad_block(parts_, batch, update), batch.examples});
   };
   check("loss", result.loss);
   check("gradient norm", result.gradient_norm);
@@ -70,7 +72,10 @@ void HostUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, Up
       parts_.model.loss(ops::to_device(batch.source, device), ops::to_device(batch.labels, device),
                         parts_.config.label_smoothing, context);
   const double loss = sum.loss.item<double>();
-  if (!std::isfinite(loss)) refuse_update(parts_.batches, "loss", loss, update, example_numbers(batch.labels));
+  if (!std::isfinite(loss)) {
+    const GlobalBatch alone{{batch}, example_numbers(batch.labels), batch.source.tokens(), batch.labels.tokens()};
+    refuse_update(parts_.batches, {update, "loss", loss, first_bad_block(parts_, alone, update), alone.examples});
+  }
   // Where the output projection alone learns, its gradient is there already and no graph was built.
   if (sum.loss.requires_grad()) torch::autograd::backward({sum.loss});
   sums.loss += loss;

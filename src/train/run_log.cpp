@@ -1,5 +1,6 @@
 #include "run_log.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace txtsum::train {
@@ -15,6 +16,7 @@ void RunLog::update_done(const UpdateRecord& record, bool last, TrainingState& s
   window.loss += record.loss;
   window.nll += record.nll;
   window.gradient_norm += record.gradient_norm;
+  window.left_out += record.left_out ? 1 : 0;
   window.examples += record.examples;
   window.source_tokens += record.source_tokens;
   window.target_tokens += record.target_tokens;
@@ -28,7 +30,7 @@ void RunLog::flush(TrainingState& state) const {
   const double count = static_cast<double>(means.updates);
   means.loss /= count;
   means.nll /= count;
-  means.gradient_norm /= count;
+  means.gradient_norm /= static_cast<double>(std::max<int64_t>(1, means.updates - means.left_out));
   tell([&](TrainObserver& observer) { observer.on_log(means); });
   state.window = LogRecord{};
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "checkpointer.h"
+#include "memory_account.h"
 #include "plan.h"
 #include "run_log.h"
 #include "selection.h"
@@ -31,6 +32,10 @@ int64_t all_elements(const model::ArenaLayout& layout) {
   int64_t count = 0;
   for (const model::ArenaEntry& entry : layout.entries()) count += entry.numel;
   return count;
+}
+
+const char* gradient_type_name(at::ScalarType type) {
+  return type == at::kBFloat16 ? "bf16" : type == at::kHalf ? "fp16" : "fp32";
 }
 
 LengthProducts length_products(const GlobalBatch& batch) {
@@ -89,6 +94,9 @@ class Trainer::Loop {
     return (settings_.validation.loss && parts_.validation != nullptr) ||
            (settings_.validation.generate && static_cast<bool>(parts_.evaluator));
   }
+  UpdateParts update_parts() {
+    return {settings_.train, settings_.seed, parts_.model, parts_.batches, parts_.communicator, *optimizer_};
+  }
   void train_update();
   void start_update();
   bool may_run_ahead(const StartedUpdate& started) const;
@@ -132,8 +140,7 @@ Trainer::Loop::Loop(TrainerSettings settings, TrainerParts parts)
       plan_(settings_.train, parts_.batches),
       schedule_(settings_.schedule, settings_.optimizer.learning_rate.value_or(0.0), plan_.total_updates()),
       optimizer_(make_optimizer(settings_.optimizer, parts_.model.arena(), parts_.initial_masters)),
-      step_(make_update_step(
-          {settings_.train, settings_.seed, parts_.model, parts_.batches, parts_.communicator, *optimizer_})),
+      step_(make_update_step(update_parts())),
       checkpointer_(settings_, parts_.write_folder, parts_.model.arena(), *optimizer_),
       selection_(settings_.checkpoint, settings_.early_stopping),
       validation_period_(settings_.validation.every_updates, settings_.validation.every_epochs),
@@ -161,6 +168,7 @@ void Trainer::Loop::start() {
   checkpointer_.clean();
   if (!settings_.resume_from.empty()) {
     state_ = checkpointer_.restore(settings_.resume_from);
+    if (state_.loss_scale) step_->restore(*state_.loss_scale);
     last_checkpoint_ = settings_.resume_from;
     saved_update_ = state_.update;
   }
@@ -176,7 +184,7 @@ void Trainer::Loop::start() {
   facts.max_minutes = settings_.train.max_minutes;
   facts.trainable_parameters = trainable_elements(arena.layout());
   facts.parameters = all_elements(arena.layout());
-  facts.gradient_type = arena.gradients().scalar_type() == at::kBFloat16 ? "bf16" : "fp32";
+  facts.gradient_type = gradient_type_name(arena.gradients().scalar_type());
   facts.first_update = state_.update + 1;
   facts.resumed_from = settings_.resume_from;
   log_.tell([&](TrainObserver& observer) { observer.on_start(facts); });
@@ -213,7 +221,12 @@ void Trainer::Loop::start_update() {
   record.update = (first ? state_.update : started_.back().record.update) + 1;
   const GlobalBatch batch = parts_.batches.batch(epoch, index);
   const double learning_rate = schedule_.learning_rate(plan_.progress(record.update - 1, state_.training_seconds));
-  step_->start(batch, record.update, learning_rate);
+  try {
+    step_->start(batch, record.update, learning_rate);
+  } catch (const c10::Error& error) {
+    if (!ops::is_out_of_memory(error)) throw;
+    throw core::EnvironmentError(out_of_memory_text(update_parts(), batch, record.update, ops::asked_memory(error)));
+  }
   record.learning_rate = optimizer_->effective_learning_rate({record.update, learning_rate, 1.0});
   record.examples = static_cast<int64_t>(batch.examples.size());
   record.source_tokens = batch.source_tokens;
@@ -247,6 +260,8 @@ void Trainer::Loop::finish_update() {
   record.loss = result.loss;
   record.nll = result.nll;
   record.gradient_norm = result.gradient_norm;
+  record.loss_scale = result.loss_scale;
+  record.left_out = result.left_out;
   const double now = parts_.clock.monotonic_seconds();
   record.seconds = now - last_time_;
   last_time_ = now;
@@ -317,6 +332,7 @@ ValidationRecord Trainer::Loop::validate() {
 
 void Trainer::Loop::save() {
   enter(Phase::kSave);
+  state_.loss_scale = step_->loss_scale();
   last_checkpoint_ = checkpointer_.save(state_);
   saved_update_ = state_.update;
   log_.tell([&](TrainObserver& observer) { observer.on_save(last_checkpoint_, state_.update); });

@@ -23,6 +23,8 @@ Json to_json(const UpdateRecord& record) {
           {"nll", record.nll},
           {"learning_rate", record.learning_rate},
           {"gradient_norm", record.gradient_norm},
+          {"loss_scale", record.loss_scale},
+          {"left_out", record.left_out},
           {"examples", record.examples},
           {"source_tokens", record.source_tokens},
           {"target_tokens", record.target_tokens},
@@ -38,6 +40,8 @@ UpdateRecord update_record_from(const Json& json) {
   json.at("nll").get_to(record.nll);
   json.at("learning_rate").get_to(record.learning_rate);
   json.at("gradient_norm").get_to(record.gradient_norm);
+  json.at("loss_scale").get_to(record.loss_scale);
+  json.at("left_out").get_to(record.left_out);
   json.at("examples").get_to(record.examples);
   json.at("source_tokens").get_to(record.source_tokens);
   json.at("target_tokens").get_to(record.target_tokens);
@@ -51,6 +55,7 @@ Json to_json(const LogRecord& window) {
           {"loss", window.loss},
           {"nll", window.nll},
           {"gradient_norm", window.gradient_norm},
+          {"left_out", window.left_out},
           {"examples", window.examples},
           {"source_tokens", window.source_tokens},
           {"target_tokens", window.target_tokens},
@@ -64,11 +69,23 @@ LogRecord log_record_from(const Json& json) {
   json.at("loss").get_to(window.loss);
   json.at("nll").get_to(window.nll);
   json.at("gradient_norm").get_to(window.gradient_norm);
+  json.at("left_out").get_to(window.left_out);
   json.at("examples").get_to(window.examples);
   json.at("source_tokens").get_to(window.source_tokens);
   json.at("target_tokens").get_to(window.target_tokens);
   json.at("seconds").get_to(window.seconds);
   return window;
+}
+
+Json to_json(const std::optional<ops::LossScaleState>& scale) {
+  if (!scale) return nullptr;
+  return {{"scale", scale->scale}, {"good_updates", scale->good_updates}, {"left_out", scale->left_out}};
+}
+
+std::optional<ops::LossScaleState> loss_scale_from(const Json& json) {
+  if (json.is_null()) return std::nullopt;
+  return ops::LossScaleState{json.at("scale").get<double>(), json.at("good_updates").get<int64_t>(),
+                             json.at("left_out").get<int64_t>()};
 }
 
 TrainingState state_from(const Json& json) {
@@ -89,6 +106,7 @@ TrainingState state_from(const Json& json) {
   json.at("best_update").get_to(state.best_update);
   json.at("bad_validations").get_to(state.bad_validations);
   json.at("validation_pending").get_to(state.validation_pending);
+  state.loss_scale = loss_scale_from(json.at("loss_scale"));
   return state;
 }
 
@@ -115,7 +133,8 @@ std::string to_text(const TrainingState& state) {
             {"best_metric", state.best_metric ? Json(*state.best_metric) : Json()},
             {"best_update", state.best_update},
             {"bad_validations", state.bad_validations},
-            {"validation_pending", state.validation_pending}};
+            {"validation_pending", state.validation_pending},
+            {"loss_scale", to_json(state.loss_scale)}};
   return core::to_pretty_text(json);
 }
 

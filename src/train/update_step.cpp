@@ -8,6 +8,7 @@
 #include "adamw_optimizer.h"
 #include "device_update_step.h"
 #include "host_update_step.h"
+#include "txtsum/core/check.h"
 #include "txtsum/core/error.h"
 #include "txtsum/train/recompute_scope.h"
 
@@ -21,13 +22,14 @@ constexpr size_t kNamedExamples = 8;
 
 std::unique_ptr<UpdateStep> make_update_step(const UpdateParts& parts) {
   model::Arena& arena = parts.model.arena();
-  const bool narrow = arena.dtype() == at::kBFloat16 && parts.batches.one_micro_batch();
-  arena.allocate_gradients(narrow ? at::kBFloat16 : at::kFloat);
+  const bool narrow = arena.dtype() != at::kFloat && parts.batches.one_micro_batch();
+  arena.allocate_gradients(narrow ? arena.dtype() : at::kFloat);
   if (arena.values().is_cuda()) {
     if (auto* adamw = dynamic_cast<AdamWOptimizer*>(&parts.optimizer)) {
       return std::make_unique<DeviceUpdateStep>(parts, *adamw);
     }
   }
+  TXTSUM_CHECK(arena.dtype() != at::kHalf, "fp16 has its loss scale on a GPU, with AdamW");
   return std::make_unique<HostUpdateStep>(parts);
 }
 
@@ -36,15 +38,17 @@ std::unique_ptr<ops::BlockScope> make_block_scope(const UpdateParts& parts) {
   return std::make_unique<RecomputeScope>(parts.model.arena().layout(), parts.model.arena().values().is_cuda());
 }
 
-void refuse_update(const BatchSource& batches, const char* what, double value, int64_t update,
-                   const std::vector<int64_t>& examples) {
+void refuse_update(const BatchSource& batches, const BadUpdate& bad) {
   std::string names;
-  for (size_t i = 0; i < std::min(examples.size(), kNamedExamples); ++i) {
-    names += (i > 0 ? ", " : "") + batches.describe_example(examples[i]);
+  for (size_t i = 0; i < std::min(bad.examples.size(), kNamedExamples); ++i) {
+    names += (i > 0 ? ", " : "") + batches.describe_example(bad.examples[i]);
   }
-  if (examples.size() > kNamedExamples) names += " and " + std::to_string(examples.size() - kNamedExamples) + " more";
+  if (bad.examples.size() > kNamedExamples) {
+    names += " and " + std::to_string(bad.examples.size() - kNamedExamples) + " more";
+  }
   throw core::DataError(
-      "update " + std::to_string(update) + ": " + what + " is " + std::to_string(value) + " (examples " + names +
+      "update " + std::to_string(bad.update) + ": " + bad.what + " is " + std::to_string(bad.value) +
+      (bad.block.empty() ? "" : ", not finite first in " + bad.block) + " (examples " + names +
       "); nothing was updated. Lower optimizer.learning_rate, set schedule.warmup_updates or a smaller "
       "train.clip_norm, or train with train.precision=fp32; checkpoints of earlier updates are whole");
 }

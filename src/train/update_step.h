@@ -8,6 +8,7 @@
 #include "txtsum/config/train_config.h"
 #include "txtsum/model/seq2seq_model.h"
 #include "txtsum/ops/block_scope.h"
+#include "txtsum/ops/device_update.h"
 #include "txtsum/parallel/communicator.h"
 #include "txtsum/train/batch_source.h"
 #include "txtsum/train/observer.h"
@@ -20,6 +21,8 @@ struct UpdateResult {
   double loss = 0.0;
   double nll = 0.0;
   double gradient_norm = 0.0;  ///< Of the mean loss, before clipping.
+  double loss_scale = 1.0;     ///< That its gradients were made with.
+  bool left_out = false;       ///< A gradient overflowed in fp16: nothing was updated, and gradient_norm is 0.
 };
 
 /// What updates are made of. References must outlive the step.
@@ -45,20 +48,31 @@ class UpdateStep {
   virtual UpdateResult finish() = 0;
   /// Whether the next update may be started before this one is finished.
   virtual bool runs_ahead() const = 0;
+  /// The state of a dynamic loss scale; none where there is none. Asked while no update is under way.
+  virtual std::optional<ops::LossScaleState> loss_scale() const { return std::nullopt; }
+  virtual void restore(const ops::LossScaleState&) {}
   /// What a GPU was kept busy with; none on a CPU.
   virtual std::optional<GpuWork> gpu_work() const { return std::nullopt; }
 };
 
-/// Makes the step for the model's device and the optimizer, and allocates the gradients: bf16 where the working weights
-/// are bf16 and every update is one micro-batch, else fp32.
+/// Makes the step for the model's device and the optimizer, and allocates the gradients: in the working weights' type
+/// where every update is one micro-batch, else fp32.
 std::unique_ptr<UpdateStep> make_update_step(const UpdateParts& parts);
 
 /// The scope that train.recompute names; null: blocks run plainly.
 std::unique_ptr<ops::BlockScope> make_block_scope(const UpdateParts& parts);
 
-/// Throws DataError: `what` of update `update` is `value`.
-[[noreturn]] void refuse_update(const BatchSource& batches, const char* what, double value, int64_t update,
-                                const std::vector<int64_t>& examples);
+/// An update whose loss or gradient norm is not finite.
+struct BadUpdate {
+  int64_t update = 0;
+  const char* what = "";  ///< `loss` or `gradient norm`
+  double value = 0.0;
+  std::string block;  ///< Where it is not finite first; may be empty.
+  std::vector<int64_t> examples;
+};
+
+/// Throws DataError that says all of it.
+[[noreturn]] void refuse_update(const BatchSource& batches, const BadUpdate& bad);
 
 /// torch.nn.utils.clip_grad_norm_ adds this to the norm.
 inline constexpr double kClipEpsilon = 1e-6;

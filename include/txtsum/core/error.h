@@ -35,6 +35,13 @@ class InternalError : public Error {
   explicit InternalError(const std::string& message) : Error(message, 70) {}
 };
 
+/// Something that the machine could not give: memory, a device. The text says what was asked and what asks for less.
+/// Exit code 71.
+class EnvironmentError : public Error {
+ public:
+  explicit EnvironmentError(const std::string& message) : Error(message, 71) {}
+};
+
 /// The process was asked to stop by a signal and has saved what it had. Exit code 128 + signal.
 class StoppedBySignal : public Error {
  public:

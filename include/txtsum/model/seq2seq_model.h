@@ -27,7 +27,8 @@ struct ModelFacts {
   int64_t decoder_feed_forward = 0;
   int64_t max_source_tokens = 0;  ///< Positions that the encoder has.
   int64_t max_target_tokens = 0;
-  bool drops_layers = false;  ///< Training leaves whole layers out at random.
+  bool drops_layers = false;         ///< Training leaves whole layers out at random.
+  bool drops_probabilities = false;  ///< Training drops attention probabilities.
   int64_t pad_id = 1, bos_id = 0, eos_id = 2, decoder_start_id = 2;
 };
 
@@ -37,6 +38,7 @@ struct ForwardContext {
   uint64_t seed = 0;      ///< Keys dropout, with `update`.
   int64_t update = 0;
   at::Tensor dropout_words_2;        ///< Where the model is on a GPU and the pass is captured: see ops::DropoutKey.
+  at::Tensor loss_factor_1;          ///< See ops::CrossEntropyOptions::gradient_factor_1.
   ops::BlockScope* scope = nullptr;  ///< Null: blocks run plainly.
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <c10/core/Device.h>
+#include <c10/util/Exception.h>
 
 #include <cstdint>
 #include <optional>
@@ -24,12 +25,30 @@ bool built_for_gpus();
 /// machine without a driver.
 std::vector<DeviceFacts> visible_gpus();
 
+/// Major compute capability of the GPU that this thread works on; 0 in a binary without code for GPUs.
+int current_gpu_major();
+
 /// Makes `device` the one that this thread works on; on a GPU on a stream that graphs can be captured from. Call once,
 /// before the first tensor is made. Throws c10::Error where a GPU cannot be opened.
 void use_device(const c10::Device& device);
 
 /// Waits until everything that was asked of the GPU is done. Does nothing on the CPU.
 void synchronize(const c10::Device& device);
+
+/// Whether an error that LibTorch threw means that memory ran out, of a GPU or of the host.
+bool is_out_of_memory(const c10::Error& error);
+
+/// What an error of that kind says it asked for (`2.00 GiB`); empty where it does not say.
+std::string asked_memory(const c10::Error& error);
+
+/// Memory of the current GPU.
+struct DeviceMemory {
+  int64_t total_bytes = 0;
+  int64_t others_bytes = 0;  ///< Taken, but not by this process's tensors: other processes, the driver, libraries.
+  int64_t peak_bytes = 0;    ///< Most that tensors held since take_peak_device_bytes().
+};
+/// None on a CPU.
+std::optional<DeviceMemory> device_memory();
 
 /// Most bytes that tensors held on the current GPU since the last call; none in a binary without code for GPUs.
 std::optional<int64_t> take_peak_device_bytes();

@@ -12,10 +12,16 @@ struct AttentionOptions {
   bool causal = false;  ///< A query sees its own position and those before it (equal lengths).
   double scale = 1.0;   ///< Factor on the products of queries and keys.
   DropoutKey dropout;   ///< On the probabilities; examples_N and positions_N are the queries'. The channel is
-                        ///< head * longest key sequence (rounded up to 8) + key position. In bf16 on a GPU the library
-                        ///< draws the mask instead, from the generator that seed_device_generator (device.h) puts in
-                        ///< place: it repeats for the same batch alone.
+                        ///< head * longest key sequence (rounded up to 8) + key position. In bf16 and fp16 on a GPU the
+                        ///< library draws the mask instead, from the generator that seed_device_generator (device.h)
+                        ///< puts in place: it repeats for the same batch alone.
+  bool reference = false;  ///< The plain implementation, sequence by sequence, also where a GPU has a fused one.
 };
+
+/// Whether the current GPU has a fused kernel for attention in `dtype`, and so one that a graph can hold:
+/// FlashAttention-2 for bf16 and fp16 from Ampere on, the memory-efficient one for fp32 without dropout of the
+/// probabilities. Elsewhere attention goes sequence by sequence, by the offsets that the host has.
+bool attention_is_fused(at::ScalarType dtype, bool drops_probabilities);
 
 /// Softmax attention (Vaswani et al. 2017, eq. 1) within each sequence of a ragged batch. qkv: [N, 3 D], queries, keys,
 /// values. Returns [N, D].

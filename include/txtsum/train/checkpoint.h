@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "txtsum/ops/device_update.h"
 #include "txtsum/train/observer.h"
 
 namespace txtsum::train {
@@ -21,9 +22,10 @@ struct TrainingState {
   int64_t examples = 0, source_tokens = 0, target_tokens = 0;
   LogRecord window;  ///< Sums since the last log record.
   std::optional<double> best_metric;
-  int64_t best_update = 0;          ///< 0: none.
-  int64_t bad_validations = 0;      ///< In a row, for early stopping.
-  bool validation_pending = false;  ///< A validation was due after `update` and had not been made.
+  int64_t best_update = 0;                        ///< 0: none.
+  int64_t bad_validations = 0;                    ///< In a row, for early stopping.
+  bool validation_pending = false;                ///< A validation was due after `update` and had not been made.
+  std::optional<ops::LossScaleState> loss_scale;  ///< With train.precision=fp16.
 };
 
 /// Name of the folder of one step: `step-12`.

@@ -21,7 +21,7 @@ struct RunFacts {
   std::optional<double> max_minutes;
   int64_t trainable_parameters = 0;  ///< Elements that the optimizer updates.
   int64_t parameters = 0;
-  std::string gradient_type;  ///< `fp32` or `bf16`.
+  std::string gradient_type;  ///< `fp32`, `bf16` or `fp16`.
   int64_t first_update = 1;   ///< Number of the first update of this attempt.
   std::string resumed_from;   ///< Step folder; empty when training starts anew.
 };
@@ -41,7 +41,9 @@ struct UpdateRecord {
   double loss = 0.0;           ///< Mean over target tokens, label smoothing included.
   double nll = 0.0;            ///< Mean over target tokens, without label smoothing.
   double learning_rate = 0.0;  ///< That this update used.
-  double gradient_norm = 0.0;  ///< Before clipping, of the mean loss.
+  double gradient_norm = 0.0;  ///< Before clipping, of the mean loss; 0 where the update was left out.
+  double loss_scale = 1.0;     ///< 1 but with train.precision=fp16.
+  bool left_out = false;       ///< fp16: a gradient overflowed, and nothing was updated.
   int64_t examples = 0;
   int64_t source_tokens = 0;
   int64_t target_tokens = 0;
@@ -55,7 +57,8 @@ struct LogRecord {
   int64_t updates = 0;  ///< In the window.
   double loss = 0.0;    ///< Mean of the updates' losses.
   double nll = 0.0;
-  double gradient_norm = 0.0;                                  ///< Mean.
+  double gradient_norm = 0.0;                                  ///< Mean over those that were not left out.
+  int64_t left_out = 0;                                        ///< Updates that overflowed (fp16).
   int64_t examples = 0, source_tokens = 0, target_tokens = 0;  ///< Sums.
   double seconds = 0.0;                                        ///< Sum.
 };

@@ -105,7 +105,16 @@ TEST(Complaints, RefuseWrongTypes) {
   EXPECT_THAT(files.complaints(kLeast + "train: 5\n"), HasSubstr("x.yaml:5:1 train: is a section"));
   EXPECT_THAT(files.complaints(kLeast + "train: {epochs: {of: 3}}\n"), HasSubstr("has a value and no keys below it"));
   EXPECT_THAT(files.complaints(kLeast + "train: {epochs: {}}\n"), HasSubstr("wanted number, found keys below it"));
-  EXPECT_THAT(files.complaints(kLeast + "run: {device: cuda}\n"), HasSubstr("wanted cpu, found 'cuda'"));
+  EXPECT_THAT(files.complaints(kLeast + "run: {device: tpu}\n"), HasSubstr("wanted cpu or cuda, found 'tpu'"));
+}
+
+TEST(Complaints, RefuseFp16WhereItsLossScaleIsNot) {
+  ConfigFiles files;
+  const std::string gpu = kLeast + "run: {device: cuda}\n";
+  EXPECT_EQ(files.complaints(gpu, {"train.precision=fp16"}), "");
+  EXPECT_THAT(files.complaints(kLeast, {"train.precision=fp16"}), HasSubstr("fp16 is for GPUs: set run.device=cuda"));
+  EXPECT_THAT(files.complaints(gpu, {"train.precision=fp16", "optimizer.name=adafactor"}),
+              HasSubstr("with optimizer.name=adamw alone"));
 }
 
 TEST(Complaints, AutoIsAValueOfResumeOnly) {

@@ -90,7 +90,7 @@ std::string docs_file(const std::string& name) { return core::read_file(TXTSUM_S
 
 TEST(Reference, TheFileInDocsIsWhatTheCodeGives) {
   EXPECT_EQ(docs_file("config_reference.md"), config_reference_markdown())
-      << "write it anew: txtsum config docs > docs/config_reference.md";
+      << "write it anew: txtsum config docs --output docs";
 }
 
 TEST(Reference, EveryKeyIsInIt) {
@@ -100,7 +100,7 @@ TEST(Reference, EveryKeyIsInIt) {
 
 TEST(FromTransformers, TheFileInDocsIsWhatTheCodeGives) {
   EXPECT_EQ(docs_file("from_transformers.md"), from_transformers_markdown())
-      << "write it anew: txtsum config docs --from-transformers > docs/from_transformers.md";
+      << "write it anew: txtsum config docs --output docs";
 }
 
 }  // namespace

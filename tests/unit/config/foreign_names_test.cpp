@@ -17,7 +17,7 @@ TEST(ForeignAnswer, GivesOurLine) {
   EXPECT_THAT(*foreign_answer("--per_device_train_batch_size", "16"), HasSubstr("write train.batch_size=16 ("));
   EXPECT_THAT(*foreign_answer("per-device-train-batch-size", "16"), HasSubstr("train.batch_size=16"));
   EXPECT_THAT(*foreign_answer("bf16", ""), HasSubstr("write train.precision=bf16"));
-  EXPECT_THAT(*foreign_answer("fp16", "True"), HasSubstr("train.precision=bf16 (fp16 is not offered"));
+  EXPECT_THAT(*foreign_answer("fp16", "True"), HasSubstr("train.precision=fp16 (the loss scale is dynamic"));
   EXPECT_THAT(*foreign_answer("max_length", "62"), HasSubstr("generation.max_new_tokens=61"));
   EXPECT_THAT(*foreign_answer("warmup_steps", "500"), HasSubstr("schedule.warmup_updates=500"));
   EXPECT_THAT(*foreign_answer("warmup_steps", "0.1"), HasSubstr("schedule.warmup_share=0.1"));

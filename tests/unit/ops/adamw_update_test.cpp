@@ -63,7 +63,7 @@ double largest_difference(const at::Tensor& a, const at::Tensor& b) {
 }
 
 TEST(AdamWUpdate, EqualsTheFormulaInFloat64) {
-  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+  for (const at::ScalarType type : tests::tested_types()) {
     AdamWTensors tensors = random_tensors(type);
     const AdamWTensors with_decay = reference_update(tensors, scalars(), 0.1);
     const AdamWTensors without_decay = reference_update(tensors, scalars(), 0.0);
@@ -102,19 +102,24 @@ TEST(AdamWUpdate, LeavesFrozenSpansAlone) {
 }
 
 TEST(AdamWUpdate, WritesRoundedMastersIntoTheWorkingWeights) {
-  AdamWTensors tensors = random_tensors(at::kBFloat16);
-  tensors.masters[5] = std::numeric_limits<float>::infinity();
-  tensors.masters[6] = std::numeric_limits<float>::quiet_NaN();
-  tensors.working = at::zeros({kNumel}, on_test_device(at::kBFloat16));
-  adamw_update(tensors, {{0, kNumel, true, false}}, scalars());
-  const at::Tensor wanted = tensors.masters.to(at::kBFloat16);
-  EXPECT_TRUE(at::equal(tensors.working.view(at::kShort).slice(0, 7), wanted.view(at::kShort).slice(0, 7)));
-  EXPECT_TRUE(std::isinf(tensors.working[5].item<float>()));
-  EXPECT_TRUE(std::isnan(tensors.working[6].item<float>()));
+  for (const at::ScalarType type : tests::tested_types()) {
+    if (type == at::kFloat) continue;  // the masters themselves
+    for (const at::ScalarType gradient_type : {type, at::kFloat}) {
+      AdamWTensors tensors = random_tensors(gradient_type);
+      tensors.masters[5] = std::numeric_limits<float>::infinity();
+      tensors.masters[6] = std::numeric_limits<float>::quiet_NaN();
+      tensors.working = at::zeros({kNumel}, on_test_device(type));
+      adamw_update(tensors, {{0, kNumel, true, false}}, scalars());
+      const at::Tensor wanted = tensors.masters.to(type);
+      EXPECT_TRUE(at::equal(tensors.working.view(at::kShort).slice(0, 7), wanted.view(at::kShort).slice(0, 7)));
+      EXPECT_TRUE(std::isinf(tensors.working[5].item<float>()));
+      EXPECT_TRUE(std::isnan(tensors.working[6].item<float>()));
+    }
+  }
 }
 
 TEST(GradientNorm, EqualsFloat64AndSkipsFrozenSpans) {
-  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+  for (const at::ScalarType type : tests::tested_types()) {
     const at::Tensor gradients = random_tensors(type).gradients;
     const double norm =
         gradient_norm(gradients, {{0, 1000, true, false}, {1000, 70000, true, true}, {70000, kNumel, false, false}});

@@ -1,7 +1,6 @@
 // Attention against float64: softmax written out, sequence by sequence.
 
 #include "op_fixture.h"
-#include "support/tolerances.h"
 #include "txtsum/ops/decode_attention.h"
 #include "txtsum/ops/top_tokens.h"
 #include "txtsum/ops/varlen_attention.h"
@@ -38,12 +37,14 @@ using Attention = OpTest;
 TEST_F(Attention, SelfAttentionOfRaggedSequencesEqualsFloat64) {
   const ops::RaggedTokens tokens = draw_tokens({1, 7, 33, 2, 70}, 9);
   const std::vector<int64_t>& offsets = tokens.offsets;
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const double tolerance = dtype == at::kFloat ? kOpTolerance : kOpToleranceBf16;
-    for (const bool causal : {false, true}) {
+  for (const at::ScalarType dtype : tested_types()) {
+    const double tolerance = tolerance_of(dtype);
+    for (const auto& [causal, reference] : {std::pair(false, false), {true, false}, {false, true}, {true, true}}) {
       const at::Tensor qkv = leaf(draw({offsets.back(), 3 * kModel}, dtype)),
                        d_out = draw({offsets.back(), kModel}, dtype);
-      const at::Tensor y = ops::varlen_self_attention(qkv, tokens, options_of(causal));
+      ops::AttentionOptions options = options_of(causal);
+      options.reference = reference;
+      const at::Tensor y = ops::varlen_self_attention(qkv, tokens, options);
       y.backward(d_out);
       const at::Tensor Q = reference_leaf(qkv);
       std::vector<at::Tensor> parts;
@@ -63,21 +64,28 @@ TEST_F(Attention, SelfAttentionOfRaggedSequencesEqualsFloat64) {
 TEST_F(Attention, CrossAttentionOfRaggedSequencesEqualsFloat64) {
   const ops::RaggedTokens target = draw_tokens({3, 1, 17}, 9), source = draw_tokens({50, 1, 9}, 9);
   const std::vector<int64_t>&q_offsets = target.offsets, &kv_offsets = source.offsets;
-  const at::Tensor q = leaf(draw({21, kModel})), kv = leaf(draw({60, 2 * kModel})), d_out = draw({21, kModel});
-  const at::Tensor y = ops::varlen_cross_attention(q, target, kv, source, options_of(false));
-  y.backward(d_out);
-  const at::Tensor Q = reference_leaf(q), K = reference_leaf(kv);
-  std::vector<at::Tensor> parts;
-  for (size_t b = 0; b + 1 < q_offsets.size(); ++b) {
-    const at::Tensor rows = K.slice(0, kv_offsets[b], kv_offsets[b + 1]);
-    parts.push_back(reference_attention(Q.slice(0, q_offsets[b], q_offsets[b + 1]), rows.slice(1, 0, kModel),
-                                        rows.slice(1, kModel), false, 0.25));
+  for (const at::ScalarType dtype : tested_types()) {
+    for (const bool reference : {false, true}) {
+      const at::Tensor q = leaf(draw({21, kModel}, dtype)), kv = leaf(draw({60, 2 * kModel}, dtype)),
+                       d_out = draw({21, kModel}, dtype);
+      ops::AttentionOptions options = options_of(false);
+      options.reference = reference;
+      const at::Tensor y = ops::varlen_cross_attention(q, target, kv, source, options);
+      y.backward(d_out);
+      const at::Tensor Q = reference_leaf(q), K = reference_leaf(kv);
+      std::vector<at::Tensor> parts;
+      for (size_t b = 0; b + 1 < q_offsets.size(); ++b) {
+        const at::Tensor rows = K.slice(0, kv_offsets[b], kv_offsets[b + 1]);
+        parts.push_back(reference_attention(Q.slice(0, q_offsets[b], q_offsets[b + 1]), rows.slice(1, 0, kModel),
+                                            rows.slice(1, kModel), false, 0.25));
+      }
+      const at::Tensor Y = at::cat(parts);
+      Y.backward(d_out.to(at::kDouble));
+      EXPECT_LT(error_of(y, Y), tolerance_of(dtype)) << "reference " << reference;
+      EXPECT_LT(error_of(q.grad(), Q.grad()), tolerance_of(dtype)) << "reference " << reference;
+      EXPECT_LT(error_of(kv.grad(), K.grad()), tolerance_of(dtype)) << "reference " << reference;
+    }
   }
-  const at::Tensor Y = at::cat(parts);
-  Y.backward(d_out.to(at::kDouble));
-  EXPECT_LT(error_of(y, Y), kOpTolerance);
-  EXPECT_LT(error_of(q.grad(), Q.grad()), kOpTolerance);
-  EXPECT_LT(error_of(kv.grad(), K.grad()), kOpTolerance);
 }
 
 /// With values that are one-hot in the key's position, attention's result is the dropped probabilities themselves.
@@ -106,7 +114,7 @@ TEST_F(Attention, ProbabilityDropoutDropsTheRightShareAndRepeats) {
 TEST_F(Attention, BackwardUsesTheMaskOfForward) {
   constexpr int64_t kTokens = kHeadWidth;
   const ops::RaggedTokens tokens = draw_tokens({kTokens, kTokens}, 9);
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+  for (const at::ScalarType dtype : tested_types()) {
     ops::AttentionOptions options = options_of(false);
     options.dropout = key_of(tokens, 0.4);
     const at::Tensor qkv = draw({2 * kTokens, 3 * kModel}, dtype), d_out = draw({2 * kTokens, kModel}, dtype);
@@ -118,8 +126,7 @@ TEST_F(Attention, BackwardUsesTheMaskOfForward) {
       return x.to(at::kDouble).view({2, kTokens, kHeads, kHeadWidth}).transpose(1, 2);
     };
     const at::Tensor wanted = at::matmul(heads(y.detach()).transpose(2, 3), heads(d_out));
-    EXPECT_LT(error_of(heads(qkv.grad().slice(1, 2 * kModel)), wanted),
-              dtype == at::kFloat ? kOpTolerance : kOpToleranceBf16);
+    EXPECT_LT(error_of(heads(qkv.grad().slice(1, 2 * kModel)), wanted), tolerance_of(dtype));
   }
 }
 
@@ -161,7 +168,7 @@ TEST_F(Attention, DecodingOneQueryEqualsTheLastRowOfFullAttention) {
 TEST_F(Attention, DecodingOnADeviceFollowsARowsPastThroughOtherRows) {
   if (test_device().is_cpu()) GTEST_SKIP() << "needs a GPU";
   constexpr int64_t kRows = 6, kCapacity = 21;
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+  for (const at::ScalarType dtype : tested_types()) {
     const at::Tensor qkv = draw({kRows, 3 * kModel}, dtype), cache = draw({kRows * kCapacity, 2 * kModel}, dtype);
     const at::Tensor origins = at::randint(kRows, {kRows, kCapacity}, at::kInt);
     const at::Tensor lengths = at::tensor({0, 1, 7, 20, 13, 4}, at::kInt);
@@ -177,7 +184,7 @@ TEST_F(Attention, DecodingOnADeviceFollowsARowsPastThroughOtherRows) {
       const at::Tensor kv = at::stack(past).to(at::kDouble);
       const at::Tensor wanted = reference_attention(qkv.slice(0, r, r + 1).slice(1, 0, kModel).to(at::kDouble),
                                                     kv.slice(1, 0, kModel), kv.slice(1, kModel), false, 0.25);
-      EXPECT_LT(error_of(y.slice(0, r, r + 1), wanted), dtype == at::kFloat ? kOpTolerance : kOpToleranceBf16);
+      EXPECT_LT(error_of(y.slice(0, r, r + 1), wanted), tolerance_of(dtype));
     }
   }
 }
@@ -185,7 +192,7 @@ TEST_F(Attention, DecodingOnADeviceFollowsARowsPastThroughOtherRows) {
 TEST_F(Attention, DecodingOnADeviceAttendsToEachSlotsSource) {
   if (test_device().is_cpu()) GTEST_SKIP() << "needs a GPU";
   constexpr int64_t kCapacity = 40;
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+  for (const at::ScalarType dtype : tested_types()) {
     for (const int64_t beams : {1, 6, 11}) {
       const at::Tensor lengths = at::tensor({5, 0, 40, 1}, at::kInt);
       const at::Tensor q = draw({4 * beams, kModel}, dtype), cache = draw({4 * kCapacity, 2 * kModel}, dtype);
@@ -200,7 +207,7 @@ TEST_F(Attention, DecodingOnADeviceAttendsToEachSlotsSource) {
         const at::Tensor kv = cache.slice(0, slot * kCapacity, slot * kCapacity + length).to(at::kDouble);
         const at::Tensor wanted = reference_attention(q.slice(0, slot * beams, (slot + 1) * beams).to(at::kDouble),
                                                       kv.slice(1, 0, kModel), kv.slice(1, kModel), false, 0.25);
-        EXPECT_LT(error_of(rows, wanted), dtype == at::kFloat ? kOpTolerance : kOpToleranceBf16);
+        EXPECT_LT(error_of(rows, wanted), tolerance_of(dtype));
       }
     }
   }

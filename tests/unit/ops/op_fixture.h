@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/test_device.h"
+#include "support/tolerances.h"
 #include "txtsum/ops/dropout_key.h"
 #include "txtsum/ops/parameter.h"
 #include "txtsum/ops/ragged.h"
@@ -17,6 +18,18 @@ inline constexpr uint64_t kOpSeed = 20261124;
 
 inline at::TensorOptions on_test_device(at::ScalarType dtype = at::kFloat) {
   return at::TensorOptions().dtype(dtype).device(test_device());
+}
+
+/// The types that the device under test computes in.
+inline std::vector<at::ScalarType> tested_types() {
+  std::vector<at::ScalarType> types{at::kFloat, at::kBFloat16};
+  if (!test_device().is_cpu()) types.push_back(at::kHalf);
+  return types;
+}
+
+/// Of one operation in `dtype` against float64.
+inline double tolerance_of(at::ScalarType dtype) {
+  return dtype == at::kFloat ? kOpTolerance : dtype == at::kHalf ? kOpToleranceFp16 : kOpToleranceBf16;
 }
 
 /// Parameters with a gradient of their own each.

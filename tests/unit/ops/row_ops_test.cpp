@@ -1,7 +1,6 @@
 // Operations that work row by row, against float64 written with plain ATen calls and its autograd.
 
 #include "op_fixture.h"
-#include "support/tolerances.h"
 #include "txtsum/core/error.h"
 #include "txtsum/ops/activated_linear.h"
 #include "txtsum/ops/activation.h"
@@ -15,12 +14,10 @@ namespace {
 
 constexpr int64_t kRows = 37, kWidth = 48;
 
-double tolerance_of(at::ScalarType dtype) { return dtype == at::kFloat ? kOpTolerance : kOpToleranceBf16; }
-
 using RowOps = OpTest;
 
 TEST_F(RowOps, LinearEqualsFloat64ForwardAndBackward) {
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+  for (const at::ScalarType dtype : tested_types()) {
     Parameters parameters;
     const at::Tensor x = leaf(draw({kRows, kWidth}, dtype)), weight = draw({29, kWidth}, dtype),
                      bias = draw({29}, dtype);
@@ -56,11 +53,11 @@ TEST_F(RowOps, FrozenParametersBehindAnInputWithoutGradientBuildNoGraph) {
 }
 
 TEST_F(RowOps, NormEqualsFloat64WithAndWithoutResidualAndBias) {
-  for (const auto& [dtype, width] : {std::pair(at::kFloat, kWidth),
-                                     {at::kBFloat16, kWidth},
-                                     {at::kBFloat16, 768L},
-                                     {at::kFloat, 1024L},
-                                     {at::kBFloat16, 2048L}}) {
+  std::vector<std::pair<at::ScalarType, int64_t>> cases;
+  for (const at::ScalarType dtype : tested_types()) {
+    for (const int64_t width : {kWidth, int64_t{768}, int64_t{1024}, int64_t{2048}}) cases.emplace_back(dtype, width);
+  }
+  for (const auto& [dtype, width] : cases) {
     for (const auto& [has_residual, has_bias] : {std::pair(true, true), {true, false}, {false, true}, {false, false}}) {
       Parameters parameters;
       const at::Tensor x = leaf(draw({kRows, width}, dtype)), scale = draw({width}, dtype),
@@ -127,7 +124,7 @@ at::Tensor activate(const at::Tensor& x, ops::Activation kind) {
 }
 
 TEST_F(RowOps, EveryActivationEqualsFloat64WithAndWithoutBias) {
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+  for (const at::ScalarType dtype : tested_types()) {
     for (const char* name : {"gelu", "gelu_new", "relu", "silu", "tanh"}) {
       for (const bool has_bias : {true, false}) {
         const ops::Activation kind = ops::activation_named(name);
@@ -140,8 +137,8 @@ TEST_F(RowOps, EveryActivationEqualsFloat64WithAndWithoutBias) {
         const at::Tensor X = reference_leaf(x), B = reference_leaf(bias), Y = activate(has_bias ? X + B : X, kind);
         Y.backward(d_out.to(at::kDouble));
         EXPECT_LT(error_of(y, Y), tolerance_of(dtype)) << name;
-        // Where relu bends, rounding x + bias to bf16 may choose the other side; its slope is tested in fp32.
-        if (dtype == at::kBFloat16 && kind == ops::Activation::kRelu && has_bias) continue;
+        // Where relu bends, rounding x + bias may choose the other side; its slope is tested in fp32.
+        if (dtype != at::kFloat && kind == ops::Activation::kRelu && has_bias) continue;
         EXPECT_LT(error_of(x.grad(), X.grad()), tolerance_of(dtype)) << name;
         if (!has_bias) continue;
         EXPECT_LT(error_of(b.gradient(), B.grad()), tolerance_of(dtype)) << name;

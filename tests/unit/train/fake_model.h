@@ -80,8 +80,8 @@ class FakeModel final : public model::Seq2SeqModel {
                       const model::ForwardContext& context) const override {
     const ops::RaggedTokens target = model::shift_right(labels, 0);
     const at::Tensor decoded = decode(target, encode(source, context), source, context);
-    const ops::CrossEntropySums sums =
-        ops::linear_cross_entropy(decoded, arena_.ref("table"), {}, labels.ids_N, kVocabulary, label_smoothing);
+    const ops::CrossEntropySums sums = ops::linear_cross_entropy(decoded, arena_.ref("table"), {}, labels.ids_N,
+                                                                 {kVocabulary, label_smoothing, context.loss_factor_1});
     return {sums.loss, sums.nll, labels.tokens()};
   }
 

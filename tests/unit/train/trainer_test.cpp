@@ -171,6 +171,7 @@ TEST(Trainer, StopsBeforeAnUpdateWhoseLossIsNotFinite) {
     FAIL() << "it went on";
   } catch (const core::DataError& error) {
     EXPECT_THAT(error.what(), HasSubstr("update 1: loss is"));
+    EXPECT_THAT(error.what(), HasSubstr("not finite first in block 1"));
     EXPECT_THAT(error.what(), HasSubstr("examples "));
   }
   EXPECT_TRUE(at::equal(before.view(at::kInt), attempt.weights().view(at::kInt))) << "a weight changed";
