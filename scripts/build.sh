@@ -2,7 +2,7 @@
 # Configure and build one preset; the program is left at build/PRESET/txtsum.
 #
 # usage: scripts/build.sh PRESET [--tests] [--warnings-as-errors] [--no-setup] [target...]
-#   PRESET                release, dev or asan (CMakePresets.json)
+#   PRESET                release, dev, asan, or cuda for NVIDIA GPUs (CMakePresets.json)
 #   --tests               build the tests too; without it, and without targets, the program alone is built
 #   --warnings-as-errors  treat compiler warnings as errors (preset dev always does)
 #   --no-setup            do not run scripts/setup.sh first
@@ -13,6 +13,7 @@
 #
 # examples: scripts/build.sh release
 #           scripts/build.sh dev --tests
+#           scripts/build.sh cuda
 set -euo pipefail
 # shellcheck source=scripts/console.sh
 source "$(dirname "$0")/console.sh"
@@ -32,6 +33,7 @@ for argument in "$@"; do
   esac
 done
 [ -n "$preset" ] || fail "which preset?" "For example: scripts/build.sh release"
+if [ "$preset" = cuda ]; then setup_options+=(--cuda); fi
 if [ ${#targets[@]} -eq 0 ] && [ $tests = OFF ]; then targets=(txtsum); fi
 # Said every time, so that an earlier build's choice does not linger in CMake's cache.
 if [ -z "$warnings_as_errors" ]; then warnings_as_errors=$([ "$preset" = dev ] && echo ON || echo OFF); fi
