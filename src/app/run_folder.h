@@ -20,6 +20,7 @@ inline constexpr const char* kPredictionsFile = "predictions.jsonl";
 inline constexpr const char* kPartialFile = "predictions.partial.jsonl";
 inline constexpr const char* kGeneratedTextFile = "generated_predictions.txt";
 inline constexpr const char* kReportFile = "report.json";
+inline constexpr const char* kTraceFile = "trace.json";
 inline constexpr const char* kTrainerStateFile = "trainer_state.json";
 inline constexpr const char* kEmissionsFile = "emissions.csv";
 inline constexpr const char* kAttemptsFolder = "attempts";

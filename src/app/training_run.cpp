@@ -1,10 +1,9 @@
 #include "app/training_run.h"
 
-#include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "app/command.h"
+#include "app/gpu_work.h"
 #include "app/model_writer.h"
 #include "app/run_ledger.h"
 #include "app/run_report.h"
@@ -35,20 +34,6 @@ class RunObserver final : public train::TrainObserver {
   const RunFolder& folder_;
 };
 
-/// What kept the GPU busy, in one line.
-std::string gpu_work_text(const train::GpuWork& work) {
-  char text[256];
-  const double padded = static_cast<double>(std::max<int64_t>(work.padded_tokens, 1));
-  const double all_seconds = std::max(work.busy_seconds + work.waited_seconds, 1e-9);
-  std::snprintf(text, sizeof(text),
-                "GPU: %lld shapes of batches, %lld captured as graphs in %.1f s, %lld of %lld micro-batches ran as a "
-                "graph, %.1f %% of the tokens only fill up, waited %.1f %% of the time",
-                static_cast<long long>(work.shapes), static_cast<long long>(work.graphs), work.capture_seconds,
-                static_cast<long long>(work.replays), static_cast<long long>(work.replays + work.eager_runs),
-                100.0 * (1.0 - static_cast<double>(work.tokens) / padded), 100.0 * work.waited_seconds / all_seconds);
-  return text;
-}
-
 int64_t resumed_update(const RunStart& start) {
   return start.resume_from.empty() ? 0 : train::read_training_state(start.resume_from).update;
 }
@@ -66,6 +51,7 @@ TrainingRun::TrainingRun(config::ExperimentConfig config, const RunStart& start,
       ledger_(start_ledger(config_.resources, device_, folder_.file(kAttemptsFolder), clock_)),
       threads_(set_threads(config_.run.threads)),
       environment_(describe_environment(threads_, device_)) {
+  if (config_.train.deterministic) ops::use_deterministic_kernels();
   core::write_file(folder_.file(kConfigFile), config::to_yaml(config_));
   core::write_file(folder_.file(kEnvironmentFile), core::to_pretty_text(environment_));
   core::log_info(command_line_);
@@ -214,6 +200,10 @@ std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
     tensorboard_ = std::make_unique<TensorboardObserver>(folder_.live(kTensorboardFolder), footprint_reader, clock_);
     observers.push_back(tensorboard_.get());
   }
+  if (config_.report.trace_updates > 0) {
+    trace_ = std::make_unique<TraceObserver>(config_.report, device_.gpu.has_value(), folder_.file(kTraceFile));
+    observers.push_back(trace_.get());
+  }
   open_mlflow();
   if (mlflow_) {
     mlflow_observer_ = std::make_unique<MlflowObserver>(*mlflow_, footprint_reader);
@@ -252,7 +242,10 @@ void TrainingRun::close_mlflow(MlflowStatus status) {
 }
 
 void TrainingRun::finish(const train::TrainOutcome& outcome) {
-  if (outcome.gpu) core::log_info(gpu_work_text(*outcome.gpu));
+  if (outcome.gpu) {
+    core::log_info(gpu_work_text(*outcome.gpu));
+    gpu_work_ = to_json(*outcome.gpu);
+  }
   ledger_->switch_phase(metrics::Phase::kSave);
   const bool selects = config_.checkpoint.best_metric != config::BestMetric::kNone;
   const std::string step =
@@ -284,7 +277,7 @@ void TrainingRun::score_test_split() {
 }
 
 void TrainingRun::report() {
-  const ReportParts parts{config_, command_line_, environment_, to_json(data_report_), quality_};
+  const ReportParts parts{config_, command_line_, environment_, to_json(data_report_), quality_, gpu_work_};
   write_report(folder_, parts, *ledger_, clock_);
   folder_.publish_live();
   std::string text;

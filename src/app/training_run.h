@@ -9,6 +9,7 @@
 #include "app/run_folder.h"
 #include "app/start_table.h"
 #include "app/step_log.h"
+#include "app/trace_observer.h"
 #include "app/train_observers.h"
 #include "txtsum/config/experiment_config.h"
 #include "txtsum/metrics/ledger.h"
@@ -68,7 +69,9 @@ class TrainingRun {
   std::unique_ptr<MlflowClient> mlflow_;
   std::unique_ptr<MlflowObserver> mlflow_observer_;
   std::unique_ptr<train::TrainObserver> run_observer_;
+  std::unique_ptr<TraceObserver> trace_;
   core::Json quality_ = core::Json::object();
+  core::Json gpu_work_;
 };
 
 }  // namespace txtsum::app

@@ -68,7 +68,7 @@ ForeignGroup duration_names() {
           {"run_name", "run.name", ""},
           {"seed", "run.seed", ""},
           {"data_seed", "run.seed", "one seed for all"},
-          {"full_determinism", "", "the CPU is always deterministic; leave it out"},
+          {"full_determinism", "train.deterministic", "a CPU is always deterministic"},
           {"use_cpu", "", "", {{"true", "run.device=cpu"}}},
           {"no_cuda", "", "", {{"true", "run.device=cpu"}}},
           {"num_train_epochs", "train.epochs", ""},

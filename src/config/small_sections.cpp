@@ -31,6 +31,17 @@ void ReportConfig::describe(FieldVisitor& visitor) {
                 {.help = "Log to the MLflow server that MLFLOW_TRACKING_URI names.",
                  .changes_training = false,
                  .default_note = "true where MLFLOW_TRACKING_URI is set"});
+  visitor.field(
+      "trace_updates", trace_updates,
+      {.help = "Write trace.json, a Chrome trace of every operation and GPU kernel of so many updates (open it "
+               "in Perfetto or chrome://tracing); 0: none. It slows those updates down.",
+       .minimum = 0,
+       .maximum = 1000,
+       .changes_training = false});
+  visitor.field("trace_from", trace_from,
+                {.help = "The first update that is traced, counted from this attempt's first.",
+                 .minimum = 1,
+                 .changes_training = false});
 }
 
 }  // namespace txtsum::config

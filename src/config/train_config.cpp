@@ -74,6 +74,10 @@ void TrainConfig::describe(FieldVisitor& visitor) {
   visitor.field(
       "recompute", recompute,
       {.help = "`blocks` computes a block's activations again in the backward pass: less memory, more time."});
+  visitor.field(
+      "deterministic", deterministic,
+      {.help = "On a GPU: take the attention library's kernels that give the same bits from run to run, which "
+               "are slower; everything else does anyway. A CPU always repeats exactly."});
   visitor.field("max_graphs", max_graphs,
                 {.help = "On a GPU: shapes of batches that are captured as CUDA graphs, at most; others run kernel by "
                          "kernel. 0: all do.",

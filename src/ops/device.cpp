@@ -15,6 +15,7 @@
 #include <cuda_runtime_api.h>
 
 #include <array>
+#include <cstdlib>
 #include <mutex>
 #endif
 
@@ -80,6 +81,14 @@ void use_device(const c10::Device& device) {
   c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, index));
 }
 
+void use_deterministic_kernels() {
+  // cuBLAS repeats itself where its workspaces have a fixed size; a user's own setting stays.
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  at::Context& context = at::globalContext();
+  context.setDeterministicAlgorithms(true, /*warn_only=*/true);
+  context.setDeterministicFillUninitializedMemory(false);  // every element is written anyway
+}
+
 void synchronize(const c10::Device& device) {
   if (device.is_cuda()) c10::cuda::device_synchronize();
 }
@@ -130,6 +139,8 @@ std::vector<DeviceFacts> visible_gpus() { return {}; }
 int current_gpu_major() { return 0; }
 
 void use_device(const c10::Device& device) { TXTSUM_CHECK(!device.is_cuda(), "a binary without code for GPUs"); }
+
+void use_deterministic_kernels() {}
 
 void synchronize(const c10::Device&) {}
 

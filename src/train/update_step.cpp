@@ -30,6 +30,11 @@ std::unique_ptr<UpdateStep> make_update_step(const UpdateParts& parts) {
     }
   }
   TXTSUM_CHECK(arena.dtype() != at::kHalf, "fp16 has its loss scale on a GPU, with AdamW");
+  return make_plain_update_step(parts);
+}
+
+std::unique_ptr<UpdateStep> make_plain_update_step(const UpdateParts& parts) {
+  if (!parts.model.arena().gradients().defined()) parts.model.arena().allocate_gradients(at::kFloat);
   return std::make_unique<HostUpdateStep>(parts);
 }
 

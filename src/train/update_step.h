@@ -59,6 +59,10 @@ class UpdateStep {
 /// where every update is one micro-batch, else fp32.
 std::unique_ptr<UpdateStep> make_update_step(const UpdateParts& parts);
 
+/// The step that reads each number as soon as it is there, on any device and with any optimizer; gradients must have
+/// been allocated, or are, in fp32.
+std::unique_ptr<UpdateStep> make_plain_update_step(const UpdateParts& parts);
+
 /// The scope that train.recompute names; null: blocks run plainly.
 std::unique_ptr<ops::BlockScope> make_block_scope(const UpdateParts& parts);
 

@@ -68,6 +68,18 @@ class CliTest(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.02)
 
+    def test_a_trace_shows_the_operations_of_the_updates_asked_for(self):
+        folder = self.root / "traced"
+        result = run("train", SMOKE, f"run.output={folder}", "train.max_updates=8", "test.generate=false",
+                     "validation.generate=false", "checkpoint.best_metric=none", "report.trace_updates=2",
+                     "report.trace_from=4")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("trace of 2 updates", result.stderr)
+        events = json.loads((folder / "trace.json").read_text())["traceEvents"]
+        names = {event.get("name") for event in events}
+        self.assertIn("aten::mm", names)
+        self.assertEqual(json.loads((folder / "report.json").read_text())["gpu_work"], {})
+
     def test_a_training_ends_with_everything_that_is_promised(self):
         self.assertEqual(self.result.returncode, 0, self.result.stderr)
         for name in (

@@ -32,6 +32,10 @@ int current_gpu_major();
 /// before the first tensor is made. Throws c10::Error where a GPU cannot be opened.
 void use_device(const c10::Device& device);
 
+/// On a GPU: from now on kernels are chosen that add up in a fixed order, so that the same work gives the same bits.
+/// Call before the first product.
+void use_deterministic_kernels();
+
 /// Waits until everything that was asked of the GPU is done. Does nothing on the CPU.
 void synchronize(const c10::Device& device);
 

@@ -1,0 +1,151 @@
+"""Trainings on a GPU through the binary: against the CPU, against themselves, stopped and resumed, out of memory.
+
+usage: gpu_test.py REPOSITORY PROGRAM
+Ends with 77, and says why, where the program sees no GPU.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+REPOSITORY = pathlib.Path(sys.argv.pop(1)).resolve()
+PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve()
+SMOKE = "configs/smoke/tiny_bart.yaml"
+NO_GPU = 77
+UPDATES = 60
+# Losses alone: no validation, one save, every update logged, no test split.
+PLAIN = [
+    f"train.max_updates={UPDATES}", "train.epochs=100", "train.log_every_updates=1", "validation.loss=false",
+    "validation.generate=false", "checkpoint.best_metric=none", "test.generate=false",
+]
+FP32_TOLERANCE = 2e-5  # measured 2e-6
+BF16_TOLERANCE = 3e-2
+FP16_TOLERANCE = 1e-2
+
+
+def environment(**more):
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW", "AZUREML"))}
+    return {**kept, **more}
+
+
+def run(*arguments, **env):
+    return subprocess.run(
+        [PROGRAM, *map(str, arguments)], cwd=REPOSITORY, capture_output=True, text=True, timeout=300,
+        env=environment(**env),
+    )
+
+
+def updates_of(folder):
+    lines = (folder / "steps.jsonl").read_text(encoding="utf-8").splitlines()
+    return [row for row in map(json.loads, lines) if row["event"] == "update"]
+
+
+def series(folder):
+    return [(row["update"], row["loss"], row["gradient_norm"]) for row in updates_of(folder)]
+
+
+class GpuTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="txtsum-gpu-"))
+        cls.addClassCleanup(shutil.rmtree, cls.root)
+
+    def train(self, name, *settings, **env):
+        folder = self.root / name
+        result = run("train", SMOKE, f"run.output={folder}", "run.device=cuda", *PLAIN, *settings, **env)
+        self.assertEqual(result.returncode, 0, result.stderr[-3000:])
+        return folder
+
+    def assert_near(self, ours, wanted, tolerance):
+        self.assertEqual(len(ours), UPDATES)
+        worst = max(abs(a["loss"] / b["loss"] - 1) for a, b in zip(ours, wanted, strict=True))
+        self.assertLess(worst, tolerance)
+        print(f"{self.id().split('.')[-1]}: losses within {worst:.1e}", file=sys.stderr)
+
+    def test_fp32_losses_are_those_of_the_cpu(self):
+        on_cpu = self.train("cpu", "run.device=cpu")
+        self.assert_near(updates_of(self.train("fp32")), updates_of(on_cpu), FP32_TOLERANCE)
+        # In pieces, with recomputation: the same training.
+        pieces = self.train("pieces", "train.micro_batch_tokens=200", "train.recompute=blocks")
+        self.assert_near(updates_of(pieces), updates_of(on_cpu), FP32_TOLERANCE)
+
+    def test_narrow_types_follow_fp32(self):
+        wide = updates_of(self.train("wide"))
+        for precision, tolerance in (("bf16", BF16_TOLERANCE), ("fp16", FP16_TOLERANCE)):
+            with self.subTest(precision):
+                narrow = updates_of(self.train(precision, f"train.precision={precision}"))
+                self.assert_near(narrow, wide, tolerance)
+        self.assertEqual(narrow[0]["loss_scale"], 65536)
+
+    def test_graphs_and_recomputation_change_no_bit(self):
+        for precision in ("fp32", "bf16", "fp16"):
+            with self.subTest(precision):
+                settings = [f"train.precision={precision}", "train.deterministic=true"]
+                graphs = series(self.train(f"graphs-{precision}", *settings))
+                self.assertEqual(graphs, series(self.train(f"eager-{precision}", "train.max_graphs=0", *settings)))
+                again = self.train(f"recompute-{precision}", "train.recompute=blocks", *settings)
+                self.assertEqual(graphs, series(again))
+
+    def test_a_stopped_training_goes_on_with_the_same_bits(self):
+        settings = ["train.precision=fp16", "train.deterministic=true", "train.max_updates=400",
+                    "model.attention_dropout=0.1"]
+        whole = series(self.train("whole", *settings))
+        folder = self.root / "stopped"
+        command = [PROGRAM, "train", SMOKE, f"run.output={folder}", "run.device=cuda", *PLAIN, *settings]
+        process = subprocess.Popen(
+            [*map(str, command)], cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
+        )
+        deadline = time.monotonic() + 120
+        while not (folder / "steps.jsonl").exists() or len(updates_of(folder)) < 30:
+            self.assertIsNone(process.poll(), "it ended too early")
+            self.assertLess(time.monotonic(), deadline)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=60), 143)
+        self.assertLess(len(updates_of(folder)), 400)
+        self.assertEqual(run(*command[1:]).returncode, 0)
+        self.assertEqual(series(folder), whole)
+
+    def test_the_report_says_how_the_gpu_was_used_and_what_it_took(self):
+        report = json.loads((self.train("report", "train.max_updates=3000") / "report.json").read_text())
+        work = report["gpu_work"]
+        self.assertEqual(work["replays"] + work["eager_runs"], 3000)
+        self.assertGreater(work["graphs"], 0)
+        self.assertGreater(work["share_of_tokens_that_fill_up"], 0)
+        self.assertLess(work["share_waited"], 1)
+        phases = report["phases"].values()
+        whole = report["total"]["energy_kwh"]["gpu"]
+        self.assertEqual(whole["tag"], "measured", whole)
+        self.assertIn("NVML", whole["source"])
+        parts = sum(phase["energy_kwh"]["gpu"]["value"] or 0 for phase in phases)
+        self.assertAlmostEqual(parts / whole["value"], 1, delta=0.02)
+        self.assertAlmostEqual(sum(phase["seconds"] for phase in phases) / report["total"]["seconds"], 1, delta=0.02)
+
+    def test_out_of_memory_says_what_was_asked_and_what_helps(self):
+        # The GPU's memory is made small for this process: 80 MiB of 80 GiB.
+        result = run(
+            "train", SMOKE, f"run.output={self.root / 'memory'}", "run.device=cuda", *PLAIN, "train.batch_size=200",
+            "train.micro_batch_tokens=1000000", PYTORCH_CUDA_ALLOC_CONF="per_process_memory_fraction:0.0005",
+        )
+        self.assertEqual(result.returncode, 71, result.stderr[-2000:])
+        for text in ("out of GPU memory in update 1", "asked for", "states", "activations", "train.recompute=blocks",
+                     "train.micro_batch_tokens="):
+            self.assertIn(text, result.stderr)
+
+
+def main():
+    devices = run("info", "--json")
+    if devices.returncode != 0 or not any("cuda" in device for device in json.loads(devices.stdout)["devices"]):
+        print("skipped: the program sees no GPU")
+        sys.exit(NO_GPU)
+    unittest.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+// Updates of a tiny BART on a GPU: rounded up, captured and without waiting, against plain ones one after the other.
+
+#include <gtest/gtest.h>
+
+#include "parity/bart_fixture.h"
+#include "support/test_device.h"
+#include "support/tolerances.h"
+#include "train/bucket.h"
+#include "train/update_step.h"
+
+namespace txtsum::tests {
+namespace {
+
+constexpr int kUpdates = 6;
+
+/// The fixture's batches in turn.
+class FixtureBatches final : public train::BatchSource {
+ public:
+  explicit FixtureBatches(const BartFixture& fixture) : fixture_(fixture) {}
+  int64_t examples() const override { return 12; }
+  int64_t updates_in_epoch(int64_t) override { return BartFixture::kBatches; }
+  bool one_micro_batch() override { return true; }
+  train::GlobalBatch batch(int64_t, int64_t index) override {
+    const int k = static_cast<int>(index % BartFixture::kBatches);
+    const train::MicroBatch micro{fixture_.tokens(k, "source"), fixture_.tokens(k, "target")};
+    return {{micro}, {}, micro.source.tokens(), micro.labels.tokens()};
+  }
+
+ private:
+  const BartFixture& fixture_;
+};
+
+struct Numbers {
+  std::vector<double> losses, norms;
+  at::Tensor weights;
+};
+
+struct Way {
+  at::ScalarType dtype = at::kFloat;
+  double attention_dropout = 0.0;
+  bool plain = false;  ///< Update by update, on batches that are rounded up alike.
+  int64_t max_graphs = 64;
+};
+
+Numbers train(const Way& way) {
+  const BartFixture fixture;
+  model::LoadRequest request;
+  request.folder = BartFixture::folder();
+  request.dtype = way.dtype;
+  request.device = test_device();
+  request.dropout = 0.1;
+  request.attention_dropout = way.attention_dropout;
+  const model::LoadedModel loaded = model::load_model(request);
+  FixtureBatches batches(fixture);
+  config::TrainConfig config;
+  config.max_graphs = way.max_graphs;
+  config.clip_norm = 1.0;
+  config::OptimizerConfig optimizer_config;
+  optimizer_config.beta1 = 0.9;
+  const auto optimizer = train::make_optimizer(optimizer_config, loaded.model->arena());
+  const auto communicator = parallel::make_single_communicator();
+  const train::UpdateParts parts{config, 42, *loaded.model, batches, *communicator, *optimizer};
+  const auto step = way.plain ? train::make_plain_update_step(parts) : train::make_update_step(parts);
+  Numbers numbers;
+  for (int update = 1; update <= kUpdates; ++update) {
+    train::GlobalBatch batch = batches.batch(0, update - 1);
+    if (way.plain) {
+      train::MicroBatch& micro = batch.micro_batches.front();
+      const model::ModelFacts& facts = loaded.model->facts();
+      micro = train::pad_to(micro, train::bucket_of(micro, facts), facts.pad_id);
+    }
+    step->start(batch, update, 2e-3);
+    const train::UpdateResult result = step->finish();
+    EXPECT_FALSE(result.left_out) << "update " << update;
+    numbers.losses.push_back(result.loss);
+    numbers.norms.push_back(result.gradient_norm);
+  }
+  numbers.weights = optimizer->masters().cpu();
+  return numbers;
+}
+
+void expect_near(const Numbers& ours, const Numbers& wanted, double tolerance) {
+  for (size_t i = 0; i < static_cast<size_t>(kUpdates); ++i) {
+    EXPECT_NEAR(ours.losses[i] / wanted.losses[i], 1.0, tolerance) << "update " << i + 1;
+    EXPECT_NEAR(ours.norms[i] / wanted.norms[i], 1.0, 100 * tolerance) << "update " << i + 1;
+  }
+  EXPECT_LT(ours.losses.back(), ours.losses.front()) << "it learns nothing";
+}
+
+struct DeviceUpdateStep : testing::Test {
+  void SetUp() override {
+    if (test_device().is_cpu()) GTEST_SKIP() << "needs a GPU";
+    ops::use_deterministic_kernels();
+  }
+};
+
+TEST_F(DeviceUpdateStep, EqualsPlainUpdatesInFp32) {
+  expect_near(train({}), train({.plain = true}), kDeviceLossTolerance);
+}
+
+/// Attention goes sequence by sequence here, with masks that are the same for batches rounded up alike.
+TEST_F(DeviceUpdateStep, EqualsPlainUpdatesWithDroppedProbabilities) {
+  expect_near(train({.attention_dropout = 0.2}), train({.attention_dropout = 0.2, .plain = true}),
+              kDeviceLossTolerance);
+}
+
+TEST_F(DeviceUpdateStep, GraphsGiveTheBitsOfEagerRuns) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    const Numbers graphs = train({.dtype = dtype}), eager = train({.dtype = dtype, .max_graphs = 0});
+    EXPECT_EQ(graphs.losses, eager.losses) << dtype;
+    EXPECT_EQ(graphs.norms, eager.norms) << dtype;
+    EXPECT_TRUE(at::equal(graphs.weights, eager.weights)) << dtype;
+  }
+}
+
+TEST_F(DeviceUpdateStep, NarrowTypesFollowFp32) {
+  const Numbers wide = train({});
+  for (const auto& [dtype, tolerance] : {std::pair(at::kBFloat16, 3e-2), {at::kHalf, 4e-3}}) {
+    const Numbers narrow = train({.dtype = dtype});
+    for (size_t i = 0; i < static_cast<size_t>(kUpdates); ++i) {
+      EXPECT_NEAR(narrow.losses[i] / wide.losses[i], 1.0, tolerance) << dtype << ", update " << i + 1;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace txtsum::tests
