@@ -3,7 +3,10 @@
 # downloaded.
 #
 # usage: scripts/bench/gpu.sh TXTSUM FOLDER [--parts samsum16,samsum64,samsum128,long16,generate] [--only peer|txtsum]
+#                              [--breakdown PART] [key=value ...]
 #   TXTSUM   the program, built with `cmake --preset cuda`
+#   --breakdown PART   also trace this part and print where the time of an update goes
+#   key=value          settings for txtsum
 #   FOLDER   for models, data and runs: about 10 GB, best in memory (/dev/shm/bench)
 #
 # Needs Python with torch, transformers, accelerate and nvidia-ml-py.

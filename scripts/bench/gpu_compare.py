@@ -8,15 +8,16 @@ import sys
 import time
 
 import pynvml
-from gpu_inputs import GENERATED, samsum_lengths, workload, write_model_folder, write_pairs
+from gpu_inputs import BART_LARGE, GENERATED, samsum_lengths, settings, workload, write_model_folder, write_pairs
+from gpu_parts import print_parts
 
 HERE = pathlib.Path(__file__).resolve().parent
 # name: workload, examples an update, updates of the peer, updates of txtsum, updates before the clock starts (each)
 TRAINING = {
-    "samsum16": ("samsum", 16, 110, 900, 10, 400),
-    "samsum64": ("samsum", 64, 45, 300, 10, 120),
-    "samsum128": ("samsum", 128, 45, 160, 10, 60),
-    "long16": ("long", 16, 40, 70, 10, 15),
+    "samsum16": ("samsum", 16, 70, 900, 10, 400),
+    "samsum64": ("samsum", 64, 35, 300, 10, 120),
+    "samsum128": ("samsum", 128, 28, 160, 8, 60),
+    "long16": ("long", 16, 35, 70, 10, 15),
 }
 LOG_EVERY = 5
 
@@ -25,13 +26,21 @@ def energy_joules():
     return pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByIndex(0)) / 1000.0
 
 
-def run_peer(*arguments):
-    command = [sys.executable, str(HERE / "gpu_peer.py"), *map(str, arguments)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+class Peer:
+    """transformers in a process of its own, started at the first question."""
 
+    process = None
 
-def settings(parts):
-    return [f"{name}={value}" for name, value in parts.items()]
+    def ask(self, *arguments):
+        if self.process is None:
+            command = [sys.executable, str(HERE / "gpu_peer.py")]
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdin.write(" ".join(map(str, arguments)) + "\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line.startswith('{"samples_per_s"'):
+                return json.loads(line)
+        raise SystemExit("transformers' process ended")
 
 
 def updates_logged(path):
@@ -71,7 +80,7 @@ def run_txtsum_training(program, folder, name, extra, updates=None):
     config = folder / "empty.yaml"
     config.write_text("{}\n")
     log = (folder / f"{name}.log").open("w")
-    process = subprocess.Popen([program, "train", str(config), *settings(arguments), *extra], stdout=log, stderr=log)
+    process = subprocess.Popen([program, "train", str(config), *settings(arguments, extra)], stdout=log, stderr=log)
     steps, begin, end = run / "steps.jsonl", None, None
     while process.poll() is None:
         done = updates_logged(steps)[-1:]
@@ -93,7 +102,8 @@ def run_txtsum_training(program, folder, name, extra, updates=None):
         "samples_per_s": samples / seconds,
         "joule_per_sample": (end[1] - begin[1]) / samples,
         "peak_gib": max(value for value in peak if value) / 2**30,
-        "tokens_per_s": sum(line["source_tokens"] + line["target_tokens"] for line in lines) / seconds,
+        "flops_per_sample": report["phases"]["train"]["flops"]["value"] / report["phases"]["train"]["work"]["examples"],
+        "peak_flops": report["device_peak"]["value"] * 1e12,
         "note": gpu_line[-1] if gpu_line else "",
     }
 
@@ -114,7 +124,7 @@ def summarize(program, folder, weights, extra):
         "generation.slots": 128,
     }
     files = ["--input", str(folder / "generate.jsonl"), "--output", str(folder / "summaries.jsonl")]
-    command = [program, "summarize", "--model", str(weights), *files, *settings(arguments), *extra]
+    command = [program, "summarize", "--model", str(weights), *files, *settings(arguments, extra)]
     readings = []
     with log_path.open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -147,12 +157,15 @@ def run_txtsum_generation(program, folder, extra):
     return summarize(program, folder, weights, extra)
 
 
-def row(name, who, result, peer=None):
-    keys = ("samples_per_s", "joule_per_sample", "peak_gib")
-    cells = [name, who] + [f"{result[key]:.2f}" if result[key] else "-" for key in keys]
-    if peer:
-        cells += [f"{result[key] / peer[key]:.2f}" if result[key] else "-" for key in keys]
-    return "| " + " | ".join(cells + [""] * (8 - len(cells))) + " |"
+KEYS = ("samples_per_s", "joule_per_sample", "peak_gib")
+
+
+def row(name, who, result, work=None, peer=None):
+    """`work` has the FLOPs of a sample (of the model, without padding) and the GPU's peak."""
+    cells = [name, who] + [f"{result[key]:.2f}" if result[key] else "-" for key in KEYS]
+    share = f"{100 * result['samples_per_s'] * work['flops_per_sample'] / work['peak_flops']:.1f} %" if work else "-"
+    cells += [share] + [f"{result[key] / peer[key]:.2f}" if peer and result[key] and peer[key] else "" for key in KEYS]
+    return "| " + " | ".join(cells) + " |"
 
 
 def main():
@@ -161,32 +174,44 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--parts", default=",".join([*TRAINING, "generate"]))
     parser.add_argument("--only", choices=("peer", "txtsum"))
+    parser.add_argument("--breakdown", choices=TRAINING, help="trace this part and print where its time goes")
     parser.add_argument("settings", nargs="*", help="key=value for txtsum")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     pynvml.nvmlInit()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    write_model_folder(arguments.folder / "bart-large")
+    write_model_folder(arguments.folder / "bart-large", BART_LARGE)
     for part in ("samsum", "long"):
         write_pairs(arguments.folder / f"{part}.jsonl", workload(part))
-    print("| part | who | samples/s | J/sample | peak GiB | times as fast | energy | memory |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name in arguments.parts.split(","):
+    print("| part | who | samples/s | J/sample | peak GiB | of peak FLOP/s | times as fast | energy | memory |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    transformers = Peer()
+    for name in filter(None, arguments.parts.split(",")):
         peer = None
         if arguments.only != "txtsum":
             if name == "generate":
-                peer = run_peer("generate", 64)
+                peer = transformers.ask("generate", 64)
             else:
                 part, batch, updates, _, warm, _ = TRAINING[name]
-                peer = run_peer("train", part, batch, updates, warm)
+                peer = transformers.ask("train", part, batch, updates, warm)
+        if arguments.only == "peer":
             print(row(name, "transformers", peer), flush=True)
-        if arguments.only != "peer":
-            if name == "generate":
-                result = run_txtsum_generation(arguments.program, arguments.folder, arguments.settings)
-            else:
-                result = run_txtsum_training(arguments.program, arguments.folder, name, arguments.settings)
-            print(row(name, "txtsum", result, peer), flush=True)
-            if result["note"]:
-                print("  " + result["note"], flush=True)
+            continue
+        if name == "generate":
+            result = run_txtsum_generation(arguments.program, arguments.folder, arguments.settings)
+        else:
+            result = run_txtsum_training(arguments.program, arguments.folder, name, arguments.settings)
+        work = result if "flops_per_sample" in result else None
+        if peer:
+            print(row(name, "transformers", peer, work), flush=True)
+        print(row(name, "txtsum", result, work, peer), flush=True)
+        if result["note"]:
+            print("  " + result["note"], flush=True)
+    if arguments.breakdown:
+        run = arguments.folder / f"run-{arguments.breakdown}"
+        traced = ["report.trace_updates=12", "report.trace_from=140", *arguments.settings]
+        run_txtsum_training(arguments.program, arguments.folder, arguments.breakdown, traced, updates=160)
+        print(f"\nAn update of {arguments.breakdown}:")
+        print_parts(run / "trace.json")
 
 
 if __name__ == "__main__":

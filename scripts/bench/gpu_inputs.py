@@ -27,7 +27,22 @@ BART_LARGE = {
     "attention_dropout": 0.0,
     "activation_dropout": 0.0,
 }
+BART_BASE = {
+    **BART_LARGE,
+    "d_model": 768,
+    "encoder_layers": 6,
+    "decoder_layers": 6,
+    "encoder_attention_heads": 12,
+    "decoder_attention_heads": 12,
+    "encoder_ffn_dim": 3072,
+    "decoder_ffn_dim": 3072,
+}
 GENERATED = 819  # documents of the generation part, the last of the list: SAMSum's test split
+
+
+def settings(chosen, changed):
+    """key=value arguments of txtsum: the chosen ones (a dict), some changed or added by key=value texts."""
+    return [f"{key}={value}" for key, value in {**chosen, **dict(text.split("=", 1) for text in changed)}.items()]
 
 
 def samsum_lengths():
@@ -39,14 +54,14 @@ def workload(name):
     return samsum_lengths() if name == "samsum" else [(1024, 128)] * 1024
 
 
-def write_model_folder(folder):
-    """config.json of BART-large's shape beside the tokenizer of the embedded model."""
+def write_model_folder(folder, shape):
+    """config.json of the shape beside the tokenizer of the embedded model."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"):
         if (MINI / name).exists():
             shutil.copy(MINI / name, folder / name)
     config = json.loads((MINI / "config.json").read_text())
-    config.update(BART_LARGE)
+    config.update(shape)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 

@@ -1,12 +1,13 @@
 """transformers' side of scripts/bench/gpu.sh: Seq2SeqTrainer and generate() with the settings that make them fastest here.
 
-usage: gpu_peer.py train WORKLOAD BATCH UPDATES WARM | generate SLOTS
-Prints one JSON line: samples_per_s, joule_per_sample (NVML's energy counter), peak_gib.
+Reads work from standard input, a line each: `train WORKLOAD BATCH UPDATES WARM` or `generate SLOTS`. Answers each with a
+JSON line: samples_per_s, joule_per_sample (NVML's energy counter), peak_gib. It stays, with an empty GPU, between two.
 
 bf16 autocast over fp32 weights, fused AdamW, four loader workers, dynamic padding, SDPA attention without cuDNN's (which
 plans anew for every new shape and was 2.8 times slower).
 """
 
+import gc
 import json
 import sys
 import time
@@ -28,10 +29,10 @@ def mark():
     return time.time(), pynvml.nvmlDeviceGetTotalEnergyConsumption(GPU) / 1000.0
 
 
-def report(samples, begin, end, **more):
+def report(samples, begin, end):
     seconds, joules = end[0] - begin[0], end[1] - begin[1]
     peak = torch.cuda.max_memory_allocated() / 2**30
-    line = {"samples_per_s": samples / seconds, "joule_per_sample": joules / samples, "peak_gib": peak, **more}
+    line = {"samples_per_s": samples / seconds, "joule_per_sample": joules / samples, "peak_gib": peak}
     print(json.dumps({name: round(value, 4) for name, value in line.items()}), flush=True)
 
 
@@ -124,8 +125,17 @@ def generate(batch):
     report(len(pairs), begin, mark())
 
 
+def main():
+    for line in sys.stdin:
+        what, *arguments = line.split()
+        if what == "train":
+            train(arguments[0], *map(int, arguments[1:]))
+        else:
+            generate(int(arguments[0]))
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "train":
-        train(sys.argv[2], *map(int, sys.argv[3:]))
-    else:
-        generate(int(sys.argv[2]))
+    main()

@@ -1,6 +1,7 @@
 #include "txtsum/model/model_folder.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <set>
@@ -69,21 +70,26 @@ class NamedWeights {
   std::set<std::string> unused_;
 };
 
+/// Each parameter draws from a stream of its own, so the weights do not depend on the threads.
 void draw_random_weights(Arena& arena, double init_std, int64_t pad_id, uint64_t seed) {
-  for (const ArenaEntry& entry : arena.layout().entries()) {
-    at::Tensor values = arena.entry_values(entry);
-    const bool is_norm = entry.name.find("norm") != std::string::npos && entry.shape.size() == 1;
-    if (entry.shape.size() == 1) {
-      values.fill_(is_norm && entry.name.ends_with(".weight") ? 1.0 : 0.0);
-      continue;
+  const std::vector<ArenaEntry>& entries = arena.layout().entries();
+  at::parallel_for(0, static_cast<int64_t>(entries.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t e = begin; e < end; ++e) {
+      const ArenaEntry& entry = entries[static_cast<size_t>(e)];
+      const at::Tensor values = arena.entry_values(entry);
+      const bool is_norm = entry.name.find("norm") != std::string::npos && entry.shape.size() == 1;
+      if (entry.shape.size() == 1) {
+        values.fill_(is_norm && entry.name.ends_with(".weight") ? 1.0 : 0.0);
+        continue;
+      }
+      const at::Tensor draws = at::empty({entry.numel}, at::kFloat);
+      float* out = draws.mutable_data_ptr<float>();
+      core::RandomStream random(seed, static_cast<uint64_t>(entry.offset));
+      for (int64_t i = 0; i < entry.numel; ++i) out[i] = static_cast<float>(init_std * random.next_normal());
+      values.copy_(draws.view(entry.shape));
+      if (entry.name == "model.shared.weight" && pad_id < entry.shape[0]) values.select(0, pad_id).zero_();
     }
-    at::Tensor draws = at::empty({entry.numel}, at::kFloat);
-    float* out = draws.mutable_data_ptr<float>();
-    core::RandomStream random(seed, static_cast<uint64_t>(entry.offset));
-    for (int64_t i = 0; i < entry.numel; ++i) out[i] = static_cast<float>(init_std * random.next_normal());
-    values.copy_(draws.view(entry.shape));
-    if (entry.name == "model.shared.weight" && pad_id < entry.shape[0]) values.select(0, pad_id).zero_();
-  }
+  });
 }
 
 LoadedModel load_bart(const LoadRequest& request, core::Json config) {

@@ -1,0 +1,73 @@
+"""Where the GPU time of an update goes: sums the kernels of a trace (report.trace_updates) by part.
+
+usage: gpu_parts.py TRACE.json
+An update is counted by its AdamW kernel. `gaps` is the time between the first and the last kernel in which none ran.
+"""
+
+import json
+import sys
+
+# The first part whose marks are in a kernel's name.
+PARTS = (
+    ("AdamW", ("adamw_kernel",)),
+    ("gradient norm", ("square_sum_kernel", "finish_norm_kernel")),
+    ("attention", ("flash_fwd", "flash_bwd", "fmha", "AttentionKernel", "AttentionBackward")),
+    ("norms", ("norm_forward_kernel", "norm_backward_kernel")),
+    ("activations", ("activate_kernel", "activate_backward_kernel")),
+    ("loss", ("cross_entropy_kernel",)),
+    ("embeddings", ("embed_kernel", "add_rows_kernel", "add_position_rows_kernel", "drop_kernel", "RadixSort", "radix")),
+    ("sums of biases", ("column_sums_kernel", "add_partials_kernel")),
+    ("matrix products", ("gemm", "nvjet", "cutlass", "xmma", "cublas", "splitK")),
+    ("joining gradients of q, k and v", ("CatArray",)),
+    ("adding gradients of two paths", ("CUDAFunctor_add", "AddFunctor", "add_kernel")),
+    ("clearing and copying", ("Memset", "Memcpy", "FillFunctor", "copy_kernel", "direct_copy")),
+)
+
+
+def part_of(name):
+    lower = name.lower()
+    for part, marks in PARTS:
+        if any(mark.lower() in lower for mark in marks):
+            return part
+    return "other"
+
+
+def parts_of(path):
+    """Milliseconds an update by part, kernels an update by part, and the largest kernels of no part."""
+    with open(path, encoding="utf-8") as file:
+        events = json.load(file)["traceEvents"]
+    work = [event for event in events if event.get("cat") in ("kernel", "gpu_memcpy", "gpu_memset")]
+    updates = sum("adamw_kernel" in event["name"] for event in work)
+    # From one AdamW to the last, so that whole updates are counted.
+    ends = sorted(event["ts"] + event["dur"] for event in work if "adamw_kernel" in event["name"])
+    begin, end, whole = ends[0], ends[-1], updates - 1
+    milliseconds, counts, others, spans = {}, {}, {}, []
+    for event in work:
+        if not begin <= event["ts"] < end:
+            continue
+        part = part_of(event["name"])
+        milliseconds[part] = milliseconds.get(part, 0.0) + event["dur"] / 1000 / whole
+        counts[part] = counts.get(part, 0) + 1 / whole
+        if part == "other":
+            others[event["name"][:100]] = others.get(event["name"][:100], 0.0) + event["dur"] / 1000 / whole
+        spans.append((event["ts"], event["ts"] + event["dur"]))
+    busy, reached = 0.0, begin
+    for first, last in sorted(spans):
+        busy += max(0.0, last - max(first, reached))
+        reached = max(reached, last)
+    milliseconds["gaps"] = (end - begin - busy) / 1000 / whole
+    return milliseconds, counts, others, (end - begin) / 1000 / whole
+
+
+def print_parts(path):
+    milliseconds, counts, others, whole = parts_of(path)
+    print("| part | ms an update | share | kernels |\n|---|---|---|---|")
+    for part, value in sorted(milliseconds.items(), key=lambda item: -item[1]):
+        print(f"| {part} | {value:.3f} | {100 * value / whole:.1f} % | {counts.get(part, 0):.0f} |")
+    print(f"| an update | {whole:.3f} | | {sum(counts.values()):.0f} |")
+    for name, value in sorted(others.items(), key=lambda item: -item[1])[:6]:
+        print(f"  other: {value:.3f} ms {name}")
+
+
+if __name__ == "__main__":
+    print_parts(sys.argv[1])
