@@ -14,7 +14,7 @@ from gpu_parts import print_parts
 HERE = pathlib.Path(__file__).resolve().parent
 # name: workload, examples an update, updates of the peer, updates of txtsum, updates before the clock starts (each)
 TRAINING = {
-    "samsum16": ("samsum", 16, 70, 900, 10, 400),
+    "samsum16": ("samsum", 16, 70, 700, 10, 300),
     "samsum64": ("samsum", 64, 35, 300, 10, 120),
     "samsum128": ("samsum", 128, 28, 160, 8, 60),
     "long16": ("long", 16, 35, 70, 10, 15),
@@ -27,14 +27,13 @@ def energy_joules():
 
 
 class Peer:
-    """transformers in a process of its own, started at the first question."""
+    """transformers in a process of its own."""
 
-    process = None
+    def __init__(self):
+        command = [sys.executable, str(HERE / "gpu_peer.py")]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, *arguments):
-        if self.process is None:
-            command = [sys.executable, str(HERE / "gpu_peer.py")]
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.process.stdin.write(" ".join(map(str, arguments)) + "\n")
         self.process.stdin.flush()
         for line in self.process.stdout:
@@ -178,16 +177,16 @@ def main():
     parser.add_argument("settings", nargs="*", help="key=value for txtsum")
     arguments = parser.parse_intermixed_args()
     pynvml.nvmlInit()
+    transformers = Peer() if arguments.only != "txtsum" else None
     arguments.folder.mkdir(parents=True, exist_ok=True)
     write_model_folder(arguments.folder / "bart-large", BART_LARGE)
     for part in ("samsum", "long"):
         write_pairs(arguments.folder / f"{part}.jsonl", workload(part))
     print("| part | who | samples/s | J/sample | peak GiB | of peak FLOP/s | times as fast | energy | memory |")
     print("|---|---|---|---|---|---|---|---|---|")
-    transformers = Peer()
     for name in filter(None, arguments.parts.split(",")):
         peer = None
-        if arguments.only != "txtsum":
+        if transformers is not None:
             if name == "generate":
                 peer = transformers.ask("generate", 64)
             else:

@@ -21,7 +21,8 @@ struct DeviceRows {
 };
 
 /// Attention of each row's new token to the row's past and to itself, on a GPU. qkv: [R, 3 D]; cache: [R T, 2 D], keys
-/// then values, which gets the new key and value. Returns [R, D]. Head widths: 8 to 256, powers of two.
+/// then values, which gets the new key and value; the place that it fills is in no row's past. Returns [R, D]. Head
+/// widths: 8 to 256, powers of two.
 at::Tensor decode_self_attention(const at::Tensor& qkv_RE, const at::Tensor& cache_PE, const DeviceRows& rows,
                                  int64_t heads, double scale);
 

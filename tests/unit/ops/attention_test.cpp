@@ -172,6 +172,8 @@ TEST_F(Attention, DecodingOnADeviceFollowsARowsPastThroughOtherRows) {
     const at::Tensor qkv = draw({kRows, 3 * kModel}, dtype), cache = draw({kRows * kCapacity, 2 * kModel}, dtype);
     const at::Tensor origins = at::randint(kRows, {kRows, kCapacity}, at::kInt);
     const at::Tensor lengths = at::tensor({0, 1, 7, 20, 13, 4}, at::kInt);
+    // A place that a row fills in this call is no row's past.
+    for (int64_t r = 0; r < kRows; ++r) origins.select(1, lengths[r].item<int64_t>()).fill_((r + 1) % kRows);
     const at::Tensor before = cache.clone();
     const at::Tensor y =
         ops::decode_self_attention(qkv, cache, {origins.to(test_device()), lengths.to(test_device())}, kHeads, 0.25);
