@@ -15,7 +15,9 @@ constexpr int64_t kSmallestStep = 64;
 /// Steps between a power of two and the next.
 constexpr int64_t kSteps = 16;
 constexpr int64_t kSlotStep = 8;
-constexpr int64_t kShortestClass = 32;
+/// Classes of the longest sequence, each four times the one before: kernels of attention leave at once where a block
+/// has no tokens, while every class makes more shapes to capture.
+constexpr int64_t kShortestClass = 64, kClassFactor = 4;
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -25,8 +27,9 @@ int64_t round_tokens(int64_t tokens) {
 }
 
 int64_t length_class(int64_t longest, int64_t positions) {
-  const auto power = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(longest, kShortestClass))));
-  return std::max(longest, std::min(power, positions));
+  int64_t rounded = kShortestClass;
+  while (rounded < longest) rounded *= kClassFactor;
+  return std::max(longest, std::min(rounded, positions));
 }
 
 /// `count` lengths from 1 to `longest` that add up to `tokens`.

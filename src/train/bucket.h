@@ -18,7 +18,7 @@ struct Bucket {
 };
 
 /// The bucket of a micro-batch for a model. Token counts are rounded up by at most a sixteenth (and to a multiple of 64
-/// or more), the longest sequences to powers of two, but not above the model's positions.
+/// or more), the longest sequences to 64, 256, 1,024, ..., but not above the model's positions.
 Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts);
 
 /// `batch` filled up to `bucket`: behind its sequences stand sequences of token `pad_id`, no longer than the bucket's

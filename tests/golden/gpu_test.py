@@ -50,7 +50,8 @@ def training(folder, *changed):
 
 
 def updates_of(folder):
-    lines = (folder / "steps.jsonl").read_text(encoding="utf-8").splitlines()
+    # A line without its end is being written.
+    lines = (folder / "steps.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
     return [row for row in map(json.loads, lines) if row["event"] == "update"]
 
 

@@ -39,7 +39,7 @@ struct TrainConfig {
   double label_smoothing = 0.0;            ///< Share of the target's probability that is spread over the vocabulary.
   Recompute recompute = Recompute::kNone;  ///< Trades time for memory.
   bool deterministic = false;              ///< On a GPU: the same bits from run to run; a CPU always gives them.
-  int64_t max_graphs = 64;                 ///< On a GPU: shapes of batches that are captured as CUDA graphs, at most.
+  int64_t max_graphs = 128;                ///< On a GPU: shapes of batches that are captured as CUDA graphs, at most.
   int64_t log_every_updates = 10;          ///< Period of steps.jsonl and the loggers.
 
   /// Sets the defaults that depend on which keys are set.
