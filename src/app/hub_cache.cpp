@@ -54,7 +54,7 @@ bool has_tokenizer(const fs::path& folder) {
 std::string missing_parts(const fs::path& folder, RequiredParts required) {
   std::vector<std::string> parts;
   if (!is_file(folder / "config.json")) parts.push_back("config.json");
-  if (required.weights && !has_weights(folder)) parts.push_back("weights (model.safetensors)");
+  if (required.weights && !has_weights(folder)) parts.push_back("weights (model.safetensors or pytorch_model.bin)");
   if (required.tokenizer && !has_tokenizer(folder))
     parts.push_back("a tokenizer (tokenizer.json, or vocab.json and merges.txt)");
   std::string text;

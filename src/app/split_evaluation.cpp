@@ -28,7 +28,8 @@ std::string summary_key(const SplitRequest& request) {
   }
   for (const fs::directory_entry& entry : fs::directory_iterator(request.files.folder.path)) {
     const std::string name = entry.path().filename().string();
-    if (!entry.is_regular_file() || (!name.ends_with(".safetensors") && !name.ends_with(".json"))) continue;
+    const bool counts = name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".json");
+    if (!entry.is_regular_file() || !counts) continue;
     text.append(name).append(" ").append(std::to_string(entry.file_size())).append(" ");
     text.append(std::to_string(entry.last_write_time().time_since_epoch().count())).append("\n");
   }

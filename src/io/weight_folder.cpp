@@ -8,20 +8,20 @@
 namespace txtsum::io {
 namespace {
 
-constexpr const char* kSingleFile = "model.safetensors";
-constexpr const char* kIndexFile = "model.safetensors.index.json";
+/// A format's file, and the index of its shards; in transformers' order.
+struct Format {
+  const char *single, *index;
+};
+constexpr Format kFormats[] = {{"model.safetensors", "model.safetensors.index.json"},
+                               {"pytorch_model.bin", "pytorch_model.bin.index.json"}};
 
 [[noreturn]] void fail_without_weights(const std::string& folder) {
   if (!std::filesystem::is_directory(folder)) throw core::DataError(folder + ": no such folder");
-  for (const char* old : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
-    if (!std::filesystem::exists(folder + "/" + old)) continue;
-    throw core::DataError(folder + ": the weights are in " + old +
-                          ", which is not read yet; convert them once, with Python:\n"
-                          "  from transformers import AutoModelForSeq2SeqLM\n"
-                          "  AutoModelForSeq2SeqLM.from_pretrained(\"" +
-                          folder + "\", dtype=\"auto\").save_pretrained(\"" + folder + "\")");
+  std::string names;
+  for (const Format& format : kFormats) {
+    names.append(names.empty() ? "" : ", ").append(format.single).append(" or ").append(format.index);
   }
-  throw core::DataError(folder + ": no weights: wanted " + kSingleFile + " or " + kIndexFile);
+  throw core::DataError(folder + ": no weights: wanted " + names);
 }
 
 /// The file that each tensor is in, as the index says.
@@ -47,16 +47,19 @@ std::map<std::string, std::string> read_weight_map(const std::string& index_path
 }  // namespace
 
 WeightFolder::WeightFolder(const std::string& folder) : folder_(folder) {
-  const std::string single = folder + "/" + kSingleFile;
-  const std::string index = folder + "/" + kIndexFile;
-  if (std::filesystem::exists(single)) {  // transformers takes it first, too
-    files_.emplace_back(single);
-    for (const TensorEntry& entry : files_[0].entries()) file_numbers_.emplace(entry.name, 0);
-  } else if (std::filesystem::exists(index)) {
-    open_shards(index);
-  } else {
-    fail_without_weights(folder);
+  for (const Format& format : kFormats) {
+    const std::string single = folder + "/" + format.single, index = folder + "/" + format.index;
+    if (std::filesystem::exists(single)) {
+      files_.push_back(open_tensor_file(single));
+      for (const TensorEntry& entry : files_[0]->entries()) file_numbers_.emplace(entry.name, 0);
+      return;
+    }
+    if (std::filesystem::exists(index)) {
+      open_shards(index);
+      return;
+    }
   }
+  fail_without_weights(folder);
 }
 
 void WeightFolder::open_shards(const std::string& index_path) {
@@ -69,18 +72,18 @@ void WeightFolder::open_shards(const std::string& index_path) {
       throw core::DataError(path + ": missing shard: " + index_path + " lists it for tensor '" + name + "'");
     }
     opened[file] = files_.size();
-    files_.emplace_back(path);
+    files_.push_back(open_tensor_file(path));
   }
   for (const auto& [file, number] : opened) {
-    for (const TensorEntry& entry : files_[number].entries()) {
+    for (const TensorEntry& entry : files_[number]->entries()) {
       const auto [place, is_new] = file_numbers_.emplace(entry.name, number);
       if (!is_new) {
-        throw core::DataError(folder_ + ": tensor '" + entry.name +
-                              "' is in two shards: " + files_[place->second].path() + " and " + files_[number].path());
+        throw core::DataError(folder_ + ": tensor '" + entry.name + "' is in two shards: " +
+                              files_[place->second]->path() + " and " + files_[number]->path());
       }
       const auto listed = file_of.find(entry.name);
       if (listed == file_of.end() || listed->second != file) {
-        throw core::DataError(files_[number].path() + ": holds tensor '" + entry.name + "', which " + index_path +
+        throw core::DataError(files_[number]->path() + ": holds tensor '" + entry.name + "', which " + index_path +
                               (listed == file_of.end() ? " does not list" : " lists for " + listed->second));
       }
     }
@@ -95,7 +98,7 @@ void WeightFolder::open_shards(const std::string& index_path) {
 
 std::vector<std::string> WeightFolder::files() const {
   std::vector<std::string> paths;
-  for (const SafetensorsFile& file : files_) paths.push_back(file.path());
+  for (const auto& file : files_) paths.push_back(file->path());
   return paths;
 }
 
@@ -107,13 +110,13 @@ std::vector<std::string> WeightFolder::names() const {
 
 const TensorEntry* WeightFolder::find(std::string_view name) const {
   const auto found = file_numbers_.find(name);
-  return found == file_numbers_.end() ? nullptr : files_[found->second].find(name);
+  return found == file_numbers_.end() ? nullptr : files_[found->second]->find(name);
 }
 
 at::Tensor WeightFolder::tensor(std::string_view name) const {
   const auto found = file_numbers_.find(name);
   if (found == file_numbers_.end()) throw core::DataError(folder_ + ": no tensor '" + std::string(name) + "'");
-  return files_[found->second].tensor(name);
+  return files_[found->second]->tensor(name);
 }
 
 }  // namespace txtsum::io

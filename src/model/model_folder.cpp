@@ -47,7 +47,10 @@ class NamedWeights {
   void check_nothing_left() {
     for (const std::string& name : unused_) {
       const bool duplicate = name.find("embed_tokens.weight") != std::string::npos || name == "lm_head.weight";
-      if (!duplicate) throw core::DataError(weights_.folder() + ": weight " + name + " does not belong to this model");
+      // fairseq's mark, in early uploads; transformers passes over it too.
+      const bool version = name.ends_with("encoder.version") || name.ends_with("decoder.version");
+      if (!duplicate && !version)
+        throw core::DataError(weights_.folder() + ": weight " + name + " does not belong to this model");
     }
   }
 

@@ -12,43 +12,35 @@
 #include <vector>
 
 #include "txtsum/core/file.h"
+#include "txtsum/io/tensor_file.h"
 
 namespace txtsum::io {
 
 /// Free text of a safetensors header: the strings under `__metadata__`.
 using SafetensorsMetadata = std::map<std::string, std::string>;
 
-/// One tensor as a safetensors header lists it.
-struct TensorEntry {
-  std::string name;
-  std::string dtype;           ///< The format's word: `F32`, `BF16`, ...
-  std::vector<int64_t> shape;  ///< Empty for a scalar.
-  uint64_t begin = 0;          ///< First byte, counted from the start of the file.
-  uint64_t end = 0;            ///< One past the last byte.
-};
-
 /// A safetensors file, read through a memory map: opening costs the header, a tensor costs nothing until it is used.
 ///
 /// The header is checked whole before any tensor is handed out: its length, its JSON, duplicate names, types, sizes
 /// that overflow, and that the byte ranges cover the data exactly, without holes or overlaps. Whatever is wrong is a
 /// DataError with path, byte offset, what was wanted and what was found.
-class SafetensorsFile {
+class SafetensorsFile final : public TensorFile {
  public:
   /// Maps the file at `path` and checks its header. Throws DataError.
   explicit SafetensorsFile(const std::string& path);
 
-  const std::string& path() const { return map_->path(); }
+  const std::string& path() const override { return map_->path(); }
   /// In the order of their bytes.
-  const std::vector<TensorEntry>& entries() const { return entries_; }
+  const std::vector<TensorEntry>& entries() const override { return entries_; }
   /// The entry called `name`, or nullptr.
-  const TensorEntry* find(std::string_view name) const;
+  const TensorEntry* find(std::string_view name) const override;
   const SafetensorsMetadata& metadata() const { return metadata_; }
 
   /// The tensor called `name` on the CPU, as a view of the map, which lives as long as the tensor does. Read only:
   /// writing into it ends the process. Data that is not aligned to its element is copied. Throws DataError when there
   /// is no such tensor, when its type is one that is listed but not read (F8_*, F6_*, F4, U16, U32, U64, C64), or when
   /// a BOOL byte is neither 0 nor 1.
-  at::Tensor tensor(std::string_view name) const;
+  at::Tensor tensor(std::string_view name) const override;
 
  private:
   std::shared_ptr<const core::MappedFile> map_;

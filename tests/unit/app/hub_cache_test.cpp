@@ -77,7 +77,8 @@ TEST(ResolveModelFolder, SaysWhatAFolderLacks) {
   EXPECT_THAT(error_of(folder.path("a")),
               HasSubstr("it holds model.safetensors; it lacks config.json and a tokenizer"));
   core::write_file(folder.path("b/config.json"), "{}");
-  EXPECT_THAT(error_of(folder.path("b")), HasSubstr("it lacks weights (model.safetensors) and a tokenizer"));
+  EXPECT_THAT(error_of(folder.path("b")),
+              HasSubstr("it lacks weights (model.safetensors or pytorch_model.bin) and a tokenizer"));
   EXPECT_EQ(resolve_model_folder(folder.path("b"), {.weights = false, .tokenizer = false}).path, folder.path("b"));
   EXPECT_THAT(error_of(folder.path("b/config.json")), HasSubstr("this is a file"));
   EXPECT_THAT(error_of(""), HasSubstr("no model was given"));

@@ -1,0 +1,403 @@
+#include "pickle_machine.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "txtsum/core/error.h"
+
+namespace txtsum::io {
+namespace {
+
+constexpr int kDeepest = 32;
+constexpr uint8_t kNewestProtocol = 5;
+
+constexpr std::string_view kOrderedDict = "collections OrderedDict";
+constexpr std::string_view kRebuildTensor = "torch._utils _rebuild_tensor";
+constexpr std::string_view kRebuildTensorV2 = "torch._utils _rebuild_tensor_v2";
+constexpr std::string_view kRebuildParameter = "torch._utils _rebuild_parameter";
+
+struct StorageType {
+  std::string_view name;
+  at::ScalarType type;
+};
+constexpr std::array<StorageType, 10> kStorageTypes{{{"torch FloatStorage", at::kFloat},
+                                                     {"torch HalfStorage", at::kHalf},
+                                                     {"torch BFloat16Storage", at::kBFloat16},
+                                                     {"torch DoubleStorage", at::kDouble},
+                                                     {"torch LongStorage", at::kLong},
+                                                     {"torch IntStorage", at::kInt},
+                                                     {"torch ShortStorage", at::kShort},
+                                                     {"torch CharStorage", at::kChar},
+                                                     {"torch ByteStorage", at::kByte},
+                                                     {"torch BoolStorage", at::kBool}}};
+
+const StorageType* storage_type(std::string_view name) {
+  for (const StorageType& type : kStorageTypes) {
+    if (type.name == name) return &type;
+  }
+  return nullptr;
+}
+
+bool known_global(std::string_view name) {
+  return name == kOrderedDict || name == kRebuildTensor || name == kRebuildTensorV2 || name == kRebuildParameter ||
+         storage_type(name) != nullptr;
+}
+
+}  // namespace
+
+PickleMachine::PickleMachine(std::string path, std::string_view bytes, size_t begin)
+    : path_(std::move(path)), bytes_(bytes), at_(begin) {}
+
+void PickleMachine::fail(const std::string& what) const {
+  throw core::DataError(path_ + ": byte " + std::to_string(at_) + ": " + what);
+}
+
+PickledValue::Ref PickleMachine::read() {
+  stack_.clear();
+  marks_.clear();
+  memo_.clear();
+  while (true) {
+    const auto operation = number<uint8_t>();
+    if (operation == '.') break;
+    step(operation);
+  }
+  if (stack_.size() != 1 || !marks_.empty()) fail("the pickle ends with values left over");
+  return pop();
+}
+
+void PickleMachine::step(uint8_t operation) {
+  if (push_constant(operation) || push_text(operation) || build_container(operation) || use_memo(operation)) return;
+  switch (operation) {
+    case 0x80:  // PROTO
+      if (number<uint8_t>() > kNewestProtocol) fail("a pickle of a newer protocol");
+      return;
+    case 0x95:  // FRAME
+      return static_cast<void>(number<uint64_t>());
+    case 'c': {  // GLOBAL
+      const std::string module(line()), name(line());
+      return push_global(module, name);
+    }
+    case 0x93: {  // STACK_GLOBAL
+      const Ref name = pop(), module = pop();
+      if (!name->is(Kind::kText) || !module->is(Kind::kText)) fail("a global without a name");
+      return push_global(module->text, name->text);
+    }
+    case 'R':
+      return reduce();
+    case 'b':
+      return build();
+    case 'Q':
+      return persistent_storage();
+    default:
+      fail("the pickle does something that weights have no use for (operation " + std::to_string(operation) +
+           "); nothing of it was executed");
+  }
+}
+
+bool PickleMachine::push_constant(uint8_t operation) {
+  switch (operation) {
+    case 'N':
+      push(Kind::kNone);
+      return true;
+    case 0x88:  // NEWTRUE
+    case 0x89:  // NEWFALSE
+      push(Kind::kBool, {}, operation == 0x88 ? 1 : 0);
+      return true;
+    case 'K':
+      push(Kind::kInteger, {}, number<uint8_t>());
+      return true;
+    case 'M':
+      push(Kind::kInteger, {}, number<uint16_t>());
+      return true;
+    case 'J':
+      push(Kind::kInteger, {}, number<int32_t>());
+      return true;
+    case 0x8a:  // LONG1
+      push_long(number<uint8_t>());
+      return true;
+    case 0x8b:  // LONG4
+      push_long(number<uint32_t>());
+      return true;
+    case 'G': {  // BINFLOAT, big-endian
+      uint64_t bits = 0;
+      for (const char byte : take(8)) bits = bits << 8 | static_cast<uint8_t>(byte);
+      push(Kind::kReal);
+      top()->real = std::bit_cast<double>(bits);
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+bool PickleMachine::push_text(uint8_t operation) {
+  switch (operation) {
+    case 'X':
+    case 'T':
+      push(Kind::kText, std::string(take(number<uint32_t>())));
+      return true;
+    case 0x8c:  // SHORT_BINUNICODE
+    case 'U':
+      push(Kind::kText, std::string(take(number<uint8_t>())));
+      return true;
+    case 0x8d:  // BINUNICODE8
+      push(Kind::kText, std::string(take(number<uint64_t>())));
+      return true;
+    case 'B':
+      push(Kind::kBytes, std::string(take(number<uint32_t>())));
+      return true;
+    case 'C':
+      push(Kind::kBytes, std::string(take(number<uint8_t>())));
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool PickleMachine::build_container(uint8_t operation) {
+  switch (operation) {
+    case '}':
+      push(Kind::kDict);
+      return true;
+    case ']':
+      push(Kind::kList);
+      return true;
+    case ')':
+      push(Kind::kTuple);
+      return true;
+    case '(':
+      marks_.push_back(stack_.size());
+      return true;
+    case 't':
+      push_tuple(pop_to_mark());
+      return true;
+    case 0x85:    // TUPLE1
+    case 0x86:    // TUPLE2
+    case 0x87: {  // TUPLE3
+      std::vector<Ref> items(static_cast<size_t>(operation - 0x84));
+      for (size_t i = items.size(); i-- > 0;) items[i] = pop();
+      push_tuple(std::move(items));
+      return true;
+    }
+    case 's':
+    case 'u': {  // SETITEM, SETITEMS
+      std::vector<Ref> pairs;
+      if (operation == 'u') {
+        pairs = pop_to_mark();
+      } else {
+        pairs = {nullptr, pop()};
+        pairs[0] = pop();
+      }
+      if (pairs.size() % 2 != 0 || !top()->is(Kind::kDict))
+        fail("a key without a value, or no dictionary to put it in");
+      for (Ref& value : pairs) put(top(), std::move(value));
+      return true;
+    }
+    case 'a':
+    case 'e': {  // APPEND, APPENDS
+      std::vector<Ref> values = operation == 'e' ? pop_to_mark() : std::vector<Ref>{pop()};
+      if (!top()->is(Kind::kList)) fail("no list to append to");
+      for (Ref& value : values) put(top(), std::move(value));
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+bool PickleMachine::use_memo(uint8_t operation) {
+  const auto recall = [&](uint64_t number) {
+    const auto found = memo_.find(number);
+    if (found == memo_.end()) fail("refers to value " + std::to_string(number) + ", which was not kept");
+    stack_.push_back(found->second);
+  };
+  switch (operation) {
+    case 'q':
+      memo_[number<uint8_t>()] = top();
+      return true;
+    case 'r':
+      memo_[number<uint32_t>()] = top();
+      return true;
+    case 0x94:  // MEMOIZE
+      memo_[memo_.size()] = top();
+      return true;
+    case 'h':
+      recall(number<uint8_t>());
+      return true;
+    case 'j':
+      recall(number<uint32_t>());
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string_view PickleMachine::take(size_t count) {
+  if (bytes_.size() - at_ < count) fail("the pickle ends too early");
+  const std::string_view taken = bytes_.substr(at_, count);
+  at_ += count;
+  return taken;
+}
+
+template <typename Number>
+Number PickleMachine::number() {
+  Number value;
+  std::memcpy(&value, take(sizeof(Number)).data(), sizeof(Number));
+  return value;
+}
+
+std::string_view PickleMachine::line() {
+  const size_t end = bytes_.find('\n', at_);
+  if (end == std::string_view::npos) fail("the pickle ends within a name");
+  const std::string_view text = take(end - at_);
+  take(1);
+  return text;
+}
+
+PickledValue::Ref PickleMachine::pop() {
+  if (stack_.empty() || (!marks_.empty() && stack_.size() == marks_.back())) fail("takes a value where there is none");
+  Ref value = std::move(stack_.back());
+  stack_.pop_back();
+  return value;
+}
+
+std::vector<PickledValue::Ref> PickleMachine::pop_to_mark() {
+  if (marks_.empty()) fail("closes what was not opened");
+  const auto begin = stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back());
+  std::vector<Ref> values(std::make_move_iterator(begin), std::make_move_iterator(stack_.end()));
+  stack_.erase(begin, stack_.end());
+  marks_.pop_back();
+  return values;
+}
+
+PickledValue::Ref& PickleMachine::top() {
+  if (stack_.empty() || (!marks_.empty() && stack_.size() == marks_.back())) fail("takes a value where there is none");
+  return stack_.back();
+}
+
+void PickleMachine::push(Kind kind, std::string text, int64_t integer) {
+  auto value = std::make_shared<PickledValue>();
+  value->kind = kind;
+  value->text = std::move(text);
+  value->integer = integer;
+  stack_.push_back(std::move(value));
+}
+
+/// Two's complement, little-endian. What does not fit 64 bits stays bytes.
+void PickleMachine::push_long(size_t bytes) {
+  const std::string_view digits = take(bytes);
+  if (bytes > sizeof(int64_t)) return push(Kind::kBytes, std::string(digits));
+  uint64_t value = !digits.empty() && digits.back() < 0 ? ~uint64_t{0} : 0;
+  for (size_t i = digits.size(); i-- > 0;) value = value << 8 | static_cast<uint8_t>(digits[i]);
+  push(Kind::kInteger, {}, static_cast<int64_t>(value));
+}
+
+void PickleMachine::push_global(std::string module, const std::string& name) {
+  const std::string global = std::move(module.append(" ").append(name));
+  if (!known_global(global)) {
+    fail("names '" + global +
+         "', which weights have no use for; a pickle can run any program that way, so nothing of it "
+         "was executed");
+  }
+  push(Kind::kGlobal, global);
+}
+
+void PickleMachine::push_tuple(std::vector<Ref> items) {
+  push(Kind::kTuple);
+  for (Ref& item : items) put(top(), std::move(item));
+}
+
+void PickleMachine::put(Ref& container, Ref value) const {
+  container->depth = std::max(container->depth, value->depth + 1);
+  if (container->depth > kDeepest) fail("nested more than " + std::to_string(kDeepest) + " levels deep");
+  container->items.push_back(std::move(value));
+}
+
+void PickleMachine::reduce() {
+  const Ref arguments = pop(), function = pop();
+  if (!arguments->is(Kind::kTuple) || !function->is(Kind::kGlobal)) fail("calls what is no function");
+  const std::vector<Ref>& items = arguments->items;
+  if (function->text == kOrderedDict) {
+    push(Kind::kDict);
+    if (items.empty()) return;
+    // Python 2 wrote the pairs as an argument.
+    if (items.size() != 1 || !items[0]->is(Kind::kList)) fail("an OrderedDict of something else than pairs");
+    for (const Ref& pair : items[0]->items) {
+      if (pair->items.size() != 2) fail("an OrderedDict of something else than pairs");
+      for (const Ref& value : pair->items) put(top(), value);
+    }
+  } else if (function->text == kRebuildTensor || function->text == kRebuildTensorV2) {
+    stack_.push_back(tensor_of(items));
+  } else if (function->text == kRebuildParameter) {
+    if (items.empty() || !items[0]->is(Kind::kTensor)) fail("a parameter without a tensor");
+    stack_.push_back(items[0]);
+  } else {
+    fail("calls " + function->text);
+  }
+}
+
+/// The state of an OrderedDict (`_metadata` of modules) says nothing about weights.
+void PickleMachine::build() {
+  pop();
+  if (!top()->is(Kind::kDict)) fail("sets the state of something else than a dictionary");
+}
+
+void PickleMachine::persistent_storage() {
+  const Ref id = pop();
+  const std::vector<Ref>& parts = id->items;
+  if (!id->is(Kind::kTuple) || parts.size() < 5 || parts[0]->text != "storage" || !parts[1]->is(Kind::kGlobal) ||
+      !parts[2]->is(Kind::kText) || !parts[4]->is(Kind::kInteger)) {
+    fail("refers to something else than a storage of torch.save");
+  }
+  if (parts.size() > 5 && !parts[5]->is(Kind::kNone)) {
+    fail("a storage that is a view of another one (PyTorch before 0.4): save the file anew with a newer PyTorch");
+  }
+  const StorageType* type = storage_type(parts[1]->text);
+  if (type == nullptr) fail("a storage of type " + parts[1]->text);
+  PickledStorage storage{parts[2]->text, type->type, parts[4]->integer};
+  if (storage.numel < 0) fail("a storage of " + std::to_string(storage.numel) + " elements");
+  const auto [place, is_new] = storages_.emplace(storage.key, storage);
+  if (!is_new && (place->second.type != storage.type || place->second.numel != storage.numel)) {
+    fail("storage " + storage.key + " has two types or sizes");
+  }
+  push(Kind::kStorage);
+  top()->storage = std::move(storage);
+}
+
+PickledValue::Ref PickleMachine::tensor_of(const std::vector<Ref>& arguments) const {
+  if (arguments.size() < 4 || !arguments[0]->is(Kind::kStorage) || !arguments[1]->is(Kind::kInteger)) {
+    fail("a tensor without storage and offset");
+  }
+  auto value = std::make_shared<PickledValue>();
+  value->kind = Kind::kTensor;
+  value->tensor = {arguments[0]->storage, arguments[1]->integer, integers_of(arguments[2]), integers_of(arguments[3])};
+  const PickledTensor& tensor = value->tensor;
+  if (tensor.sizes.size() != tensor.strides.size()) fail("a tensor with another number of strides than of sizes");
+  // The last element must lie within the storage; in 128 bits nothing overflows.
+  __extension__ using Wide = __int128;
+  Wide last = tensor.offset;
+  bool empty = false;
+  for (size_t i = 0; i < tensor.sizes.size(); ++i) {
+    if (tensor.sizes[i] < 0 || tensor.strides[i] < 0) fail("a tensor of negative size or stride");
+    empty = empty || tensor.sizes[i] == 0;
+    last += static_cast<Wide>(tensor.sizes[i] - 1) * tensor.strides[i];
+    if (last > tensor.storage.numel && !empty) fail("a tensor that ends behind its storage");
+  }
+  if (tensor.offset < 0 || (!empty && last >= tensor.storage.numel)) fail("a tensor that ends behind its storage");
+  return value;
+}
+
+std::vector<int64_t> PickleMachine::integers_of(const Ref& tuple) const {
+  std::vector<int64_t> values;
+  if (!tuple->is(Kind::kTuple)) fail("a shape that is no tuple");
+  for (const Ref& item : tuple->items) {
+    if (!item->is(Kind::kInteger)) fail("a shape of something else than whole numbers");
+    values.push_back(item->integer);
+  }
+  return values;
+}
+
+}  // namespace txtsum::io
