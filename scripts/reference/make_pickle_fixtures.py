@@ -42,6 +42,7 @@ def tensors():
         "every third": base[1::3],
         "tied.a": tied,
         "tied.b": tied,
+        "empty, the other way": torch.zeros(4, 0),
         "parameter": torch.nn.Parameter(torch.randn(2, 3)),
     }
 
