@@ -31,7 +31,8 @@ torch_wheels=(
   "nvidia-cuda-cupti==13.0.85 nvidia_cuda_cupti-13.0.85-py3-none-manylinux_2_25_x86_64.whl 4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8"
   "nvidia-cuda-runtime==13.0.96 nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl 7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548"
 )
-# What LibTorch's CUDA libraries load, in the versions that its wheel asks for; then nvcc and what it takes to compile
+# What LibTorch's CUDA libraries load, in the versions that its wheel asks for, and the headers that make cuDNN's graphs
+# (the frontend, MIT and Apache 2.0: only its headers are used); then nvcc and what it takes to compile
 # LibTorch's headers. The smallest is last, as above.
 cuda_wheels=(
   "nvidia-cublas==13.1.0.3 nvidia_cublas-13.1.0.3-py3-none-manylinux_2_27_x86_64.whl ee8722c1f0145ab246bccb9e452153b5e0515fd094c3678df50b2a0888b8b171"
@@ -44,6 +45,7 @@ cuda_wheels=(
   "nvidia-nvshmem-cu13==3.4.5 nvidia_nvshmem_cu13-3.4.5-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl 290f0a2ee94c9f3687a02502f3b9299a9f9fe826e6d0287ee18482e78d495b80"
   "nvidia-curand==10.4.0.35 nvidia_curand-10.4.0.35-py3-none-manylinux_2_27_x86_64.whl 1aee33a5da6e1db083fe2b90082def8915f30f3248d5896bcec36a579d941bfc"
   "nvidia-nvjitlink==13.0.88 nvidia_nvjitlink-13.0.88-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl 13a74f429e23b921c1109976abefacc69835f2f433ebd323d3946e11d804e47b"
+  "nvidia-cudnn-frontend==1.32.0 nvidia_cudnn_frontend-1.32.0-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl c6006556017a4d1c914c52a556c71b1267f2d6a0500f742e7b4edef539878df0"
   "nvidia-cufile==1.15.1.6 nvidia_cufile-1.15.1.6-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl 08a3ecefae5a01c7f5117351c64f17c7c62efa5fffdbe24fc7d298da19cd0b44"
 )
 compiler_wheels=(
@@ -290,7 +292,7 @@ fetch_wheel() {
 # Print those of the file names on standard input that are needed of a CUDA wheel. Libraries that the program never
 # loads are left out: cuSOLVER serves only libtorch_cuda_linalg, which goes too, and nothing loads the rest.
 needed_of_cuda() {
-  local needed='/lib/lib[^/]*\.so(\.|$)'
+  local needed='/lib/lib[^/]*\.so(\.|$)|^nvidia/cudnn/include/[^/]*\.h$'
   [ -z "$with_compiler" ] || needed+='|^nvidia/cu13/(bin|include|nvvm)/.*[^/]$|/lib/libcuda[^/]*\.a$'
   grep -E "$needed" | grep -vE '/lib(cufftw|cufile_rdma|cusolver|cusolverMg|nvblas|nvvm)\.so|\.alt\.so' || true
 }
@@ -314,15 +316,18 @@ unpack_libraries() {
       torch==*)
         unzip -q "$wheels/$file" 'torch/lib/*' 'torch/include/*' torch/version.py 'torch-*/licenses/*' \
           -d "$staging" -x "${excluded[@]}" ;;
+      nvidia-cudnn-frontend==*)
+        unzip -q "$wheels/$file" 'include/*' 'nvidia_cudnn_frontend-*/licenses/*' -d "$staging/cudnn_frontend" ;;
       *)
         mapfile -t names < <(unzip -Z1 "$wheels/$file" | needed_of_cuda)
         unzip -q "$wheels/$file" "${names[@]}" -d "$staging" ;;
     esac
   done < <(wanted_wheels)
   [ -z "$with_compiler" ] || complete_toolkit "$staging/nvidia/cu13"
-  rm -rf "$deps/stamp" "$deps/torch" "$deps/nvidia" "$deps/licenses"
+  rm -rf "$deps/stamp" "$deps/torch" "$deps/nvidia" "$deps/cudnn_frontend" "$deps/licenses"
   mv "$staging"/torch-*/licenses "$deps/licenses"
   mv "$staging/torch" "$staging/nvidia" "$deps/"
+  [ -z "$with_cuda" ] || mv "$staging/cudnn_frontend" "$deps/"
   rm -rf "$staging"
 }
 

@@ -90,8 +90,8 @@ def run_txtsum_training(program, folder, name, extra, updates=None):
         time.sleep(0.02)
     if process.returncode != 0:
         raise SystemExit(pathlib.Path(log.name).read_text()[-3000:])
-    if begin is None or end is None:
-        return None  # a run for its weights alone
+    if begin is None or end is None or begin[0] >= end[0]:
+        return None  # a run for its weights or its trace alone
     lines = [line for line in updates_logged(steps) if begin[0] < line["update"] <= end[0]]
     report = json.loads((run / "report.json").read_text())
     samples, seconds = sum(line["examples"] for line in lines), sum(line["seconds"] for line in lines)
@@ -207,8 +207,9 @@ def main():
             print("  " + result["note"], flush=True)
     if arguments.breakdown:
         run = arguments.folder / f"run-{arguments.breakdown}"
-        traced = ["report.trace_updates=12", "report.trace_from=140", *arguments.settings]
-        run_txtsum_training(arguments.program, arguments.folder, arguments.breakdown, traced, updates=160)
+        # Late, when most shapes have been captured.
+        traced = ["report.trace_updates=12", f"report.trace_from={TRAINING[arguments.breakdown][3] - 20}"]
+        run_txtsum_training(arguments.program, arguments.folder, arguments.breakdown, traced + arguments.settings)
         print(f"\nAn update of {arguments.breakdown}:")
         print_parts(run / "trace.json")
 

@@ -1,6 +1,7 @@
 """Where the GPU time of an update goes: sums the kernels of a trace (report.trace_updates) by part.
 
-usage: gpu_parts.py TRACE.json
+usage: gpu_parts.py TRACE.json [KERNELS]
+  KERNELS   how many of the kernels that take most to list
 An update is counted by its AdamW kernel. `gaps` is the time between the first and the last kernel in which none ran.
 """
 
@@ -11,7 +12,7 @@ import sys
 PARTS = (
     ("AdamW", ("adamw_kernel",)),
     ("gradient norm", ("square_sum_kernel", "finish_norm_kernel")),
-    ("attention", ("flash_fwd", "flash_bwd", "fmha", "AttentionKernel", "AttentionBackward")),
+    ("attention", ("flash_fwd", "flash_bwd", "cudnn", "sequence_starts", "fmha", "AttentionKernel", "AttentionBackward")),
     ("norms", ("norm_forward_kernel", "norm_backward_kernel")),
     ("activations", ("activate_kernel", "activate_backward_kernel")),
     ("loss", ("cross_entropy_kernel",)),
@@ -33,7 +34,7 @@ def part_of(name):
 
 
 def parts_of(path):
-    """Milliseconds an update by part, kernels an update by part, and the largest kernels of no part."""
+    """Milliseconds an update by part and by kernel, kernels an update by both, and an update's milliseconds."""
     with open(path, encoding="utf-8") as file:
         events = json.load(file)["traceEvents"]
     work = [event for event in events if event.get("cat") in ("kernel", "gpu_memcpy", "gpu_memset")]
@@ -41,33 +42,33 @@ def parts_of(path):
     # From one AdamW to the last, so that whole updates are counted.
     ends = sorted(event["ts"] + event["dur"] for event in work if "adamw_kernel" in event["name"])
     begin, end, whole = ends[0], ends[-1], updates - 1
-    milliseconds, counts, others, spans = {}, {}, {}, []
+    milliseconds, counts, kernels, spans = {}, {}, {}, []
     for event in work:
         if not begin <= event["ts"] < end:
             continue
         part = part_of(event["name"])
         milliseconds[part] = milliseconds.get(part, 0.0) + event["dur"] / 1000 / whole
         counts[part] = counts.get(part, 0) + 1 / whole
-        if part == "other":
-            others[event["name"][:100]] = others.get(event["name"][:100], 0.0) + event["dur"] / 1000 / whole
+        taken, times = kernels.get((part, event["name"]), (0.0, 0.0))
+        kernels[part, event["name"]] = (taken + event["dur"] / 1000 / whole, times + 1 / whole)
         spans.append((event["ts"], event["ts"] + event["dur"]))
     busy, reached = 0.0, begin
     for first, last in sorted(spans):
         busy += max(0.0, last - max(first, reached))
         reached = max(reached, last)
     milliseconds["gaps"] = (end - begin - busy) / 1000 / whole
-    return milliseconds, counts, others, (end - begin) / 1000 / whole
+    return milliseconds, counts, kernels, (end - begin) / 1000 / whole
 
 
-def print_parts(path):
-    milliseconds, counts, others, whole = parts_of(path)
+def print_parts(path, listed=0):
+    milliseconds, counts, kernels, whole = parts_of(path)
     print("| part | ms an update | share | kernels |\n|---|---|---|---|")
     for part, value in sorted(milliseconds.items(), key=lambda item: -item[1]):
         print(f"| {part} | {value:.3f} | {100 * value / whole:.1f} % | {counts.get(part, 0):.0f} |")
     print(f"| an update | {whole:.3f} | | {sum(counts.values()):.0f} |")
-    for name, value in sorted(others.items(), key=lambda item: -item[1])[:6]:
-        print(f"  other: {value:.3f} ms {name}")
+    for (part, name), (value, times) in sorted(kernels.items(), key=lambda item: -item[1][0])[:listed]:
+        print(f"  {value:.3f} ms in {times:.1f}: {part}: {name[:90]}")
 
 
 if __name__ == "__main__":
-    print_parts(sys.argv[1])
+    print_parts(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0)

@@ -15,6 +15,7 @@
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/log.h"
+#include "txtsum/ops/varlen_attention.h"
 #include "txtsum/parallel/communicator.h"
 #include "txtsum/train/checkpoint.h"
 
@@ -81,8 +82,13 @@ void TrainingRun::load() {
   files_ = open_model_files(config_.model.checkpoint,
                             {.weights = config_.model.init == config::ModelInit::kPretrained, .tokenizer = true});
   loaded_ = load_for_training(files_, config_, device_.device);
-  check_lengths(config_.data, loaded_->model->facts());
-  generation_ = resolve_generation(config_.generation, files_, loaded_->model->facts());
+  const model::ModelFacts& facts = loaded_->model->facts();
+  check_lengths(config_.data, facts);
+  if (device_.device.is_cuda() && !facts.drops_probabilities) {
+    // While the data are read.
+    ops::compile_attention_ahead(facts.head_width, loaded_->model->arena().dtype());
+  }
+  generation_ = resolve_generation(config_.generation, files_, facts);
   load_data();
   if (!start_.resume_from.empty()) check_same_data();
 }

@@ -27,6 +27,7 @@ BartArchitecture BartArchitecture::read(const core::Json& config, const std::str
     if (a.facts.width % reader.size(key) != 0)
       reader.fail(key, "a divisor of d_model " + std::to_string(a.facts.width));
   }
+  a.facts.head_width = a.facts.width / a.encoder_heads;
   a.dropout = reader.probability("dropout", 0.1);
   a.attention_dropout = reader.probability("attention_dropout", 0.0);
   a.activation_dropout = reader.probability("activation_dropout", 0.0);

@@ -222,4 +222,16 @@ struct FinishNorm {
 };
 void finish_norm(const FinishNorm& numbers, cudaStream_t stream);
 
+/// Where the sequences of a batch lie, for several row widths at once: lengths[b] = offsets[b + 1] - offsets[b] and
+/// starts[w][b] = offsets[b] * widths[w], b up to and with `sequences`.
+struct SequenceStarts {
+  static constexpr int kMaxWidths = 3;
+  const int32_t* offsets = nullptr;  ///< [sequences + 1]
+  int64_t sequences = 0;
+  int32_t* lengths = nullptr;  ///< [sequences]
+  int32_t widths[kMaxWidths] = {};
+  int32_t* starts[kMaxWidths] = {};  ///< [sequences + 1] each; null: not wanted.
+};
+void sequence_starts(const SequenceStarts& queries, const SequenceStarts& keys, cudaStream_t stream);
+
 }  // namespace txtsum::ops::cuda

@@ -2,6 +2,8 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
@@ -21,6 +23,13 @@ inline int multiprocessors() {
   cudaGetDevice(&device);
   cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device);
   return count;
+}
+
+/// Blocks that sum up rows, each for itself: they fill the device, but where rows are few the sums of the blocks must
+/// not be more to write and read again than the rows were.
+inline int64_t summing_blocks(int64_t rows) {
+  constexpr int64_t kFewestRows = 4;
+  return std::clamp<int64_t>((rows + kFewestRows - 1) / kFewestRows, 1, 2 * multiprocessors());
 }
 
 }  // namespace txtsum::ops::cuda

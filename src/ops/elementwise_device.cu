@@ -299,7 +299,7 @@ void activate_backward(const ActivateBackward& backward, cudaStream_t stream) {
   check_launch("activate_backward");
 }
 
-int64_t column_blocks(int64_t rows) { return std::clamp<int64_t>(rows, 1, 2 * multiprocessors()); }
+int64_t column_blocks(int64_t rows) { return summing_blocks(rows); }
 
 void column_sums(Type type, const void* x, int64_t rows, int64_t width, float* partials, cudaStream_t stream) {
   check_width(width);

@@ -230,7 +230,7 @@ void norm_forward(const NormForward& norm, cudaStream_t stream) {
   check_launch("norm_forward");
 }
 
-int64_t norm_backward_blocks(int64_t rows) { return std::clamp<int64_t>(rows, 1, 2 * multiprocessors()); }
+int64_t norm_backward_blocks(int64_t rows) { return summing_blocks(rows); }
 
 void norm_backward(const NormBackward& norm, cudaStream_t stream) {
   check_width(norm.width);

@@ -14,10 +14,7 @@
 namespace txtsum::ops {
 namespace {
 
-/// Queries, keys and values of one batch as rows, in whatever tensors they are packed.
-struct Packed {
-  at::Tensor q_MD, k_ND, v_ND;
-};
+using cuda::Packed;
 
 struct Ragged {
   std::vector<int64_t> q_offsets, k_offsets;
@@ -32,7 +29,7 @@ Ragged make_ragged(const RaggedTokens& queries, const RaggedTokens& keys) {
 }
 
 cuda::AttentionShape device_shape(const RaggedTokens& queries, const RaggedTokens& keys) {
-  return {queries.offsets_B1, keys.offsets_B1, queries.longest, keys.longest};
+  return {queries.offsets_B1, keys.offsets_B1, queries.longest, keys.longest, queries.recurs && keys.recurs};
 }
 
 /// Rows begin to end of [N, D] as [1, H, length, K] without a copy.
@@ -206,27 +203,17 @@ struct AttentionNode final : torch::autograd::Node {
     const at::NoGradGuard no_grad;
     if (!grads[0].defined()) return torch::autograd::variable_list(cross ? 2 : 1);
     const at::Tensor d_out = grads[0].contiguous();
-    const at::Tensor a = first.unpack().detach();
-    if constexpr (kWithCuda) {
-      if (fused_on_device(a, options)) return device_gradients(d_out, a);
+    const at::Tensor a = first.unpack().detach(), b = cross ? second.unpack().detach() : at::Tensor();
+    const at::Tensor d_a = at::empty_like(a), d_b = cross ? at::empty_like(b) : at::Tensor();
+    const Packed in = cross ? unpack_cross(a, b) : unpack_self(a),
+                 d_in = cross ? unpack_cross(d_a, d_b) : unpack_self(d_a);
+    if (kWithCuda && fused_on_device(a, options)) {
+      if constexpr (kWithCuda) cuda::attention_backward(d_out, in, d_in, on_device, shape, options);
+    } else {
+      backward(in, d_in, d_out, out_MD, log_sums, ragged, options);
     }
-    const at::Tensor d_a = at::empty_like(a);
-    if (!cross) {
-      backward(unpack_self(a), unpack_self(d_a), d_out, out_MD, log_sums, ragged, options);
-      return {d_a};
-    }
-    const at::Tensor b = second.unpack().detach();
-    const at::Tensor d_b = at::empty_like(b);
-    backward(unpack_cross(a, b), unpack_cross(d_a, d_b), d_out, out_MD, log_sums, ragged, options);
+    if (!cross) return {d_a};
     return {d_a, d_b};
-  }
-
-  torch::autograd::variable_list device_gradients(const at::Tensor& d_out, const at::Tensor& a) {
-    const Packed in = cross ? unpack_cross(a, second.unpack().detach()) : unpack_self(a);
-    const cuda::AttentionGradients d =
-        cuda::attention_backward(d_out, in.q_MD, in.k_ND, in.v_ND, on_device, shape, options);
-    if (!cross) return {at::cat({d.q_MD, d.k_ND, d.v_ND}, 1)};
-    return {d.q_MD, at::cat({d.k_ND, d.v_ND}, 1)};
   }
 
   void release_variables() override {
@@ -256,7 +243,7 @@ at::Tensor attention(const at::Tensor& first, const at::Tensor& second, const Ra
     if constexpr (kWithCuda) {
       if (fused_on_device(first, options)) {
         const cuda::AttentionShape shape = device_shape(queries, keys);
-        const cuda::AttentionResult on_device = cuda::attention(in.q_MD, in.k_ND, in.v_ND, shape, options);
+        const cuda::AttentionResult on_device = cuda::attention(in, shape, options);
         at::Tensor out = on_device.out_MD;
         if (node) {
           node->on_device = on_device;
@@ -288,6 +275,10 @@ bool attention_is_fused(at::ScalarType dtype, bool drops_probabilities) {
   if (dtype == at::kFloat) return !drops_probabilities;
   static const bool ampere = current_gpu_major() >= 8;
   return ampere;
+}
+
+void compile_attention_ahead(int64_t head_width, at::ScalarType dtype) {
+  if constexpr (kWithCuda) cuda::compile_attention_ahead(head_width, dtype);
 }
 
 at::Tensor varlen_self_attention(const at::Tensor& qkv_NE, const RaggedTokens& tokens,

@@ -68,6 +68,7 @@ BatchSlot::BatchSlot(const Bucket& bucket, const at::Device& device)
   batch_.labels.offsets = outline(bucket.target_tokens, bucket.slots);
   batch_.source.longest = bucket.longest_source;
   batch_.labels.longest = bucket.longest_target;
+  batch_.source.recurs = batch_.labels.recurs = true;
 }
 
 void BatchSlot::fill(const MicroBatch& padded, uint64_t seed, int64_t update) {

@@ -11,25 +11,44 @@
 namespace txtsum::train {
 namespace {
 
-constexpr int64_t kSmallestStep = 64;
-/// Steps between a power of two and the next.
-constexpr int64_t kSteps = 16;
-constexpr int64_t kSlotStep = 8;
+// Every class makes more shapes, and each shape costs an eager run and a capture; every token that fills up costs a
+// token's time in all updates. Steps are the coarser, against its tokens, the shorter a batch is.
+constexpr int64_t kSmallestStep = 64, kShortBatchStep = 128;
+constexpr int64_t kShortBatchSteps = 8, kSteps = 32;  ///< Between a power of two and the next.
+/// Room over a multiple of the step, so that a batch of documents that are all cut at the limit still takes its filler.
+constexpr int64_t kFillerRoom = 64;
+constexpr int64_t kSmallestSlotStep = 8, kSlotSteps = 8;
 /// Classes of the longest sequence, each four times the one before: kernels of attention leave at once where a block
-/// has no tokens, while every class makes more shapes to capture.
-constexpr int64_t kShortestClass = 64, kClassFactor = 4;
+/// has no tokens.
+constexpr int64_t kShortestClass = 256, kClassFactor = 4;
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
-int64_t round_tokens(int64_t tokens) {
-  const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(tokens, 1))));
-  return round_up(tokens, std::max(kSmallestStep, power / kSteps));
+int64_t power_below(int64_t value) {
+  return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(value, 1))));
+}
+
+/// Step of the classes of the sources of a batch.
+int64_t source_step(int64_t tokens_of_both) {
+  const int64_t power = power_below(tokens_of_both);
+  return std::max({kSmallestStep, std::min(kShortBatchStep, power / kShortBatchSteps), power / kSteps});
+}
+
+/// Of its targets, which vary less.
+int64_t target_step(int64_t tokens_of_both) { return std::max(kSmallestStep, source_step(tokens_of_both) / 2); }
+
+int64_t round_tokens(int64_t tokens, int64_t step) {
+  return round_up(std::max<int64_t>(tokens - kFillerRoom, 0), step) + kFillerRoom;
 }
 
 int64_t length_class(int64_t longest, int64_t positions) {
   int64_t rounded = kShortestClass;
   while (rounded < longest) rounded *= kClassFactor;
   return std::max(longest, std::min(rounded, positions));
+}
+
+int64_t round_slots(int64_t slots) {
+  return round_up(slots, std::max(kSmallestSlotStep, power_below(slots) / kSlotSteps));
 }
 
 /// `count` lengths from 1 to `longest` that add up to `tokens`.
@@ -76,15 +95,16 @@ Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts) {
   Bucket bucket;
   bucket.longest_source = length_class(batch.source.longest, facts.max_source_tokens);
   bucket.longest_target = length_class(batch.labels.longest, facts.max_target_tokens);
+  const int64_t tokens = batch.source.tokens() + batch.labels.tokens();
   // Room for at least one token in each filler; more fillers may need more room.
   int64_t count = 0;
   for (int64_t wanted = 1; wanted != count;) {
     count = wanted;
-    bucket.source_tokens = round_tokens(batch.source.tokens() + count);
-    bucket.target_tokens = round_tokens(batch.labels.tokens() + count);
+    bucket.source_tokens = round_tokens(batch.source.tokens() + count, source_step(tokens));
+    bucket.target_tokens = round_tokens(batch.labels.tokens() + count, target_step(tokens));
     wanted = std::max(count, filler_count(batch, bucket));
   }
-  bucket.slots = round_up(batch.source.sequences() + count, kSlotStep);
+  bucket.slots = round_slots(batch.source.sequences() + count);
   return bucket;
 }
 

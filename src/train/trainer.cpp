@@ -22,6 +22,10 @@
 namespace txtsum::train {
 namespace {
 
+/// Updates that a device may have in its queue: enough to be busy while the host captures a new shape, which takes it
+/// as long as two or three short updates.
+constexpr size_t kUpdatesUnderWay = 4;
+
 int64_t trainable_elements(const model::ArenaLayout& layout) {
   int64_t count = 0;
   for (const model::ArenaEntry& entry : layout.entries()) count += entry.frozen ? 0 : entry.numel;
@@ -280,7 +284,7 @@ void Trainer::Loop::finish_update() {
 
 void Trainer::Loop::train_update() {
   if (started_.empty()) start_update();
-  if (may_run_ahead(started_.back())) start_update();
+  while (started_.size() < kUpdatesUnderWay && may_run_ahead(started_.back())) start_update();
   finish_update();
 }
 

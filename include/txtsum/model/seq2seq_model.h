@@ -21,6 +21,7 @@ struct ModelFacts {
   std::string family;  ///< `bart`, ...
   int64_t vocabulary = 0;
   int64_t width = 0;
+  int64_t head_width = 0;  ///< Of attention's heads in the encoder.
   int64_t encoder_layers = 0;
   int64_t decoder_layers = 0;
   int64_t encoder_feed_forward = 0;

@@ -15,7 +15,8 @@ struct RaggedTokens {
   at::Tensor examples_N;         ///< int64 global number of the example that each token belongs to (keys dropout).
   std::vector<int64_t> offsets;  ///< B + 1 row numbers; sequence b is rows offsets[b] to offsets[b + 1].
   at::Tensor offsets_B1;         ///< The same as int32, where the ids are.
-  int64_t longest = 0;           ///< Tokens of the longest sequence.
+  int64_t longest = 0;           ///< At least the tokens of the longest sequence.
+  bool recurs = false;           ///< Batches of the very same shape will come again: kernels may be planned for it.
 
   int64_t sequences() const { return static_cast<int64_t>(offsets.size()) - 1; }
   int64_t tokens() const { return offsets.back(); }

@@ -23,6 +23,10 @@ struct AttentionOptions {
 /// probabilities. Elsewhere attention goes sequence by sequence, by the offsets that the host has.
 bool attention_is_fused(at::ScalarType dtype, bool drops_probabilities);
 
+/// Where attention of recurring shapes without dropout takes kernels that are compiled at their first use (cuDNN's,
+/// from Hopper on), begins with that in the background. Call once it is known that such batches will come.
+void compile_attention_ahead(int64_t head_width, at::ScalarType dtype);
+
 /// Softmax attention (Vaswani et al. 2017, eq. 1) within each sequence of a ragged batch. qkv: [N, 3 D], queries, keys,
 /// values. Returns [N, D].
 at::Tensor varlen_self_attention(const at::Tensor& qkv_NE, const RaggedTokens& tokens, const AttentionOptions& options);

@@ -32,58 +32,93 @@ ops::AttentionOptions options_of(bool causal) {
   return options;
 }
 
+void expect_self_attention_like_float64(const ops::RaggedTokens& tokens, const ops::AttentionOptions& options,
+                                        at::ScalarType dtype) {
+  const std::vector<int64_t>& offsets = tokens.offsets;
+  const at::Tensor qkv = leaf(draw({offsets.back(), 3 * kModel}, dtype)), d_out = draw({offsets.back(), kModel}, dtype);
+  const at::Tensor y = ops::varlen_self_attention(qkv, tokens, options);
+  y.backward(d_out);
+  const at::Tensor Q = reference_leaf(qkv);
+  std::vector<at::Tensor> parts;
+  for (size_t b = 0; b + 1 < offsets.size(); ++b) {
+    if (offsets[b] == offsets[b + 1]) continue;
+    const at::Tensor rows = Q.slice(0, offsets[b], offsets[b + 1]);
+    parts.push_back(reference_attention(rows.slice(1, 0, kModel), rows.slice(1, kModel, 2 * kModel),
+                                        rows.slice(1, 2 * kModel), options.causal, options.scale));
+  }
+  const at::Tensor Y = at::cat(parts);
+  Y.backward(d_out.to(at::kDouble));
+  EXPECT_LT(error_of(y, Y), tolerance_of(dtype));
+  EXPECT_LT(error_of(qkv.grad(), Q.grad()), tolerance_of(dtype));
+}
+
+void expect_cross_attention_like_float64(const ops::RaggedTokens& target, const ops::RaggedTokens& source,
+                                         const ops::AttentionOptions& options, at::ScalarType dtype) {
+  const std::vector<int64_t>&q_offsets = target.offsets, &kv_offsets = source.offsets;
+  const at::Tensor q = leaf(draw({target.tokens(), kModel}, dtype)),
+                   kv = leaf(draw({source.tokens(), 2 * kModel}, dtype)),
+                   d_out = draw({target.tokens(), kModel}, dtype);
+  const at::Tensor y = ops::varlen_cross_attention(q, target, kv, source, options);
+  y.backward(d_out);
+  const at::Tensor Q = reference_leaf(q), K = reference_leaf(kv);
+  std::vector<at::Tensor> parts;
+  for (size_t b = 0; b + 1 < q_offsets.size(); ++b) {
+    if (q_offsets[b] == q_offsets[b + 1]) continue;
+    const at::Tensor rows = K.slice(0, kv_offsets[b], kv_offsets[b + 1]);
+    parts.push_back(reference_attention(Q.slice(0, q_offsets[b], q_offsets[b + 1]), rows.slice(1, 0, kModel),
+                                        rows.slice(1, kModel), false, options.scale));
+  }
+  const at::Tensor Y = at::cat(parts);
+  Y.backward(d_out.to(at::kDouble));
+  EXPECT_LT(error_of(y, Y), tolerance_of(dtype));
+  EXPECT_LT(error_of(q.grad(), Q.grad()), tolerance_of(dtype));
+  EXPECT_LT(error_of(kv.grad(), K.grad()), tolerance_of(dtype));
+}
+
 using Attention = OpTest;
 
 TEST_F(Attention, SelfAttentionOfRaggedSequencesEqualsFloat64) {
   const ops::RaggedTokens tokens = draw_tokens({1, 7, 33, 2, 70}, 9);
-  const std::vector<int64_t>& offsets = tokens.offsets;
   for (const at::ScalarType dtype : tested_types()) {
-    const double tolerance = tolerance_of(dtype);
     for (const auto& [causal, reference] : {std::pair(false, false), {true, false}, {false, true}, {true, true}}) {
-      const at::Tensor qkv = leaf(draw({offsets.back(), 3 * kModel}, dtype)),
-                       d_out = draw({offsets.back(), kModel}, dtype);
+      SCOPED_TRACE("causal " + std::to_string(causal) + ", reference " + std::to_string(reference));
       ops::AttentionOptions options = options_of(causal);
       options.reference = reference;
-      const at::Tensor y = ops::varlen_self_attention(qkv, tokens, options);
-      y.backward(d_out);
-      const at::Tensor Q = reference_leaf(qkv);
-      std::vector<at::Tensor> parts;
-      for (size_t b = 0; b + 1 < offsets.size(); ++b) {
-        const at::Tensor rows = Q.slice(0, offsets[b], offsets[b + 1]);
-        parts.push_back(reference_attention(rows.slice(1, 0, kModel), rows.slice(1, kModel, 2 * kModel),
-                                            rows.slice(1, 2 * kModel), causal, 0.25));
-      }
-      const at::Tensor Y = at::cat(parts);
-      Y.backward(d_out.to(at::kDouble));
-      EXPECT_LT(error_of(y, Y), tolerance) << "causal " << causal;
-      EXPECT_LT(error_of(qkv.grad(), Q.grad()), tolerance) << "causal " << causal;
+      expect_self_attention_like_float64(tokens, options, dtype);
     }
   }
 }
 
 TEST_F(Attention, CrossAttentionOfRaggedSequencesEqualsFloat64) {
   const ops::RaggedTokens target = draw_tokens({3, 1, 17}, 9), source = draw_tokens({50, 1, 9}, 9);
-  const std::vector<int64_t>&q_offsets = target.offsets, &kv_offsets = source.offsets;
   for (const at::ScalarType dtype : tested_types()) {
     for (const bool reference : {false, true}) {
-      const at::Tensor q = leaf(draw({21, kModel}, dtype)), kv = leaf(draw({60, 2 * kModel}, dtype)),
-                       d_out = draw({21, kModel}, dtype);
+      SCOPED_TRACE("reference " + std::to_string(reference));
       ops::AttentionOptions options = options_of(false);
       options.reference = reference;
-      const at::Tensor y = ops::varlen_cross_attention(q, target, kv, source, options);
-      y.backward(d_out);
-      const at::Tensor Q = reference_leaf(q), K = reference_leaf(kv);
-      std::vector<at::Tensor> parts;
-      for (size_t b = 0; b + 1 < q_offsets.size(); ++b) {
-        const at::Tensor rows = K.slice(0, kv_offsets[b], kv_offsets[b + 1]);
-        parts.push_back(reference_attention(Q.slice(0, q_offsets[b], q_offsets[b + 1]), rows.slice(1, 0, kModel),
-                                            rows.slice(1, kModel), false, 0.25));
-      }
-      const at::Tensor Y = at::cat(parts);
-      Y.backward(d_out.to(at::kDouble));
-      EXPECT_LT(error_of(y, Y), tolerance_of(dtype)) << "reference " << reference;
-      EXPECT_LT(error_of(q.grad(), Q.grad()), tolerance_of(dtype)) << "reference " << reference;
-      EXPECT_LT(error_of(kv.grad(), K.grad()), tolerance_of(dtype)) << "reference " << reference;
+      expect_cross_attention_like_float64(target, source, options, dtype);
+    }
+  }
+}
+
+/// Batches of one shape: the longest sequence is only bounded, the last places are empty, and what is planned for the
+/// first batch must serve the second.
+TEST_F(Attention, AShapeThatRecursEqualsFloat64) {
+  const auto recurring = [](const std::vector<int64_t>& lengths, int64_t longest) {
+    ops::RaggedTokens tokens = draw_tokens(lengths, 9);
+    tokens.longest = longest;
+    tokens.recurs = true;
+    return tokens;
+  };
+  for (const at::ScalarType dtype : tested_types()) {
+    for (const std::vector<int64_t>& lengths : {std::vector<int64_t>{130, 1, 64, 5, 0, 0}, {2, 3, 195, 0, 0, 0}}) {
+      const ops::RaggedTokens tokens = recurring(lengths, 256);
+      std::vector<int64_t> shorter;
+      for (const int64_t length : lengths) shorter.push_back((length + 2) / 3);
+      const ops::RaggedTokens target = recurring(shorter, 128);
+      expect_self_attention_like_float64(tokens, options_of(false), dtype);
+      expect_self_attention_like_float64(tokens, options_of(true), dtype);
+      expect_cross_attention_like_float64(target, tokens, options_of(false), dtype);
     }
   }
 }

@@ -35,7 +35,7 @@ model::ModelFacts facts_of(int64_t positions) {
   return facts;
 }
 
-TEST(Bucket, HoldsTheBatchAndWastesAtMostASixteenthOrAStep) {
+TEST(Bucket, HoldsTheBatchAndWastesAtMostAStep) {
   at::manual_seed(5);
   for (int round = 0; round < 300; ++round) {
     const int64_t sequences = at::randint(1, 40, {1}).item<int64_t>();
@@ -46,9 +46,11 @@ TEST(Bucket, HoldsTheBatchAndWastesAtMostASixteenthOrAStep) {
     }
     const train::MicroBatch batch = draw_batch(source, target);
     const train::Bucket bucket = train::bucket_of(batch, facts_of(1000));
-    const auto check = [](int64_t tokens, int64_t rounded) {
+    const int64_t both = batch.source.tokens() + batch.labels.tokens();
+    const int64_t step = std::max({int64_t{64}, std::min<int64_t>(128, both / 8), both / 32});
+    const auto check = [&](int64_t tokens, int64_t rounded) {
       EXPECT_GE(rounded, tokens);
-      EXPECT_LE(rounded - tokens, std::max<int64_t>(64, tokens / 16) + 8);
+      EXPECT_LE(rounded - tokens, step + 8);
     };
     check(batch.source.tokens(), bucket.source_tokens);
     check(batch.labels.tokens(), bucket.target_tokens);
@@ -82,6 +84,14 @@ TEST(Bucket, NeighbouringBatchesShareOne) {
     buckets.insert(train::bucket_of(draw_batch({300, 500 + more, 100, 125}, {30, 40, 20, 10}), facts_of(1024)));
   }
   EXPECT_LE(buckets.size(), 3u);
+}
+
+TEST(Bucket, DocumentsThatAreAllCutAtTheLimitHardlyWasteAnything) {
+  const std::vector<int64_t> source(16, 1024), target(16, 128);
+  const train::Bucket bucket = train::bucket_of(draw_batch(source, target), facts_of(1024));
+  EXPECT_EQ(bucket.source_tokens, 16 * 1024 + 64);
+  EXPECT_EQ(bucket.target_tokens, 16 * 128 + 64);
+  EXPECT_EQ(bucket.slots, 24);
 }
 
 /// FakeModel takes the mean over a source, which an empty or a pad sequence must not reach.
