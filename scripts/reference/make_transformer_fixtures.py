@@ -1,30 +1,36 @@
-"""Reference values of a tiny random BART from transformers, for tests/parity.
+"""Reference values of tiny random models from transformers, one a family that descends from BART, for tests/parity.
 
 Everything is computed in float64 from fp32 weights, so that the reference's own rounding does not count.
-Run:  python scripts/reference/make_bart_fixtures.py        (torch 2.11.0, transformers 5.17.0)
-Writes tests/fixtures/parity/bart_tiny/: a model folder, and reference.safetensors with the batches and results.
+Run:  python scripts/reference/make_transformer_fixtures.py [FAMILY ...]        (torch 2.11.0, transformers 5.17.0)
+Writes tests/fixtures/parity/FAMILY_tiny/: a model folder, and reference.safetensors with the batches and results.
 """
 import json
 import os
+import sys
 
 import torch
 import transformers
 from safetensors.torch import save_file
-from transformers import BartConfig, BartForConditionalGeneration
+from transformers import (BartConfig, BartForConditionalGeneration, MBartConfig, MBartForConditionalGeneration, PegasusConfig,
+                          PegasusForConditionalGeneration)
 from transformers.trainer_pt_utils import LabelSmoother, get_parameter_names
 
-OUT = os.path.join(os.path.dirname(__file__), "..", "..", "tests", "fixtures", "parity", "bart_tiny")
+OUT = os.path.join(os.path.dirname(__file__), "..", "..", "tests", "fixtures", "parity")
 SEED = 20260
 SOURCE_LENGTHS = [[7, 1, 12, 5], [3, 9], [16, 2, 4]]
 TARGET_LENGTHS = [[4, 6, 1, 3], [5, 2], [7, 3, 8]]
+SHAPE = dict(vocab_size=99, d_model=32, encoder_layers=2, decoder_layers=3, encoder_attention_heads=4, decoder_attention_heads=2,
+             encoder_ffn_dim=48, decoder_ffn_dim=40, max_position_embeddings=24, dropout=0.0, scale_embedding=True, init_std=0.2)
+FAMILIES = {
+    "bart": lambda: BartForConditionalGeneration(BartConfig(activation_function="gelu", **SHAPE)),
+    "mbart": lambda: MBartForConditionalGeneration(MBartConfig(activation_function="gelu", decoder_start_token_id=98, **SHAPE)),
+    "pegasus": lambda: PegasusForConditionalGeneration(PegasusConfig(activation_function="relu", **SHAPE)),
+}
 
 
-def make_model():
+def make_model(family):
     torch.manual_seed(SEED)
-    config = BartConfig(vocab_size=99, d_model=32, encoder_layers=2, decoder_layers=3, encoder_attention_heads=4, decoder_attention_heads=2,
-                        encoder_ffn_dim=48, decoder_ffn_dim=40, max_position_embeddings=24, dropout=0.0, scale_embedding=True,
-                        activation_function="gelu", init_std=0.2)
-    model = BartForConditionalGeneration(config)
+    model = FAMILIES[family]()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 1:  # biases and norms start trivial, which would hide mistakes
@@ -43,9 +49,12 @@ def pad(rows, value):
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
 
 
-def inputs_of(batch):
+def inputs_of(batch, start):
     sources, targets = batch
-    return {"input_ids": pad(sources, 1), "attention_mask": pad([torch.ones_like(s) for s in sources], 0), "labels": pad(targets, -100)}
+    # Written out: mBART's own shift takes each row's last label as its start.
+    inputs = pad([torch.cat([torch.tensor([start]), t[:-1]]) for t in targets], 1)
+    return {"input_ids": pad(sources, 1), "attention_mask": pad([torch.ones_like(s) for s in sources], 0), "labels": pad(targets, -100),
+            "decoder_input_ids": inputs}
 
 
 def unpad(x, lengths):
@@ -63,7 +72,7 @@ def adamw_losses(model, batches):
     optimizer = torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.98), eps=1e-8)
     losses = []
     for step in range(10):
-        loss = model(**inputs_of(batches[step % len(batches)])).loss
+        loss = model(**inputs_of(batches[step % len(batches)], model.config.decoder_start_token_id)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -72,10 +81,12 @@ def adamw_losses(model, batches):
     return losses
 
 
-def main():
-    os.makedirs(OUT, exist_ok=True)
-    model = make_model()
-    model.save_pretrained(OUT)
+def write(family):
+    folder = os.path.join(OUT, family + "_tiny")
+    os.makedirs(folder, exist_ok=True)
+    model = make_model(family)
+    model.save_pretrained(folder)
+    start = model.config.decoder_start_token_id
     model = model.double()
     model.eval()
     batches = make_batches()
@@ -84,7 +95,7 @@ def main():
         for side, rows in zip(("source", "target"), batch):
             out[f"batch{k}.{side}_ids"] = torch.cat(rows)
             out[f"batch{k}.{side}_lengths"] = torch.tensor([len(r) for r in rows])
-        inputs = inputs_of(batch)
+        inputs = inputs_of(batch, start)
         result = model(**inputs)
         out[f"batch{k}.encoded"] = unpad(result.encoder_last_hidden_state, SOURCE_LENGTHS[k])
         out[f"batch{k}.logits"] = unpad(result.logits, TARGET_LENGTHS[k])
@@ -92,19 +103,20 @@ def main():
         out[f"batch{k}.smoothed_loss"] = LabelSmoother(epsilon=0.1)(result, inputs["labels"])
     for name, smoothing in (("gradient", 0.0), ("smoothed_gradient", 0.1)):
         model.zero_grad()
-        inputs = inputs_of(batches[0])
+        inputs = inputs_of(batches[0], start)
         result = model(**inputs)
         (LabelSmoother(epsilon=smoothing)(result, inputs["labels"]) if smoothing else result.loss).backward()
-        out.update({f"{name}.{n}": g for n, g in gradients(model).items()})
+        out.update({f"{name}.{n}": g.float() for n, g in gradients(model).items()})  # rounding far under the tolerance
     model.zero_grad()
     out["adamw_losses"] = torch.tensor(adamw_losses(model, batches), dtype=torch.float64)
     out = {k: v.detach().contiguous().clone() for k, v in out.items()}
-    save_file(out, os.path.join(OUT, "reference.safetensors"))
-    with open(os.path.join(OUT, "made_with.json"), "w") as f:
+    save_file(out, os.path.join(folder, "reference.safetensors"))
+    with open(os.path.join(folder, "made_with.json"), "w") as f:
         json.dump({"seed": SEED, "torch": torch.__version__, "transformers": transformers.__version__,
-                   "command": "python scripts/reference/make_bart_fixtures.py"}, f, indent=2)
-    print(out["adamw_losses"], out["batch0.loss"], out["batch0.smoothed_loss"])
+                   "command": f"python scripts/reference/make_transformer_fixtures.py {family}"}, f, indent=2)
+    print(family, out["adamw_losses"], out["batch0.loss"], out["batch0.smoothed_loss"])
 
 
 if __name__ == "__main__":
-    main()
+    for name in sys.argv[1:] or FAMILIES:
+        write(name)

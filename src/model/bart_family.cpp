@@ -1,15 +1,16 @@
-#include "bart_architecture.h"
-
 #include <cmath>
 
 #include "config_reader.h"
+#include "transformer_architecture.h"
 
 namespace txtsum::model {
+namespace {
 
-BartArchitecture BartArchitecture::read(const core::Json& config, const std::string& path) {
-  const ConfigReader reader(config, path);
-  BartArchitecture a;
-  a.facts.family = "bart";
+/// What the configs of BART, mBART and Pegasus have alike.
+TransformerArchitecture read_common(const ConfigReader& reader, const std::string& family,
+                                    const std::string& activation) {
+  TransformerArchitecture a;
+  a.facts.family = family;
   a.facts.vocabulary = reader.size("vocab_size");
   a.facts.width = reader.size("d_model");
   a.facts.encoder_layers = reader.size("encoder_layers");
@@ -17,10 +18,6 @@ BartArchitecture BartArchitecture::read(const core::Json& config, const std::str
   a.facts.encoder_feed_forward = reader.size("encoder_ffn_dim");
   a.facts.decoder_feed_forward = reader.size("decoder_ffn_dim");
   a.facts.max_source_tokens = a.facts.max_target_tokens = reader.size("max_position_embeddings");
-  a.facts.pad_id = reader.integer("pad_token_id", 1);
-  a.facts.bos_id = reader.integer("bos_token_id", 0);
-  a.facts.eos_id = reader.integer("eos_token_id", 2);
-  a.facts.decoder_start_id = reader.integer("decoder_start_token_id", a.facts.eos_id);
   a.encoder_heads = reader.size("encoder_attention_heads");
   a.decoder_heads = reader.size("decoder_attention_heads");
   for (const char* key : {"encoder_attention_heads", "decoder_attention_heads"}) {
@@ -36,10 +33,56 @@ BartArchitecture BartArchitecture::read(const core::Json& config, const std::str
   a.facts.drops_layers = a.encoder_layerdrop > 0.0 || a.decoder_layerdrop > 0.0;
   a.init_std = reader.number("init_std", 0.02);
   a.embedding_scale = reader.flag("scale_embedding", false) ? std::sqrt(static_cast<double>(a.facts.width)) : 1.0;
-  a.activation = ops::activation_named(reader.text("activation_function", "gelu"));
+  a.activation = ops::activation_named(reader.text("activation_function", activation));
   if (!reader.flag("tie_word_embeddings", true)) {
-    reader.fail("tie_word_embeddings", "true (a BART with a separate output table is not supported)");
+    reader.fail("tie_word_embeddings", "true (a separate output table is not supported in family " + family + ")");
   }
+  return a;
+}
+
+}  // namespace
+
+TransformerArchitecture read_bart(const core::Json& config, const std::string& path) {
+  const ConfigReader reader(config, path);
+  TransformerArchitecture a = read_common(reader, "bart", "gelu");
+  a.class_name = "BartForConditionalGeneration";
+  a.facts.pad_id = reader.integer("pad_token_id", 1);
+  a.facts.bos_id = reader.integer("bos_token_id", 0);
+  a.facts.eos_id = reader.integer("eos_token_id", 2);
+  a.facts.decoder_start_id = reader.integer("decoder_start_token_id", a.facts.eos_id);
+  a.position_offset = 2;
+  return a;
+}
+
+TransformerArchitecture read_mbart(const core::Json& config, const std::string& path) {
+  const ConfigReader reader(config, path);
+  TransformerArchitecture a = read_common(reader, "mbart", "gelu");
+  a.class_name = "MBartForConditionalGeneration";
+  a.facts.pad_id = reader.integer("pad_token_id", 1);
+  a.facts.bos_id = reader.integer("bos_token_id", 0);
+  a.facts.eos_id = reader.integer("eos_token_id", 2);
+  // The decoder starts with the target's language, which transformers takes from the labels' last token.
+  if (!reader.has("decoder_start_token_id")) {
+    throw core::DataError(path +
+                          ": key 'decoder_start_token_id' is missing: set it to the id of the language that "
+                          "summaries are written in (mBART's decoder starts with it)");
+  }
+  a.facts.decoder_start_id = reader.integer("decoder_start_token_id");
+  a.pre_norm = a.final_norm = true;
+  a.position_offset = 2;
+  return a;
+}
+
+TransformerArchitecture read_pegasus(const core::Json& config, const std::string& path) {
+  const ConfigReader reader(config, path);
+  TransformerArchitecture a = read_common(reader, "pegasus", "gelu");
+  a.class_name = "PegasusForConditionalGeneration";
+  a.facts.pad_id = reader.integer("pad_token_id", 0);
+  a.facts.bos_id = reader.integer("bos_token_id", a.facts.pad_id);
+  a.facts.eos_id = reader.integer("eos_token_id", 1);
+  a.facts.decoder_start_id = reader.integer("decoder_start_token_id", a.facts.pad_id);
+  a.pre_norm = a.final_norm = a.sinusoidal = true;
+  a.embedding_norm = false;
   return a;
 }
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <set>
 
-#include "bart_model.h"
+#include "transformer_model.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/random.h"
 #include "txtsum/io/weight_folder.h"
@@ -95,24 +95,42 @@ void draw_random_weights(Arena& arena, double init_std, int64_t pad_id, uint64_t
   });
 }
 
-LoadedModel load_bart(const LoadRequest& request, core::Json config) {
-  BartArchitecture architecture = BartArchitecture::read(config, request.folder + "/config.json");
+/// A fixed table of positions: sines of falling frequencies in the first half of a row, cosines in the second (Vaswani
+/// et al. 2017, laid out as transformers' Pegasus has it).
+at::Tensor sinusoidal_positions(int64_t positions, int64_t width) {
+  const at::TensorOptions options = at::TensorOptions().dtype(at::kDouble);
+  const at::Tensor exponents_F = at::arange(0, width, 2, options) / static_cast<double>(width);
+  const at::Tensor angles_PF = at::outer(at::arange(positions, options), at::pow(10000.0, -exponents_F));
+  return at::cat({angles_PF.sin(), angles_PF.cos().narrow(1, 0, width / 2)}, 1).to(at::kFloat);
+}
+
+bool is_position_table(const ArenaEntry& entry) { return entry.name.ends_with("embed_positions.weight"); }
+
+LoadedModel load_transformer(const LoadRequest& request, core::Json config, TransformerArchitecture architecture) {
   if (request.dropout) architecture.dropout = *request.dropout;
   if (request.attention_dropout) architecture.attention_dropout = *request.attention_dropout;
   if (request.activation_dropout) architecture.activation_dropout = *request.activation_dropout;
   architecture.facts.drops_probabilities = architecture.attention_dropout > 0.0;
-  std::vector<ParameterSpec> specs = bart_parameters(architecture);
+  std::vector<ParameterSpec> specs = transformer_parameters(architecture);
   freeze(specs, request.freeze);
   auto arena = std::make_unique<Arena>(ArenaLayout(specs), request.dtype);
   at::Tensor bias_V = at::zeros({architecture.facts.vocabulary}, at::kFloat);
   LoadedModel loaded;
   loaded.config = std::move(config);
+  loaded.class_name = architecture.class_name;
   if (request.random_weights) {
     draw_random_weights(*arena, architecture.init_std, architecture.facts.pad_id, request.seed);
+    for (const ArenaEntry& entry : arena->layout().entries()) {
+      if (architecture.sinusoidal && is_position_table(entry))
+        arena->entry_values(entry).copy_(sinusoidal_positions(entry.shape[0], entry.shape[1]));
+    }
   } else {
     NamedWeights weights(request.folder);
     for (const ArenaEntry& entry : arena->layout().entries()) {
-      const at::Tensor tensor = weights.take(entry.name, entry.shape);
+      at::Tensor tensor = weights.take(entry.name, entry.shape);
+      if (!tensor.defined() && architecture.sinusoidal && is_position_table(entry)) {
+        tensor = sinusoidal_positions(entry.shape[0], entry.shape[1]);  // nothing was learned: files may leave it out
+      }
       if (!tensor.defined()) throw core::DataError(request.folder + ": weight " + entry.name + " is missing");
       arena->entry_values(entry).copy_(tensor);
       loaded.sources.push_back(tensor);
@@ -123,18 +141,20 @@ LoadedModel load_bart(const LoadRequest& request, core::Json config) {
   }
   arena->move_to(request.device);
   bias_V = bias_V.to(request.device);
-  loaded.model = std::make_unique<BartModel>(std::move(architecture), std::move(arena), std::move(bias_V));
+  loaded.model = std::make_unique<TransformerModel>(std::move(architecture), std::move(arena), std::move(bias_V));
   return loaded;
 }
 
-/// One family: config.json's model_type and how to load it.
+/// One family: config.json's model_type and how its numbers are read.
 struct Family {
   const char* model_type;
-  LoadedModel (*load)(const LoadRequest& request, core::Json config);
+  TransformerArchitecture (*read)(const core::Json& config, const std::string& path);
 };
 
 constexpr Family kFamilies[] = {
-    {"bart", load_bart},
+    {"bart", read_bart},
+    {"mbart", read_mbart},
+    {"pegasus", read_pegasus},
 };
 
 const char* dtype_name(at::ScalarType dtype) {
@@ -155,7 +175,9 @@ LoadedModel load_model(const LoadRequest& request) {
   const auto type = config.find("model_type");
   if (type == config.end() || !type->is_string()) throw core::DataError(path + ": key 'model_type' is missing");
   for (const Family& family : kFamilies) {
-    if (type->get<std::string>() == family.model_type) return family.load(request, std::move(config));
+    if (type->get<std::string>() != family.model_type) continue;
+    TransformerArchitecture architecture = family.read(config, path);
+    return load_transformer(request, std::move(config), std::move(architecture));
   }
   std::string known;
   for (const std::string& name : known_families()) known += (known.empty() ? "" : ", ") + name;
@@ -202,7 +224,7 @@ core::Json config_to_save(const LoadedModel& loaded, at::ScalarType dtype) {
   core::Json config = loaded.config;
   config["dtype"] = dtype_name(dtype);
   if (config.contains("torch_dtype")) config["torch_dtype"] = dtype_name(dtype);
-  config["architectures"] = {"BartForConditionalGeneration"};
+  config["architectures"] = {loaded.class_name};
   return config;
 }
 

@@ -8,21 +8,30 @@
 
 namespace txtsum::model {
 
-/// The numbers of a BART from its config.json (Lewis et al. 2020), under transformers' meanings.
-struct BartArchitecture {
+/// What the transformers that descend from BART (Lewis et al. 2020) have in common, and where they differ. Names of
+/// parameters are theirs, too.
+struct TransformerArchitecture {
   ModelFacts facts;
+  std::string class_name;  ///< transformers' class of the whole, which a saved config.json names.
   int64_t encoder_heads = 1, decoder_heads = 1;
   double dropout = 0.0, attention_dropout = 0.0, activation_dropout = 0.0;
   double encoder_layerdrop = 0.0, decoder_layerdrop = 0.0;
   double init_std = 0.02;
   double embedding_scale = 1.0;
   ops::Activation activation = ops::Activation::kGelu;
+  /// Norms stand before attention and feed-forward, on a residual stream in fp32; behind them otherwise.
+  bool pre_norm = false;
+  bool embedding_norm = true;   ///< `layernorm_embedding`, behind the embeddings.
+  bool final_norm = false;      ///< `layer_norm`, at the end of each stack.
+  bool sinusoidal = false;      ///< Positions are a fixed table of sines and cosines; learned otherwise.
+  int64_t position_offset = 0;  ///< Rows of the position table before position 0.
 
-  /// Reads config.json; `path` is named in complaints. Throws DataError.
-  static BartArchitecture read(const core::Json& config, const std::string& path);
+  int64_t position_rows(int64_t positions) const { return positions + position_offset; }
 };
 
-/// Rows of the position table before position 0 (transformers' BartLearnedPositionalEmbedding).
-inline constexpr int64_t kBartPositionOffset = 2;
+/// Readers of config.json, one a family; `path` is named in complaints. All throw DataError.
+TransformerArchitecture read_bart(const core::Json& config, const std::string& path);
+TransformerArchitecture read_mbart(const core::Json& config, const std::string& path);
+TransformerArchitecture read_pegasus(const core::Json& config, const std::string& path);
 
 }  // namespace txtsum::model

@@ -1,4 +1,4 @@
-#include "bart_decoding.h"
+#include "transformer_decoding.h"
 
 #include <ATen/ATen.h>
 
@@ -9,7 +9,7 @@
 
 namespace txtsum::model {
 
-BartDecodingSession::BartDecodingSession(const BartModel& model, const DecodingCapacity& capacity)
+TransformerSession::TransformerSession(const TransformerModel& model, const DecodingCapacity& capacity)
     : model_(model), capacity_(capacity) {
   const ModelFacts& facts = model.facts();
   TXTSUM_CHECK(capacity.max_target_tokens <= facts.max_target_tokens, capacity.max_target_tokens);
@@ -23,8 +23,8 @@ BartDecodingSession::BartDecodingSession(const BartModel& model, const DecodingC
   slot_tokens_.assign(static_cast<size_t>(capacity.slots), 0);
 }
 
-void BartDecodingSession::admit(const std::vector<int64_t>& slots, const at::Tensor& encoded_ND,
-                                const ops::RaggedTokens& source) {
+void TransformerSession::admit(const std::vector<int64_t>& slots, const at::Tensor& encoded_ND,
+                               const ops::RaggedTokens& source) {
   const at::NoGradGuard no_grad;
   TXTSUM_CHECK(static_cast<int64_t>(slots.size()) == source.sequences() &&
                source.longest <= capacity_.max_source_tokens);
@@ -45,17 +45,17 @@ void BartDecodingSession::admit(const std::vector<int64_t>& slots, const at::Ten
   }
 }
 
-at::Tensor BartDecodingSession::embed(const std::vector<int64_t>& rows, const std::vector<int64_t>& ids) const {
+at::Tensor TransformerSession::embed(const std::vector<int64_t>& rows, const std::vector<int64_t>& ids) const {
   std::vector<int64_t> positions;
   for (const int64_t row : rows) positions.push_back(row_tokens_[static_cast<size_t>(row)]);
   ops::RaggedTokens tokens;
   tokens.ids_N = at::tensor(ids, at::kLong);
   tokens.positions_N = at::tensor(positions, at::kLong);
-  return model_.decoder_norm_(model_.embed("decoder", tokens), {}, {}, {});
+  return model_.enter(TransformerModel::kDecoder, tokens, {});
 }
 
-at::Tensor BartDecodingSession::run_layer(size_t index, const at::Tensor& y_RD, const std::vector<int64_t>& rows) {
-  const BartModel::DecoderLayer& layer = model_.decoder_[index];
+at::Tensor TransformerSession::run_layer(size_t index, const at::Tensor& y_RD, const std::vector<int64_t>& rows) {
+  const TransformerModel::DecoderLayer& layer = model_.decoder_[index];
   const int64_t width = model_.facts().width, heads = model_.architecture_.decoder_heads;
   const double scale = nn::attention_scale(width, heads);
   std::vector<int64_t> self_begin, self_length, cross_begin, cross_length, places;
@@ -67,22 +67,24 @@ at::Tensor BartDecodingSession::run_layer(size_t index, const at::Tensor& y_RD, 
     cross_begin.push_back(slot * capacity_.max_source_tokens);
     cross_length.push_back(slot_tokens_[static_cast<size_t>(slot)]);
   }
-  const at::Tensor qkv_RE = layer.attention.qkv(y_RD);
-  self_PE_[index].index_copy_(0, at::tensor(places, at::kLong), qkv_RE.narrow(1, width, 2 * width).to(at::kFloat));
-  const at::Tensor& self = self_PE_[index];
-  const at::Tensor attended =
-      ops::decode_attention(qkv_RE.narrow(1, 0, width), self.narrow(1, 0, width), self.narrow(1, width, width),
-                            self_begin, self_length, heads, scale);
-  const at::Tensor h = layer.attention_norm(layer.attention.out.product(attended), layer.attention.out.bias, y_RD, {});
-  const at::Tensor& cross = cross_PE_[index];
-  const at::Tensor crossed =
-      ops::decode_attention(layer.cross.q(h), cross.narrow(1, 0, width), cross.narrow(1, width, width), cross_begin,
-                            cross_length, heads, scale);
-  const at::Tensor c = layer.cross_norm(layer.cross.out.product(crossed), layer.cross.out.bias, h, {});
-  return layer.final_norm(layer.feed_forward(c, {}), layer.feed_forward.out.bias, c, {});
+  const auto attend = [&](const at::Tensor& y) {
+    const at::Tensor qkv_RE = layer.attention.qkv(y);
+    const at::Tensor& self = self_PE_[index];
+    self.index_copy_(0, at::tensor(places, at::kLong), qkv_RE.narrow(1, width, 2 * width).to(at::kFloat));
+    return layer.attention.out.product(ops::decode_attention(qkv_RE.narrow(1, 0, width), self.narrow(1, 0, width),
+                                                             self.narrow(1, width, width), self_begin, self_length,
+                                                             heads, scale));
+  };
+  const auto cross = [&](const at::Tensor& h) {
+    const at::Tensor& source = cross_PE_[index];
+    return layer.cross.out.product(ops::decode_attention(layer.cross.q(h), source.narrow(1, 0, width),
+                                                         source.narrow(1, width, width), cross_begin, cross_length,
+                                                         heads, scale));
+  };
+  return model_.run_layer(layer, y_RD, attend, cross, {});
 }
 
-at::Tensor BartDecodingSession::step(const std::vector<int64_t>& rows, const std::vector<int64_t>& ids) {
+at::Tensor TransformerSession::step(const std::vector<int64_t>& rows, const std::vector<int64_t>& ids) {
   const at::NoGradGuard no_grad;
   TXTSUM_CHECK(rows.size() == ids.size());
   for (const int64_t row : rows)
@@ -90,10 +92,10 @@ at::Tensor BartDecodingSession::step(const std::vector<int64_t>& rows, const std
   at::Tensor y_RD = embed(rows, ids);
   for (size_t layer = 0; layer < self_PE_.size(); ++layer) y_RD = run_layer(layer, y_RD, rows);
   for (const int64_t row : rows) ++row_tokens_[static_cast<size_t>(row)];
-  return model_.logits(y_RD);
+  return model_.logits(model_.leave(TransformerModel::kDecoder, y_RD));
 }
 
-void BartDecodingSession::reorder(const std::vector<int64_t>& rows, const std::vector<int64_t>& parents) {
+void TransformerSession::reorder(const std::vector<int64_t>& rows, const std::vector<int64_t>& parents) {
   TXTSUM_CHECK(rows.size() == parents.size());
   std::vector<int64_t> moved_rows, moved_parents;
   for (size_t i = 0; i < rows.size(); ++i) {

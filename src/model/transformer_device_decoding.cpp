@@ -1,4 +1,4 @@
-#include "bart_device_decoding.h"
+#include "transformer_device_decoding.h"
 
 #include <ATen/ATen.h>
 
@@ -17,7 +17,7 @@ int64_t padded(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * k
 
 }  // namespace
 
-BartDeviceSession::BartDeviceSession(const BartModel& model, const DecodingCapacity& capacity)
+TransformerDeviceSession::TransformerDeviceSession(const TransformerModel& model, const DecodingCapacity& capacity)
     : model_(model), capacity_(capacity), rows_(capacity.slots * capacity.beams), pool_(model.arena().device()) {
   const ModelFacts& facts = model.facts();
   TXTSUM_CHECK(capacity.max_target_tokens <= facts.max_target_tokens, capacity.max_target_tokens);
@@ -32,7 +32,7 @@ BartDeviceSession::BartDeviceSession(const BartModel& model, const DecodingCapac
   inputs_ = make_inputs(on_gpu);
 }
 
-BartDeviceSession::Inputs BartDeviceSession::make_inputs(const at::TensorOptions& options) const {
+TransformerDeviceSession::Inputs TransformerDeviceSession::make_inputs(const at::TensorOptions& options) const {
   Inputs inputs;
   const int64_t places = rows_ * capacity_.max_target_tokens;
   inputs.bytes =
@@ -53,8 +53,8 @@ BartDeviceSession::Inputs BartDeviceSession::make_inputs(const at::TensorOptions
   return inputs;
 }
 
-void BartDeviceSession::admit(const std::vector<int64_t>& slots, const at::Tensor& encoded_ND,
-                              const ops::RaggedTokens& source) {
+void TransformerDeviceSession::admit(const std::vector<int64_t>& slots, const at::Tensor& encoded_ND,
+                                     const ops::RaggedTokens& source) {
   const at::NoGradGuard no_grad;
   TXTSUM_CHECK(static_cast<int64_t>(slots.size()) == source.sequences() &&
                source.longest <= capacity_.max_source_tokens);
@@ -72,25 +72,28 @@ void BartDeviceSession::admit(const std::vector<int64_t>& slots, const at::Tenso
   }
 }
 
-at::Tensor BartDeviceSession::run_layer(size_t index, const at::Tensor& y_RD) const {
-  const BartModel::DecoderLayer& layer = model_.decoder_[index];
+at::Tensor TransformerDeviceSession::run_layer(size_t index, const at::Tensor& y_RD) const {
+  const TransformerModel::DecoderLayer& layer = model_.decoder_[index];
   const int64_t heads = model_.architecture_.decoder_heads;
   const double scale = nn::attention_scale(model_.facts().width, heads);
-  const at::Tensor attended = ops::decode_self_attention(layer.attention.qkv(y_RD), self_PE_[index],
-                                                         {inputs_.origins_RT, inputs_.lengths_R}, heads, scale);
-  const at::Tensor h = layer.attention_norm(layer.attention.out.product(attended), layer.attention.out.bias, y_RD, {});
-  const at::Tensor crossed =
-      ops::decode_cross_attention(layer.cross.q(h), cross_PE_[index], inputs_.source_lengths, heads, scale);
-  const at::Tensor c = layer.cross_norm(layer.cross.out.product(crossed), layer.cross.out.bias, h, {});
-  return layer.final_norm(layer.feed_forward(c, {}), layer.feed_forward.out.bias, c, {});
+  const auto attend = [&](const at::Tensor& y) {
+    return layer.attention.out.product(ops::decode_self_attention(
+        layer.attention.qkv(y), self_PE_[index], {inputs_.origins_RT, inputs_.lengths_R}, heads, scale));
+  };
+  const auto cross = [&](const at::Tensor& h) {
+    return layer.cross.out.product(
+        ops::decode_cross_attention(layer.cross.q(h), cross_PE_[index], inputs_.source_lengths, heads, scale));
+  };
+  return model_.run_layer(layer, y_RD, attend, cross, {});
 }
 
-at::Tensor BartDeviceSession::compute() const {
+at::Tensor TransformerDeviceSession::compute() const {
   ops::RaggedTokens tokens;
   tokens.ids_N = inputs_.ids_R;
   tokens.positions_N = inputs_.positions_R;
-  at::Tensor y_RD = model_.decoder_norm_(model_.embed("decoder", tokens), {}, {}, {});
+  at::Tensor y_RD = model_.enter(TransformerModel::kDecoder, tokens, {});
   for (size_t layer = 0; layer < self_PE_.size(); ++layer) y_RD = run_layer(layer, y_RD);
+  y_RD = model_.leave(TransformerModel::kDecoder, y_RD);
   // Over the padding rows too, so that the product is aligned.
   const at::Tensor logits_RV = at::mm(y_RD, model_.table_.value().t());
   if (!model_.has_bias_) return logits_RV;
@@ -99,7 +102,7 @@ at::Tensor BartDeviceSession::compute() const {
   return wide_RV;
 }
 
-at::Tensor BartDeviceSession::step(const std::vector<int64_t>& rows, const std::vector<int64_t>& ids) {
+at::Tensor TransformerDeviceSession::step(const std::vector<int64_t>& rows, const std::vector<int64_t>& ids) {
   const at::NoGradGuard no_grad;
   TXTSUM_CHECK(rows.size() == ids.size());
   const Inputs staging = make_inputs(at::TensorOptions().pinned_memory(true));
@@ -139,7 +142,7 @@ at::Tensor BartDeviceSession::step(const std::vector<int64_t>& rows, const std::
   return logits_RV_;
 }
 
-void BartDeviceSession::reorder(const std::vector<int64_t>& rows, const std::vector<int64_t>& parents) {
+void TransformerDeviceSession::reorder(const std::vector<int64_t>& rows, const std::vector<int64_t>& parents) {
   TXTSUM_CHECK(rows.size() == parents.size());
   const auto capacity = static_cast<size_t>(capacity_.max_target_tokens);
   const std::vector<int32_t> origins = origins_, lengths = lengths_;

@@ -2,17 +2,17 @@
 
 #include <vector>
 
-#include "bart_model.h"
+#include "transformer_model.h"
 #include "txtsum/ops/decode_attention.h"
 #include "txtsum/ops/device_graph.h"
 
 namespace txtsum::model {
 
-/// Incremental decoding of a BART on a GPU. Every step computes all rows, so that it is one captured graph; rows that
-/// continue others read their past where it lies, so that nothing is copied.
-class BartDeviceSession final : public DecodingSession {
+/// Incremental decoding of a transformer on a GPU. Every step computes all rows, so that it is one captured graph; rows
+/// that continue others read their past where it lies, so that nothing is copied.
+class TransformerDeviceSession final : public DecodingSession {
  public:
-  BartDeviceSession(const BartModel& model, const DecodingCapacity& capacity);
+  TransformerDeviceSession(const TransformerModel& model, const DecodingCapacity& capacity);
 
   void admit(const std::vector<int64_t>& slots, const at::Tensor& encoded_ND, const ops::RaggedTokens& source) override;
   at::Tensor step(const std::vector<int64_t>& rows, const std::vector<int64_t>& ids) override;
@@ -29,10 +29,10 @@ class BartDeviceSession final : public DecodingSession {
   at::Tensor compute() const;
   at::Tensor run_layer(size_t index, const at::Tensor& y_RD) const;
 
-  const BartModel& model_;
+  const TransformerModel& model_;
   DecodingCapacity capacity_;
   int64_t rows_;
-  std::vector<at::Tensor> self_PE_, cross_PE_;  // a layer each, as BartDecodingSession has them
+  std::vector<at::Tensor> self_PE_, cross_PE_;  // a layer each, as TransformerSession has them
   std::vector<int32_t> lengths_, origins_, source_lengths_;
   Inputs inputs_;
   at::Tensor logits_RV_;

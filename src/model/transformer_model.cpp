@@ -1,9 +1,9 @@
-#include "bart_model.h"
+#include "transformer_model.h"
 
 #include <ATen/ATen.h>
 
-#include "bart_decoding.h"
-#include "bart_device_decoding.h"
+#include "transformer_decoding.h"
+#include "transformer_device_decoding.h"
 #include "txtsum/core/check.h"
 #include "txtsum/core/random.h"
 #include "txtsum/ops/dropout.h"
@@ -35,28 +35,28 @@ at::Tensor run_block(const ForwardContext& context, int64_t block, const std::ve
 
 }  // namespace
 
-BartModel::BartModel(BartArchitecture architecture, std::unique_ptr<Arena> arena, at::Tensor final_logits_bias)
+TransformerModel::TransformerModel(TransformerArchitecture architecture, std::unique_ptr<Arena> arena,
+                                   at::Tensor final_logits_bias)
     : architecture_(std::move(architecture)),
       arena_(std::move(arena)),
       final_logits_bias_V_(std::move(final_logits_bias)) {
   TXTSUM_CHECK(final_logits_bias_V_.numel() == architecture_.facts.vocabulary);
   has_bias_ = final_logits_bias_V_.count_nonzero().item<int64_t>() != 0;
   table_ = arena_->ref("model.shared.weight");
-  encoder_norm_ = norm("model.encoder.layernorm_embedding");
-  decoder_norm_ = norm("model.decoder.layernorm_embedding");
+  ends_ = {stack_ends("model.encoder"), stack_ends("model.decoder")};
   for (int64_t i = 0; i < architecture_.facts.encoder_layers; ++i) encoder_.push_back(encoder_layer(i));
   for (int64_t i = 0; i < architecture_.facts.decoder_layers; ++i) decoder_.push_back(decoder_layer(i));
 }
 
-nn::Linear BartModel::linear(const std::string& name) const {
+nn::Linear TransformerModel::linear(const std::string& name) const {
   return {arena_->ref(name + ".weight"), arena_->ref(name + ".bias")};
 }
 
-nn::Norm BartModel::norm(const std::string& name) const {
+nn::Norm TransformerModel::norm(const std::string& name) const {
   return {arena_->ref(name + ".weight"), arena_->ref(name + ".bias")};
 }
 
-BartModel::EncoderLayer BartModel::encoder_layer(int64_t i) const {
+TransformerModel::EncoderLayer TransformerModel::encoder_layer(int64_t i) const {
   const std::string name = "model.encoder.layers." + std::to_string(i);
   return {{linear(name + ".self_attn.qkv"), linear(name + ".self_attn.out_proj"), architecture_.encoder_heads},
           {linear(name + ".fc1"), linear(name + ".fc2"), architecture_.activation},
@@ -64,7 +64,7 @@ BartModel::EncoderLayer BartModel::encoder_layer(int64_t i) const {
           norm(name + ".final_layer_norm")};
 }
 
-BartModel::DecoderLayer BartModel::decoder_layer(int64_t i) const {
+TransformerModel::DecoderLayer TransformerModel::decoder_layer(int64_t i) const {
   const std::string name = "model.decoder.layers." + std::to_string(i);
   return {{linear(name + ".self_attn.qkv"), linear(name + ".self_attn.out_proj"), architecture_.decoder_heads},
           {linear(name + ".encoder_attn.q_proj"), linear(name + ".encoder_attn.kv"),
@@ -75,20 +75,72 @@ BartModel::DecoderLayer BartModel::decoder_layer(int64_t i) const {
           norm(name + ".final_layer_norm")};
 }
 
-at::Tensor BartModel::embed(const std::string& side, const ops::RaggedTokens& tokens) const {
-  return ops::embed(tokens, table_, arena_->ref("model." + side + ".embed_positions.weight"),
-                    architecture_.embedding_scale, kBartPositionOffset);
+TransformerModel::Ends TransformerModel::stack_ends(const std::string& stack) const {
+  Ends ends;
+  ends.positions = arena_->ref(stack + ".embed_positions.weight");
+  if (architecture_.embedding_norm) ends.embedding_norm = norm(stack + ".layernorm_embedding");
+  if (architecture_.final_norm) ends.final_norm = norm(stack + ".layer_norm");
+  return ends;
 }
 
-ops::DropoutKey BartModel::key(double probability, int64_t site, const ops::RaggedTokens& tokens,
-                               const ForwardContext& context) const {
+int64_t TransformerModel::first_decoder_block() const {
+  return 2 + facts().encoder_layers + (architecture_.final_norm ? 1 : 0);
+}
+
+at::Tensor TransformerModel::enter(Side side, const ops::RaggedTokens& tokens, const ops::DropoutKey& dropout) const {
+  const Ends& ends = ends_[side];
+  ops::EmbedOptions options{architecture_.embedding_scale, architecture_.position_offset};
+  // transformers' tables pass no gradient to the padding token's row, which some families' decoders start with.
+  if (side == kDecoder && facts().decoder_start_id == facts().pad_id) options.still_id = facts().pad_id;
+  at::Tensor x_ND = ops::embed(tokens, table_, ends.positions, options);
+  if (architecture_.embedding_norm) x_ND = ends.embedding_norm(x_ND, {}, {}, {});
+  x_ND = ops::dropout(x_ND, dropout);
+  return architecture_.pre_norm ? x_ND.to(at::kFloat) : x_ND;
+}
+
+at::Tensor TransformerModel::leave(Side side, const at::Tensor& x_ND) const {
+  return architecture_.final_norm ? ends_[side].final_norm.of_stream(x_ND) : x_ND;
+}
+
+at::Tensor TransformerModel::run_layer(const EncoderLayer& layer, const at::Tensor& x_ND, const Product& attend,
+                                       const LayerKeys& keys) const {
+  const ops::ParamRef &attention_bias = layer.attention.out.bias, &feed_bias = layer.feed_forward.out.bias;
+  if (!architecture_.pre_norm) {
+    const at::Tensor h = layer.attention_norm(attend(x_ND), attention_bias, x_ND, keys.attention_out);
+    return layer.final_norm(layer.feed_forward(h, keys.activation), feed_bias, h, keys.feed_forward_out);
+  }
+  const at::Tensor attended = attend(layer.attention_norm.of_stream(x_ND));
+  const ops::StreamResult h = layer.final_norm.add_to_stream(x_ND, attended, attention_bias, keys.attention_out);
+  const at::Tensor fed = layer.feed_forward(h.normed_ND, keys.activation);
+  return ops::add_to_stream(h.stream_ND, fed, feed_bias, keys.feed_forward_out);
+}
+
+at::Tensor TransformerModel::run_layer(const DecoderLayer& layer, const at::Tensor& y_MD, const Product& attend,
+                                       const Product& cross, const LayerKeys& keys) const {
+  const ops::ParamRef &attention_bias = layer.attention.out.bias, &cross_bias = layer.cross.out.bias,
+                      &feed_bias = layer.feed_forward.out.bias;
+  if (!architecture_.pre_norm) {
+    const at::Tensor h = layer.attention_norm(attend(y_MD), attention_bias, y_MD, keys.attention_out);
+    const at::Tensor c = layer.cross_norm(cross(h), cross_bias, h, keys.cross_out);
+    return layer.final_norm(layer.feed_forward(c, keys.activation), feed_bias, c, keys.feed_forward_out);
+  }
+  const at::Tensor attended = attend(layer.attention_norm.of_stream(y_MD));
+  const ops::StreamResult h = layer.cross_norm.add_to_stream(y_MD, attended, attention_bias, keys.attention_out);
+  const ops::StreamResult c =
+      layer.final_norm.add_to_stream(h.stream_ND, cross(h.normed_ND), cross_bias, keys.cross_out);
+  const at::Tensor fed = layer.feed_forward(c.normed_ND, keys.activation);
+  return ops::add_to_stream(c.stream_ND, fed, feed_bias, keys.feed_forward_out);
+}
+
+ops::DropoutKey TransformerModel::key(double probability, int64_t site, const ops::RaggedTokens& tokens,
+                                      const ForwardContext& context) const {
   if (!context.training || probability == 0.0) return {};
   return {probability,       context.seed,       context.update,         site,
           tokens.examples_N, tokens.positions_N, context.dropout_words_2};
 }
 
-BartModel::LayerKeys BartModel::layer_keys(int64_t stack, int64_t layer, const ops::RaggedTokens& tokens,
-                                           const ForwardContext& context) const {
+TransformerModel::LayerKeys TransformerModel::layer_keys(int64_t stack, int64_t layer, const ops::RaggedTokens& tokens,
+                                                         const ForwardContext& context) const {
   const auto site = [&](double probability, LayerSite which) {
     return key(probability, layer_site(stack, layer, which), tokens, context);
   };
@@ -100,18 +152,18 @@ BartModel::LayerKeys BartModel::layer_keys(int64_t stack, int64_t layer, const o
           site(architecture_.dropout, kFeedForwardOut)};
 }
 
-bool BartModel::dropped(double layerdrop, int64_t site, const ForwardContext& context) const {
+bool TransformerModel::dropped(double layerdrop, int64_t site, const ForwardContext& context) const {
   if (!context.training || layerdrop == 0.0) return false;
   const uint64_t stream = static_cast<uint64_t>(context.update) << 32 | static_cast<uint64_t>(site);
   return core::RandomStream(context.seed, stream).next_unit() < layerdrop;
 }
 
-at::Tensor BartModel::encode(const ops::RaggedTokens& source, const ForwardContext& context) const {
+at::Tensor TransformerModel::encode(const ops::RaggedTokens& source, const ForwardContext& context) const {
   TXTSUM_CHECK(source.longest <= facts().max_source_tokens, source.longest);
   int64_t block = 1;
   const ops::DropoutKey first_key = key(architecture_.dropout, kEncoderSites, source, context);
   at::Tensor x_ND = run_block(context, block++, {}, [this, source, first_key](const std::vector<at::Tensor>&) {
-    return ops::dropout(encoder_norm_(embed("encoder", source), {}, {}, {}), first_key);
+    return enter(kEncoder, source, first_key);
   });
   for (size_t i = 0; i < encoder_.size(); ++i, ++block) {
     const int64_t index = static_cast<int64_t>(i);
@@ -120,24 +172,24 @@ at::Tensor BartModel::encode(const ops::RaggedTokens& source, const ForwardConte
     const EncoderLayer& layer = encoder_[i];
     // A body may run again in backward, so it holds what it needs.
     const LayerKeys keys = layer_keys(kEncoderSites, index, source, context);
-    x_ND = run_block(context, block, {x_ND}, [&layer, source, keys](const std::vector<at::Tensor>& inputs) {
-      const at::Tensor& x = inputs[0];
-      const at::Tensor attended = layer.attention(x, source, /*causal=*/false, keys.probabilities);
-      const at::Tensor h = layer.attention_norm(attended, layer.attention.out.bias, x, keys.attention_out);
-      const at::Tensor fed = layer.feed_forward(h, keys.activation);
-      return layer.final_norm(fed, layer.feed_forward.out.bias, h, keys.feed_forward_out);
+    x_ND = run_block(context, block, {x_ND}, [this, &layer, source, keys](const std::vector<at::Tensor>& inputs) {
+      const auto attend = [&](const at::Tensor& x) {
+        return layer.attention(x, source, /*causal=*/false, keys.probabilities);
+      };
+      return run_layer(layer, inputs[0], attend, keys);
     });
   }
-  return x_ND;
+  if (!architecture_.final_norm) return x_ND;
+  return run_block(context, block, {x_ND}, [this](const auto& inputs) { return leave(kEncoder, inputs[0]); });
 }
 
-at::Tensor BartModel::decode(const ops::RaggedTokens& target, const at::Tensor& encoded_ND,
-                             const ops::RaggedTokens& source, const ForwardContext& context) const {
+at::Tensor TransformerModel::decode(const ops::RaggedTokens& target, const at::Tensor& encoded_ND,
+                                    const ops::RaggedTokens& source, const ForwardContext& context) const {
   TXTSUM_CHECK(target.longest <= facts().max_target_tokens, target.longest);
-  int64_t block = 2 + facts().encoder_layers;
+  int64_t block = first_decoder_block();
   const ops::DropoutKey first_key = key(architecture_.dropout, kDecoderSites, target, context);
   at::Tensor y_MD = run_block(context, block++, {}, [this, target, first_key](const std::vector<at::Tensor>&) {
-    return ops::dropout(decoder_norm_(embed("decoder", target), {}, {}, {}), first_key);
+    return enter(kDecoder, target, first_key);
   });
   for (size_t i = 0; i < decoder_.size(); ++i, ++block) {
     const int64_t index = static_cast<int64_t>(i);
@@ -145,27 +197,28 @@ at::Tensor BartModel::decode(const ops::RaggedTokens& target, const at::Tensor& 
       continue;
     const DecoderLayer& layer = decoder_[i];
     const LayerKeys keys = layer_keys(kDecoderSites, index, target, context);
-    y_MD = run_block(context, block, {y_MD, encoded_ND}, [&layer, source, target, keys](const auto& inputs) {
-      const at::Tensor& y = inputs[0];
-      const at::Tensor attended = layer.attention(y, target, /*causal=*/true, keys.probabilities);
-      const at::Tensor h = layer.attention_norm(attended, layer.attention.out.bias, y, keys.attention_out);
-      const at::Tensor crossed = layer.cross(h, target, inputs[1], source, keys.cross_probabilities);
-      const at::Tensor c = layer.cross_norm(crossed, layer.cross.out.bias, h, keys.cross_out);
-      const at::Tensor fed = layer.feed_forward(c, keys.activation);
-      return layer.final_norm(fed, layer.feed_forward.out.bias, c, keys.feed_forward_out);
+    y_MD = run_block(context, block, {y_MD, encoded_ND}, [this, &layer, source, target, keys](const auto& inputs) {
+      const auto attend = [&](const at::Tensor& y) {
+        return layer.attention(y, target, /*causal=*/true, keys.probabilities);
+      };
+      const auto cross = [&](const at::Tensor& h) {
+        return layer.cross(h, target, inputs[1], source, keys.cross_probabilities);
+      };
+      return run_layer(layer, inputs[0], attend, cross, keys);
     });
   }
-  return y_MD;
+  if (!architecture_.final_norm) return y_MD;
+  return run_block(context, block, {y_MD}, [this](const auto& inputs) { return leave(kDecoder, inputs[0]); });
 }
 
-at::Tensor BartModel::logits(const at::Tensor& decoded_MD) const {
+at::Tensor TransformerModel::logits(const at::Tensor& decoded_MD) const {
   at::Tensor logits_MV = at::mm(decoded_MD, table_.value().narrow(0, 0, facts().vocabulary).t()).to(at::kFloat);
   if (has_bias_) logits_MV.add_(final_logits_bias_V_);
   return logits_MV;
 }
 
-LossSum BartModel::loss(const ops::RaggedTokens& source, const ops::RaggedTokens& labels, double label_smoothing,
-                        const ForwardContext& context) const {
+LossSum TransformerModel::loss(const ops::RaggedTokens& source, const ops::RaggedTokens& labels, double label_smoothing,
+                               const ForwardContext& context) const {
   const ops::RaggedTokens target = shift_right(labels, facts().decoder_start_id);
   const at::Tensor encoded_ND = encode(source, context);
   const at::Tensor decoded_MD = decode(target, encoded_ND, source, context);
@@ -175,12 +228,12 @@ LossSum BartModel::loss(const ops::RaggedTokens& source, const ops::RaggedTokens
   return {sums.loss, sums.nll, labels.tokens()};
 }
 
-std::unique_ptr<DecodingSession> BartModel::start_decoding(const DecodingCapacity& capacity) const {
-  if (arena_->values().is_cuda()) return std::make_unique<BartDeviceSession>(*this, capacity);
-  return std::make_unique<BartDecodingSession>(*this, capacity);
+std::unique_ptr<DecodingSession> TransformerModel::start_decoding(const DecodingCapacity& capacity) const {
+  if (arena_->values().is_cuda()) return std::make_unique<TransformerDeviceSession>(*this, capacity);
+  return std::make_unique<TransformerSession>(*this, capacity);
 }
 
-std::vector<std::pair<std::string, at::Tensor>> BartModel::buffers() const {
+std::vector<std::pair<std::string, at::Tensor>> TransformerModel::buffers() const {
   return {{"final_logits_bias", final_logits_bias_V_.view({1, -1})}};
 }
 

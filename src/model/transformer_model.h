@@ -1,20 +1,22 @@
 #pragma once
 
+#include <array>
+#include <functional>
 #include <vector>
 
-#include "bart_architecture.h"
+#include "transformer_architecture.h"
 #include "txtsum/nn/layers.h"
 
 namespace txtsum::model {
 
-/// The parameters of a BART in the order of the arena, under Hugging Face's names.
-std::vector<ParameterSpec> bart_parameters(const BartArchitecture& architecture);
+/// The parameters in the order of the arena, under Hugging Face's names.
+std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture& architecture);
 
-/// BART: post-norm encoder-decoder with learned positions and tied embeddings.
-class BartModel final : public Seq2SeqModel {
+/// The transformers that descend from BART (TransformerArchitecture), with tied embeddings.
+class TransformerModel final : public Seq2SeqModel {
  public:
   /// The arena holds zeros; the loader fills it. `final_logits_bias` is fp32, [V].
-  BartModel(BartArchitecture architecture, std::unique_ptr<Arena> arena, at::Tensor final_logits_bias);
+  TransformerModel(TransformerArchitecture architecture, std::unique_ptr<Arena> arena, at::Tensor final_logits_bias);
 
   const ModelFacts& facts() const override { return architecture_.facts; }
   Arena& arena() override { return *arena_; }
@@ -29,8 +31,8 @@ class BartModel final : public Seq2SeqModel {
   std::vector<std::pair<std::string, at::Tensor>> buffers() const override;
 
  private:
-  friend class BartDecodingSession;
-  friend class BartDeviceSession;
+  friend class TransformerSession;
+  friend class TransformerDeviceSession;
 
   struct EncoderLayer {
     nn::SelfAttention attention;
@@ -44,6 +46,13 @@ class BartModel final : public Seq2SeqModel {
     nn::Norm attention_norm, cross_norm, final_norm;
   };
 
+  enum Side { kEncoder, kDecoder };
+  /// What stands before and behind the layers of a stack.
+  struct Ends {
+    ops::ParamRef positions;
+    nn::Norm embedding_norm, final_norm;  ///< Where the architecture has them.
+  };
+
   /// The dropout sites of one layer.
   struct LayerKeys {
     ops::DropoutKey probabilities, attention_out, cross_probabilities, cross_out, activation, feed_forward_out;
@@ -51,21 +60,33 @@ class BartModel final : public Seq2SeqModel {
 
   nn::Linear linear(const std::string& name) const;
   nn::Norm norm(const std::string& name) const;
+  Ends stack_ends(const std::string& stack) const;
   EncoderLayer encoder_layer(int64_t i) const;
   DecoderLayer decoder_layer(int64_t i) const;
-  at::Tensor embed(const std::string& side, const ops::RaggedTokens& tokens) const;
+  /// Computes one decoder layer; `attend` and `cross` map its input and what stands between to their products.
+  using Product = std::function<at::Tensor(const at::Tensor& x)>;
+  at::Tensor run_layer(const EncoderLayer& layer, const at::Tensor& x_ND, const Product& attend,
+                       const LayerKeys& keys) const;
+  at::Tensor run_layer(const DecoderLayer& layer, const at::Tensor& y_MD, const Product& attend, const Product& cross,
+                       const LayerKeys& keys) const;
+  /// What a stack's first layer reads: embeddings, normed or not, dropped; the stream of a pre-norm stack.
+  at::Tensor enter(Side side, const ops::RaggedTokens& tokens, const ops::DropoutKey& dropout) const;
+  /// The stack's result from what its last layer left.
+  at::Tensor leave(Side side, const at::Tensor& x_ND) const;
+  /// Block number of the decoder's embeddings.
+  int64_t first_decoder_block() const;
   ops::DropoutKey key(double probability, int64_t site, const ops::RaggedTokens& tokens,
                       const ForwardContext& context) const;
   LayerKeys layer_keys(int64_t stack, int64_t layer, const ops::RaggedTokens& tokens,
                        const ForwardContext& context) const;
   bool dropped(double layerdrop, int64_t site, const ForwardContext& context) const;
 
-  BartArchitecture architecture_;
+  TransformerArchitecture architecture_;
   std::unique_ptr<Arena> arena_;
   at::Tensor final_logits_bias_V_;
   bool has_bias_ = false;  // a bias of zeros is left out of the products
   ops::ParamRef table_;
-  nn::Norm encoder_norm_, decoder_norm_;
+  std::array<Ends, 2> ends_;  // by side
   std::vector<EncoderLayer> encoder_;
   std::vector<DecoderLayer> decoder_;
 };

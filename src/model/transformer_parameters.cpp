@@ -1,4 +1,4 @@
-#include "bart_model.h"
+#include "transformer_model.h"
 
 namespace txtsum::model {
 namespace {
@@ -11,6 +11,20 @@ class Builder {
   void table(const std::string& name, int64_t rows, int64_t width, bool vocabulary) {
     add(name + ".weight", {rows, width}, true, "");
     specs.back().vocabulary = vocabulary;
+  }
+
+  /// What stands before the layers of a stack.
+  void stack_input(const std::string& stack, const TransformerArchitecture& a, int64_t positions) {
+    table(stack + ".embed_positions", a.position_rows(positions), a.facts.width, false);
+    specs.back().frozen = a.sinusoidal;
+    if (a.embedding_norm) norm(stack + ".layernorm_embedding", a.facts.width);
+  }
+
+  /// What stands behind them, a block of its own.
+  void stack_output(const std::string& stack, const TransformerArchitecture& a) {
+    if (!a.final_norm) return;
+    start_block();
+    norm(stack + ".layer_norm", a.facts.width);
   }
 
   /// A product with bias; `group` joins it with its neighbours.
@@ -54,14 +68,13 @@ class Builder {
 
 }  // namespace
 
-std::vector<ParameterSpec> bart_parameters(const BartArchitecture& a) {
+std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture& a) {
   const int64_t width = a.facts.width;
   Builder build;
   build.start_block();
   build.table("model.shared", a.facts.vocabulary, width, /*vocabulary=*/true);
   build.start_block();
-  build.table("model.encoder.embed_positions", a.facts.max_source_tokens + kBartPositionOffset, width, false);
-  build.norm("model.encoder.layernorm_embedding", width);
+  build.stack_input("model.encoder", a, a.facts.max_source_tokens);
   for (int64_t i = 0; i < a.facts.encoder_layers; ++i) {
     const std::string layer = "model.encoder.layers." + std::to_string(i);
     build.start_block();
@@ -71,9 +84,9 @@ std::vector<ParameterSpec> bart_parameters(const BartArchitecture& a) {
     build.linear(layer + ".fc2", width, a.facts.encoder_feed_forward);
     build.norm(layer + ".final_layer_norm", width);
   }
+  build.stack_output("model.encoder", a);
   build.start_block();
-  build.table("model.decoder.embed_positions", a.facts.max_target_tokens + kBartPositionOffset, width, false);
-  build.norm("model.decoder.layernorm_embedding", width);
+  build.stack_input("model.decoder", a, a.facts.max_target_tokens);
   for (int64_t i = 0; i < a.facts.decoder_layers; ++i) {
     const std::string layer = "model.decoder.layers." + std::to_string(i);
     build.start_block();
@@ -85,6 +98,7 @@ std::vector<ParameterSpec> bart_parameters(const BartArchitecture& a) {
     build.linear(layer + ".fc2", width, a.facts.decoder_feed_forward);
     build.norm(layer + ".final_layer_norm", width);
   }
+  build.stack_output("model.decoder", a);
   return build.specs;
 }
 

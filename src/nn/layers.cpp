@@ -20,6 +20,15 @@ at::Tensor Norm::operator()(const at::Tensor& x_ND, const ops::ParamRef& bias_D,
   return ops::residual_dropout_norm(x_ND, residual_ND, {scale, shift, bias_D, epsilon}, dropout);
 }
 
+ops::StreamResult Norm::add_to_stream(const at::Tensor& stream_ND, const at::Tensor& x_ND, const ops::ParamRef& bias_D,
+                                      const ops::DropoutKey& dropout) const {
+  return ops::add_and_norm(stream_ND, x_ND, {scale, shift, bias_D, epsilon}, dropout);
+}
+
+at::Tensor Norm::of_stream(const at::Tensor& stream_ND) const {
+  return ops::norm_of_stream(stream_ND, {scale, shift, {}, epsilon});
+}
+
 at::Tensor SelfAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens, bool causal,
                                      const ops::DropoutKey& dropout) const {
   const ops::AttentionOptions options{heads, causal, attention_scale(x_ND.size(1), heads), dropout};

@@ -99,13 +99,15 @@ struct AddPositionRows {
 };
 void add_position_rows(const AddPositionRows& rows, cudaStream_t stream);
 
-/// out = LayerNorm(residual + dropout(x + bias)) * scale + shift; all but mean and inverse of `type`.
+/// out = LayerNorm(residual + dropout(x + bias)) * scale + shift; all but mean and inverse of `type`, but where
+/// `wide`: then residual and sum are fp32.
 struct NormForward {
   Type type = Type::kFloat;
+  bool wide = false;
   int64_t rows = 0, width = 0;
   float epsilon = 1e-5f;
-  const void *x = nullptr, *bias = nullptr, *residual = nullptr;  ///< bias and residual may be null.
-  const void *scale = nullptr, *shift = nullptr;
+  const void *x = nullptr, *bias = nullptr, *residual = nullptr;  ///< bias and one of the others may be null.
+  const void *scale = nullptr, *shift = nullptr;                  ///< Null: only the sum is made.
   void* out = nullptr;
   void* sum = nullptr;                        ///< What is normalized; null where backward does not need it.
   float *mean = nullptr, *inverse = nullptr;  ///< [rows]; null where backward does not need them.
@@ -113,11 +115,14 @@ struct NormForward {
 };
 void norm_forward(const NormForward& norm, cudaStream_t stream);
 
-/// Gradients of NormForward. d_x may be null where no mask stands before x: then d_sum is x's too.
+/// Gradients of NormForward. d_x may be null where no mask stands before x and types are the same: then d_sum is x's
+/// too.
 struct NormBackward {
   Type type = Type::kFloat;
+  bool wide = false;               ///< sum, d_stream and d_sum are fp32.
+  const void* d_stream = nullptr;  ///< Gradient of the sum that does not come through the norm; may be null.
   int64_t rows = 0, width = 0;
-  const void *d_out = nullptr, *sum = nullptr, *scale = nullptr;
+  const void *d_out = nullptr, *sum = nullptr, *scale = nullptr;  ///< Null all three: there is no norm.
   const float *mean = nullptr, *inverse = nullptr;
   void *d_sum = nullptr, *d_x = nullptr;
   float* partials = nullptr;  ///< [norm_backward_blocks(rows), 3, width]: sums for scale, shift and bias, a block each.

@@ -211,6 +211,70 @@ NormGradients norm_backward(const at::Tensor& d_out_ND, const NormMoments& saved
   return result;
 }
 
+std::pair<at::Tensor, at::Tensor> stream_forward(const at::Tensor& stream_ND, const at::Tensor& x_ND,
+                                                 const StreamVectors& vectors, const DropoutKey& key,
+                                                 NormMoments* saved) {
+  const at::Tensor in = stream_ND.contiguous(), x = x_ND.defined() ? x_ND.contiguous() : at::Tensor();
+  const at::Tensor stream_out = x.defined() ? at::empty_like(in) : in;
+  const bool normalizes = vectors.scale_D.defined();
+  const at::Tensor normed = normalizes ? at::empty(in.sizes(), vectors.scale_D.options()) : at::Tensor();
+  NormForward args;
+  args.type = type_of(x.defined() ? x : normed);
+  args.wide = true;
+  args.rows = in.size(0);
+  args.width = in.size(1);
+  args.epsilon = static_cast<float>(vectors.epsilon);
+  args.x = pointer_of(x);
+  args.bias = pointer_of(vectors.bias_D);
+  args.residual = in.const_data_ptr();
+  args.scale = pointer_of(vectors.scale_D);
+  args.shift = pointer_of(vectors.shift_D);
+  args.out = normalizes ? normed.mutable_data_ptr() : nullptr;
+  args.sum = x.defined() ? stream_out.mutable_data_ptr() : nullptr;
+  args.dropout = dropout_of(key);
+  if (saved != nullptr && normalizes) {
+    saved->sum_ND = stream_out;
+    saved->mean_N = at::empty({args.rows}, in.options());
+    saved->inverse_N = at::empty_like(saved->mean_N);
+    args.mean = saved->mean_N.mutable_data_ptr<float>();
+    args.inverse = saved->inverse_N.mutable_data_ptr<float>();
+  }
+  norm_forward(args, ops::cuda::stream());
+  return {stream_out, normed};
+}
+
+StreamGradients stream_backward(const StreamInputs& inputs, const NormMoments& saved, const DropoutKey& key,
+                                const NormVectors& gradients) {
+  const auto contiguous = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.contiguous() : tensor; };
+  const at::Tensor d_stream = contiguous(inputs.d_stream_ND), d_out = contiguous(inputs.d_out_ND);
+  const at::Tensor& any = d_stream.defined() ? d_stream : d_out;
+  StreamGradients result;
+  result.d_stream_ND = at::empty(any.sizes(), any.options().dtype(at::kFloat));
+  if (inputs.adds) result.d_x_ND = at::empty(any.sizes(), any.options().dtype(inputs.x_type));
+  NormBackward args;
+  args.type = type_of(inputs.adds ? result.d_x_ND : d_out);
+  args.wide = true;
+  args.rows = any.size(0);
+  args.width = any.size(1);
+  args.d_stream = pointer_of(d_stream);
+  if (d_out.defined()) {
+    args.d_out = d_out.const_data_ptr();
+    args.sum = saved.sum_ND.const_data_ptr();
+    args.scale = inputs.scale_D.const_data_ptr();
+    args.mean = saved.mean_N.const_data_ptr<float>();
+    args.inverse = saved.inverse_N.const_data_ptr<float>();
+  }
+  args.d_sum = result.d_stream_ND.mutable_data_ptr();
+  args.d_x = inputs.adds ? result.d_x_ND.mutable_data_ptr() : nullptr;
+  args.dropout = dropout_of(key);
+  at::Tensor partials = at::empty({norm_backward_blocks(args.rows), 3, args.width}, any.options().dtype(at::kFloat));
+  args.partials = partials.mutable_data_ptr<float>();
+  ops::cuda::norm_backward(args, ops::cuda::stream());
+  add_sums(partials, d_out.defined() ? std::vector<at::Tensor>{gradients.scale_D, gradients.shift_D, gradients.bias_D}
+                                     : std::vector<at::Tensor>{{}, {}, gradients.bias_D});
+  return result;
+}
+
 RowLosses cross_entropy(const at::Tensor& logits_MV, const at::Tensor& bias_V, const at::Tensor& labels_M,
                         const CrossEntropyOptions& options, bool with_gradient) {
   RowLosses losses;

@@ -77,6 +77,27 @@ struct NormGradients {
 NormGradients norm_backward(const at::Tensor& d_out_ND, const NormMoments& saved, const at::Tensor& scale_D,
                             const DropoutKey& key, const NormVectors& gradients);
 
+/// residual_stream.h on a GPU: the next stream and its norm (undefined without a scale). x may be undefined, the stream
+/// is returned as it is then. Fills `saved` where it is given and there is a norm.
+struct StreamVectors {
+  at::Tensor bias_D, scale_D, shift_D;
+  double epsilon = 1e-5;
+};
+std::pair<at::Tensor, at::Tensor> stream_forward(const at::Tensor& stream_ND, const at::Tensor& x_ND,
+                                                 const StreamVectors& vectors, const DropoutKey& key,
+                                                 NormMoments* saved);
+/// Of the gradients of stream and norm one may be undefined.
+struct StreamInputs {
+  at::Tensor d_stream_ND, d_out_ND, scale_D;
+  bool adds = false;  ///< x was there, of type `x_type`.
+  at::ScalarType x_type = at::kFloat;
+};
+struct StreamGradients {
+  at::Tensor d_stream_ND, d_x_ND;
+};
+StreamGradients stream_backward(const StreamInputs& inputs, const NormMoments& saved, const DropoutKey& key,
+                                const NormVectors& gradients);
+
 struct RowLosses {
   at::Tensor loss_M, nll_M;  ///< fp32
 };

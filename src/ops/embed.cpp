@@ -35,38 +35,41 @@ void scatter_rows(const at::Tensor& gradient, const at::Tensor& row_numbers_N, c
 
 struct EmbedNode final : torch::autograd::Node {
   ParamRef table, positions;
-  double scale = 1.0;
-  int64_t offset = 0;
+  EmbedOptions options;
   RaggedTokens tokens;
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
     const at::NoGradGuard no_grad;
     if (grads[0].defined()) {
-      if (trains(table)) scatter_rows(table.gradient(), tokens.ids_N, grads[0], scale);
+      if (trains(table)) scatter_rows(table.gradient(), tokens.ids_N, of_moving_rows(grads[0]), options.scale);
       if (trains(positions)) scatter_positions(grads[0]);
     }
     return {};
   }
 
+  at::Tensor of_moving_rows(const at::Tensor& d_ND) const {
+    if (options.still_id < 0) return d_ND;
+    return d_ND.masked_fill(tokens.ids_N.eq(options.still_id).unsqueeze(1), 0.0);
+  }
+
   void scatter_positions(const at::Tensor& d_ND) const {
     if constexpr (kWithCuda) {
-      if (d_ND.is_cuda()) return cuda::add_position_rows(positions.gradient(), tokens, d_ND, offset);
+      if (d_ND.is_cuda()) return cuda::add_position_rows(positions.gradient(), tokens, d_ND, options.offset);
     }
-    scatter_rows(positions.gradient(), tokens.positions_N + offset, d_ND, 1.0);
+    scatter_rows(positions.gradient(), tokens.positions_N + options.offset, d_ND, 1.0);
   }
 };
 
 }  // namespace
 
-at::Tensor embed(const RaggedTokens& tokens, const ParamRef& table_VD, const ParamRef& positions_PD, double scale,
-                 int64_t offset) {
+at::Tensor embed(const RaggedTokens& tokens, const ParamRef& table_VD, const ParamRef& positions_PD,
+                 const EmbedOptions& options) {
   std::shared_ptr<EmbedNode> node;
   if (graph_needed({}, {table_VD, positions_PD})) {
     node = make_node<EmbedNode>({});
     node->table = table_VD;
     node->positions = positions_PD;
-    node->scale = scale;
-    node->offset = offset;
+    node->options = options;
     node->tokens = tokens;
   }
   at::Tensor out;
@@ -74,12 +77,13 @@ at::Tensor embed(const RaggedTokens& tokens, const ParamRef& table_VD, const Par
     const at::NoGradGuard no_grad;
     const at::Tensor table = table_VD.value(), positions = positions_PD.value();
     if constexpr (kWithCuda) {
-      if (table.is_cuda()) out = cuda::embed(table, positions, tokens.ids_N, tokens.positions_N, scale, offset);
+      if (table.is_cuda())
+        out = cuda::embed(table, positions, tokens.ids_N, tokens.positions_N, options.scale, options.offset);
     }
     if (!out.defined()) {
       out = at::index_select(table, 0, tokens.ids_N);
-      if (scale != 1.0) out.mul_(scale);
-      out.add_(at::index_select(positions, 0, tokens.positions_N + offset));
+      if (options.scale != 1.0) out.mul_(options.scale);
+      out.add_(at::index_select(positions, 0, tokens.positions_N + options.offset));
     }
   }
   if (node) torch::autograd::set_history(out, node);

@@ -35,15 +35,15 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   }
 }
 
-/// A warp a row, the row in registers.
-template <typename T, int kChunks>
+/// A warp a row, the row in registers. S: type of residual and sum.
+template <typename T, typename S, int kChunks>
 __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward norm) {
   const int64_t row = warp_row();
   if (row >= norm.rows) return;
   const int width = static_cast<int>(norm.width);
   const int first = threadIdx.x % kWarp * kVector;
-  const T* x = static_cast<const T*>(norm.x) + row * width;
-  const T* residual = norm.residual != nullptr ? static_cast<const T*>(norm.residual) + row * width : nullptr;
+  const T* x = norm.x != nullptr ? static_cast<const T*>(norm.x) + row * width : nullptr;
+  const S* residual = norm.residual != nullptr ? static_cast<const S*>(norm.residual) + row * width : nullptr;
   const bool drops = norm.dropout.threshold != 0;
   const Dropout dropout = with_keys(norm.dropout);
   const auto position = drops ? static_cast<uint32_t>(norm.dropout.positions[row]) : 0u;
@@ -54,7 +54,12 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
   for (int chunk = 0; chunk < kChunks; ++chunk) {
     const int channel = first + chunk * kStep;
     if (channel >= width) continue;
-    load8(x + channel, values[chunk]);
+    if (x != nullptr) {
+      load8(x + channel, values[chunk]);
+    } else {
+#pragma unroll
+      for (int i = 0; i < kVector; ++i) values[chunk][i] = 0.0f;
+    }
     if (norm.bias != nullptr) {
       float bias[kVector];
       load8(static_cast<const T*>(norm.bias) + channel, bias);
@@ -71,6 +76,14 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
 #pragma unroll
     for (int i = 0; i < kVector; ++i) total += values[chunk][i];
   }
+  S* sum = norm.sum != nullptr ? static_cast<S*>(norm.sum) + row * width : nullptr;
+  if (norm.scale == nullptr) {
+#pragma unroll
+    for (int chunk = 0; chunk < kChunks; ++chunk) {
+      if (first + chunk * kStep < width) store8(sum + first + chunk * kStep, values[chunk]);
+    }
+    return;
+  }
   const float mean = warp_sum(total) / static_cast<float>(width);
   float squares = 0.0f;
 #pragma unroll
@@ -84,7 +97,6 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
   }
   const float inverse = 1.0f / sqrtf(warp_sum(squares) / static_cast<float>(width) + norm.epsilon);
   T* out = static_cast<T*>(norm.out) + row * width;
-  T* sum = norm.sum != nullptr ? static_cast<T*>(norm.sum) + row * width : nullptr;
 #pragma unroll
   for (int chunk = 0; chunk < kChunks; ++chunk) {
     const int channel = first + chunk * kStep;
@@ -105,18 +117,18 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
 
 /// A group of width / 8 threads a row, several groups a block, rows dealt out to a grid that fills the device. Each
 /// thread adds up the gradients of scale, shift and bias of its eight channels over all rows of its group.
-template <typename T>
+template <typename T, typename S>
 __global__ void __launch_bounds__(kBackwardThreads, 2) norm_backward_kernel(NormBackward norm, int group_threads) {
   const int width = static_cast<int>(norm.width);
   const int groups = blockDim.x / group_threads, group = threadIdx.x / group_threads;
   const int channel = threadIdx.x % group_threads * kVector;
   const int warps = group_threads / kWarp, warp = threadIdx.x % group_threads / kWarp;
-  const bool inside = channel < width, drops = norm.d_x != nullptr;
+  const bool inside = channel < width, drops = norm.dropout.threshold != 0, through_norm = norm.d_out != nullptr;
   const Dropout dropout = with_keys(norm.dropout);
   // Two sets, so that one barrier a row is enough.
   __shared__ float2 shared[2][kBackwardThreads / kWarp];
   float scale[kVector] = {}, d_scale[kVector] = {}, d_shift[kVector] = {}, d_bias[kVector] = {};
-  if (inside) load8(static_cast<const T*>(norm.scale) + channel, scale);
+  if (inside && through_norm) load8(static_cast<const T*>(norm.scale) + channel, scale);
   int which = 0;
   // All groups of a block go round equally often: they meet at the barrier.
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * groups; first < norm.rows;
@@ -125,9 +137,9 @@ __global__ void __launch_bounds__(kBackwardThreads, 2) norm_backward_kernel(Norm
     const bool works = inside && row < norm.rows;
     float scaled[kVector] = {}, normed[kVector] = {};  // d_out * scale, and the normalized row
     float total = 0.0f, product = 0.0f, inverse = 0.0f;
-    if (works) {
+    if (works && through_norm) {
       load8(static_cast<const T*>(norm.d_out) + row * width + channel, scaled);
-      load8(static_cast<const T*>(norm.sum) + row * width + channel, normed);
+      load8(static_cast<const S*>(norm.sum) + row * width + channel, normed);
       const float mean = norm.mean[row];
       inverse = norm.inverse[row];
 #pragma unroll
@@ -155,12 +167,18 @@ __global__ void __launch_bounds__(kBackwardThreads, 2) norm_backward_kernel(Norm
     product /= static_cast<float>(width);
 #pragma unroll
     for (int i = 0; i < kVector; ++i) scaled[i] = (scaled[i] - total - normed[i] * product) * inverse;
-    store8(static_cast<T*>(norm.d_sum) + row * width + channel, scaled);
+    if (norm.d_stream != nullptr) {
+      float above[kVector];
+      load8(static_cast<const S*>(norm.d_stream) + row * width + channel, above);
+#pragma unroll
+      for (int i = 0; i < kVector; ++i) scaled[i] += above[i];
+    }
+    store8(static_cast<S*>(norm.d_sum) + row * width + channel, scaled);
     if (drops) {
       drop8(dropout, static_cast<uint32_t>(channel), static_cast<uint32_t>(dropout.positions[row]),
             static_cast<uint32_t>(dropout.examples[row]), scaled);
-      store8(static_cast<T*>(norm.d_x) + row * width + channel, scaled);
     }
+    if (norm.d_x != nullptr) store8(static_cast<T*>(norm.d_x) + row * width + channel, scaled);
 #pragma unroll
     for (int i = 0; i < kVector; ++i) d_bias[i] += scaled[i];
   }
@@ -224,7 +242,9 @@ void norm_forward(const NormForward& norm, cudaStream_t stream) {
   if (norm.rows == 0) return;
   with_type(norm.type, [&](auto type) {
     with_chunks(norm.width, [&](auto chunks) {
-      norm_forward_kernel<decltype(type), chunks()><<<row_grid(norm.rows), kWarps * kWarp, 0, stream>>>(norm);
+      using T = decltype(type);
+      const auto kernel = norm.wide ? norm_forward_kernel<T, float, chunks()> : norm_forward_kernel<T, T, chunks()>;
+      kernel<<<row_grid(norm.rows), kWarps * kWarp, 0, stream>>>(norm);
     });
   });
   check_launch("norm_forward");
@@ -239,7 +259,9 @@ void norm_backward(const NormBackward& norm, cudaStream_t stream) {
   const auto block_threads = static_cast<unsigned>(groups_in_block(norm.width) * threads);
   const size_t shared_bytes = static_cast<size_t>(3 * norm.width) * sizeof(float);
   with_type(norm.type, [&](auto type) {
-    norm_backward_kernel<decltype(type)><<<blocks, block_threads, shared_bytes, stream>>>(norm, threads);
+    using T = decltype(type);
+    const auto kernel = norm.wide ? norm_backward_kernel<T, float> : norm_backward_kernel<T, T>;
+    kernel<<<blocks, block_threads, shared_bytes, stream>>>(norm, threads);
   });
   check_launch("norm_backward");
 }

@@ -1,8 +1,8 @@
-// Updates of a tiny BART on a GPU: rounded up, captured and without waiting, against plain ones one after the other.
+// Updates of tiny models on a GPU: rounded up, captured and without waiting, against plain ones one after the other.
 
 #include <gtest/gtest.h>
 
-#include "parity/bart_fixture.h"
+#include "parity/transformer_fixture.h"
 #include "support/test_device.h"
 #include "support/tolerances.h"
 #include "train/bucket.h"
@@ -16,18 +16,18 @@ constexpr int kUpdates = 6;
 /// The fixture's batches in turn.
 class FixtureBatches final : public train::BatchSource {
  public:
-  explicit FixtureBatches(const BartFixture& fixture) : fixture_(fixture) {}
+  explicit FixtureBatches(const TransformerFixture& fixture) : fixture_(fixture) {}
   int64_t examples() const override { return 12; }
-  int64_t updates_in_epoch(int64_t) override { return BartFixture::kBatches; }
+  int64_t updates_in_epoch(int64_t) override { return TransformerFixture::kBatches; }
   bool one_micro_batch() override { return true; }
   train::GlobalBatch batch(int64_t, int64_t index) override {
-    const int k = static_cast<int>(index % BartFixture::kBatches);
+    const int k = static_cast<int>(index % TransformerFixture::kBatches);
     const train::MicroBatch micro{fixture_.tokens(k, "source"), fixture_.tokens(k, "target")};
     return {{micro}, {}, micro.source.tokens(), micro.labels.tokens()};
   }
 
  private:
-  const BartFixture& fixture_;
+  const TransformerFixture& fixture_;
 };
 
 struct Numbers {
@@ -36,6 +36,7 @@ struct Numbers {
 };
 
 struct Way {
+  std::string family = "bart";
   at::ScalarType dtype = at::kFloat;
   double attention_dropout = 0.0;
   bool plain = false;  ///< Update by update, on batches that are rounded up alike.
@@ -43,9 +44,9 @@ struct Way {
 };
 
 Numbers train(const Way& way) {
-  const BartFixture fixture;
+  const TransformerFixture fixture(way.family);
   model::LoadRequest request;
-  request.folder = BartFixture::folder();
+  request.folder = fixture.folder();
   request.dtype = way.dtype;
   request.device = test_device();
   request.dropout = 0.1;
@@ -95,7 +96,10 @@ struct DeviceUpdateStep : testing::Test {
 };
 
 TEST_F(DeviceUpdateStep, EqualsPlainUpdatesInFp32) {
-  expect_near(train({}), train({.plain = true}), kDeviceLossTolerance);
+  for (const std::string& family : kFamilies) {
+    SCOPED_TRACE(family);
+    expect_near(train({.family = family}), train({.family = family, .plain = true}), kDeviceLossTolerance);
+  }
 }
 
 /// Attention goes sequence by sequence here, with masks that are the same for batches rounded up alike.
@@ -105,18 +109,23 @@ TEST_F(DeviceUpdateStep, EqualsPlainUpdatesWithDroppedProbabilities) {
 }
 
 TEST_F(DeviceUpdateStep, GraphsGiveTheBitsOfEagerRuns) {
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
-    const Numbers graphs = train({.dtype = dtype}), eager = train({.dtype = dtype, .max_graphs = 0});
-    EXPECT_EQ(graphs.losses, eager.losses) << dtype;
-    EXPECT_EQ(graphs.norms, eager.norms) << dtype;
-    EXPECT_TRUE(at::equal(graphs.weights, eager.weights)) << dtype;
+  for (const std::string& family : kFamilies) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+      SCOPED_TRACE(family + " in " + c10::toString(dtype));
+      const Numbers graphs = train({.family = family, .dtype = dtype});
+      const Numbers eager = train({.family = family, .dtype = dtype, .max_graphs = 0});
+      EXPECT_EQ(graphs.losses, eager.losses);
+      EXPECT_EQ(graphs.norms, eager.norms);
+      EXPECT_TRUE(at::equal(graphs.weights, eager.weights));
+    }
   }
 }
 
 TEST_F(DeviceUpdateStep, NarrowTypesFollowFp32) {
-  const Numbers wide = train({});
-  for (const auto& [dtype, tolerance] : {std::pair(at::kBFloat16, 3e-2), {at::kHalf, 4e-3}}) {
-    const Numbers narrow = train({.dtype = dtype});
+  for (const auto& [family, dtype, tolerance] :
+       {std::tuple("bart", at::kBFloat16, 3e-2), {"bart", at::kHalf, 4e-3}, {"pegasus", at::kBFloat16, 3e-2}}) {
+    SCOPED_TRACE(std::string(family) + " in " + c10::toString(dtype));
+    const Numbers wide = train({.family = family}), narrow = train({.family = family, .dtype = dtype});
     for (size_t i = 0; i < static_cast<size_t>(kUpdates); ++i) {
       EXPECT_NEAR(narrow.losses[i] / wide.losses[i], 1.0, tolerance) << dtype << ", update " << i + 1;
     }

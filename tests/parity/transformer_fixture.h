@@ -11,16 +11,21 @@
 
 namespace txtsum::tests {
 
-/// The tiny BART of scripts/reference/make_bart_fixtures.py with its batches and results.
-class BartFixture {
+/// Families that scripts/reference/make_transformer_fixtures.py makes a tiny model of.
+inline const std::vector<std::string> kFamilies{"bart", "mbart", "pegasus"};
+
+/// The tiny model of one family with its batches and results.
+class TransformerFixture {
  public:
-  BartFixture() : reference_(folder() + "/reference.safetensors") {}
+  explicit TransformerFixture(const std::string& family)
+      : folder_(TXTSUM_SOURCE_DIR "/tests/fixtures/parity/" + family + "_tiny"),
+        reference_(folder_ + "/reference.safetensors") {}
 
-  static std::string folder() { return TXTSUM_SOURCE_DIR "/tests/fixtures/parity/bart_tiny"; }
+  const std::string& folder() const { return folder_; }
 
-  static model::LoadedModel load(at::ScalarType dtype = at::kFloat, std::vector<std::string> freeze = {}) {
+  model::LoadedModel load(at::ScalarType dtype = at::kFloat, std::vector<std::string> freeze = {}) const {
     model::LoadRequest request;
-    request.folder = folder();
+    request.folder = folder_;
     request.dtype = dtype;
     request.freeze = std::move(freeze);
     return model::load_model(request);
@@ -46,6 +51,7 @@ class BartFixture {
   static constexpr int kBatches = 3;
 
  private:
+  std::string folder_;
   io::SafetensorsFile reference_;
 };
 

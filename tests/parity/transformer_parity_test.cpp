@@ -2,30 +2,30 @@
 
 #include <gtest/gtest.h>
 
-#include "parity/bart_fixture.h"
+#include "parity/transformer_fixture.h"
 #include "support/tolerances.h"
 
 namespace txtsum::tests {
 namespace {
 
-class BartParity : public testing::Test {
+class TransformerParity : public testing::TestWithParam<std::string> {
  protected:
-  BartFixture fixture_;
-  model::LoadedModel loaded_ = BartFixture::load();
+  TransformerFixture fixture_{GetParam()};
+  model::LoadedModel loaded_ = fixture_.load();
   model::Seq2SeqModel& model_ = *loaded_.model;
 };
 
-TEST_F(BartParity, EncoderOutputEqualsTransformers) {
+TEST_P(TransformerParity, EncoderOutputEqualsTransformers) {
   const at::NoGradGuard no_grad;
-  for (int k = 0; k < BartFixture::kBatches; ++k) {
+  for (int k = 0; k < TransformerFixture::kBatches; ++k) {
     const at::Tensor encoded = model_.encode(fixture_.tokens(k, "source"), {});
     EXPECT_LT(relative_error(encoded, fixture_.batch_tensor(k, "encoded")), kEncodedTolerance) << "batch " << k;
   }
 }
 
-TEST_F(BartParity, LogitsEqualTransformers) {
+TEST_P(TransformerParity, LogitsEqualTransformers) {
   const at::NoGradGuard no_grad;
-  for (int k = 0; k < BartFixture::kBatches; ++k) {
+  for (int k = 0; k < TransformerFixture::kBatches; ++k) {
     const ops::RaggedTokens source = fixture_.tokens(k, "source");
     const ops::RaggedTokens target = model::shift_right(fixture_.tokens(k, "target"), model_.facts().decoder_start_id);
     const at::Tensor logits = model_.logits(model_.decode(target, model_.encode(source, {}), source, {}));
@@ -33,9 +33,9 @@ TEST_F(BartParity, LogitsEqualTransformers) {
   }
 }
 
-TEST_F(BartParity, LossWithAndWithoutSmoothingEqualsTransformers) {
+TEST_P(TransformerParity, LossWithAndWithoutSmoothingEqualsTransformers) {
   const at::NoGradGuard no_grad;
-  for (int k = 0; k < BartFixture::kBatches; ++k) {
+  for (int k = 0; k < TransformerFixture::kBatches; ++k) {
     for (const auto& [name, smoothing] : {std::pair<std::string, double>{"loss", 0.0}, {"smoothed_loss", 0.1}}) {
       const model::LossSum sum = model_.loss(fixture_.tokens(k, "source"), fixture_.tokens(k, "target"), smoothing, {});
       EXPECT_LT(relative_error(sum.loss / static_cast<double>(sum.tokens), fixture_.batch_tensor(k, name)),
@@ -47,13 +47,14 @@ TEST_F(BartParity, LossWithAndWithoutSmoothingEqualsTransformers) {
   }
 }
 
-TEST_F(BartParity, EveryGradientEqualsTransformers) {
+TEST_P(TransformerParity, EveryGradientEqualsTransformers) {
   for (const auto& [name, smoothing] :
        {std::pair<std::string, double>{"gradient.", 0.0}, {"smoothed_gradient.", 0.1}}) {
     model_.arena().allocate_gradients(at::kFloat);
     const model::LossSum sum = model_.loss(fixture_.tokens(0, "source"), fixture_.tokens(0, "target"), smoothing, {});
     sum.loss.backward();
     for (const model::ArenaEntry& entry : model_.arena().layout().entries()) {
+      if (!entry.in_trainable_range) continue;  // a fixed table of positions
       const at::Tensor gradient =
           model::Arena::entry_of(model_.arena().gradients(), entry) / static_cast<double>(sum.tokens);
       const at::Tensor wanted = fixture_.tensor(name + entry.name);
@@ -66,7 +67,7 @@ TEST_F(BartParity, EveryGradientEqualsTransformers) {
   }
 }
 
-TEST_F(BartParity, OrderWithinABatchChangesNothing) {
+TEST_P(TransformerParity, OrderWithinABatchChangesNothing) {
   const at::NoGradGuard no_grad;
   const ops::RaggedTokens source = fixture_.tokens(0, "source");
   const at::Tensor together = model_.encode(source, {});
@@ -78,7 +79,7 @@ TEST_F(BartParity, OrderWithinABatchChangesNothing) {
   }
 }
 
-TEST_F(BartParity, CachedDecodingEqualsFullDecoding) {
+TEST_P(TransformerParity, CachedDecodingEqualsFullDecoding) {
   const at::NoGradGuard no_grad;
   const ops::RaggedTokens source = fixture_.tokens(0, "source");
   const ops::RaggedTokens target = model::shift_right(fixture_.tokens(0, "target"), model_.facts().decoder_start_id);
@@ -100,6 +101,23 @@ TEST_F(BartParity, CachedDecodingEqualsFullDecoding) {
         << "position " << position;
   }
 }
+
+TEST_P(TransformerParity, AFileWithoutTheFixedTableOfPositionsLoadsAlike) {
+  for (const model::ArenaEntry& entry : model_.arena().layout().entries()) {
+    if (!entry.name.ends_with("embed_positions.weight") || entry.in_trainable_range) continue;
+    EXPECT_EQ(GetParam(), "pegasus");
+    model::LoadRequest request;
+    request.folder = fixture_.folder();
+    request.random_weights = true;
+    const model::LoadedModel computed = model::load_model(request);
+    const model::Arena& arena = computed.model->arena();
+    EXPECT_LT(relative_error(arena.entry_values(*arena.layout().find(entry.name)), model_.arena().entry_values(entry)),
+              1e-6);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, TransformerParity, testing::ValuesIn(kFamilies),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace txtsum::tests

@@ -2,16 +2,18 @@
 
 #include <algorithm>
 
-#include "parity/bart_fixture.h"
+#include "parity/transformer_fixture.h"
 #include "support/tolerances.h"
 #include "txtsum/train/optimizer.h"
 
 namespace txtsum::tests {
 namespace {
 
-TEST(BartTrainingParity, TenAdamWLossesEqualTransformers) {
-  const BartFixture fixture;
-  const model::LoadedModel loaded = BartFixture::load();
+class TransformerTraining : public testing::TestWithParam<std::string> {};
+
+TEST_P(TransformerTraining, TenAdamWLossesEqualTransformers) {
+  const TransformerFixture fixture(GetParam());
+  const model::LoadedModel loaded = fixture.load();
   model::Seq2SeqModel& model = *loaded.model;
   model.arena().allocate_gradients(at::kFloat);
   config::OptimizerConfig config;
@@ -22,7 +24,7 @@ TEST(BartTrainingParity, TenAdamWLossesEqualTransformers) {
   const auto optimizer = train::make_optimizer(config, model.arena());
   const at::Tensor wanted = fixture.tensor("adamw_losses");
   for (int step = 0; step < 10; ++step) {
-    const int k = step % BartFixture::kBatches;
+    const int k = step % TransformerFixture::kBatches;
     const at::Tensor gradients = model.arena().gradients();
     gradients.zero_();
     const model::LossSum sum = model.loss(fixture.tokens(k, "source"), fixture.tokens(k, "target"), 0.0, {});
@@ -38,6 +40,9 @@ TEST(BartTrainingParity, TenAdamWLossesEqualTransformers) {
     optimizer->step(scalars);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Families, TransformerTraining, testing::ValuesIn(kFamilies),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace txtsum::tests

@@ -25,7 +25,8 @@ struct LoadRequest {
 /// A model with what is needed to write its folder again.
 struct LoadedModel {
   std::unique_ptr<Seq2SeqModel> model;
-  core::Json config;  ///< config.json as it was read.
+  core::Json config;       ///< config.json as it was read.
+  std::string class_name;  ///< transformers' class of the model.
   /// Each arena entry as its file has it (views of the mapped file, in the file's type), in the order of the layout;
   /// empty for random weights. Finer than the working weights where these are bf16 and the file is fp32.
   std::vector<at::Tensor> sources;

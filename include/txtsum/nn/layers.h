@@ -4,6 +4,7 @@
 #include "txtsum/ops/dropout_key.h"
 #include "txtsum/ops/parameter.h"
 #include "txtsum/ops/ragged.h"
+#include "txtsum/ops/residual_stream.h"
 
 // The layers that the families share, as plain structs over the arena. N: tokens of a batch; D: model width.
 
@@ -26,6 +27,12 @@ struct Norm {
   /// LayerNorm(residual + dropout(x + bias)); `residual` may be undefined, `bias` may be none.
   at::Tensor operator()(const at::Tensor& x_ND, const ops::ParamRef& bias_D, const at::Tensor& residual_ND,
                         const ops::DropoutKey& dropout) const;
+
+  /// In a pre-norm layer: adds x + bias to the stream, and norms the sum.
+  ops::StreamResult add_to_stream(const at::Tensor& stream_ND, const at::Tensor& x_ND, const ops::ParamRef& bias_D,
+                                  const ops::DropoutKey& dropout) const;
+  /// LayerNorm of a stream.
+  at::Tensor of_stream(const at::Tensor& stream_ND) const;
 };
 
 /// Multi-head attention of a sequence to itself, queries, keys and values in one product. The result lacks out.bias,

@@ -172,7 +172,7 @@ TEST_F(RowOps, EmbedAddsTheGradientsOfRepeatedIds) {
   const ops::RaggedTokens tokens = draw_tokens({11, 1, 20}, 6);  // 32 tokens of 6 ids: all repeat
   const at::Tensor table = draw({6, kWidth}), positions = draw({24, kWidth}), d_out = draw({32, kWidth});
   const ops::ParamRef t = parameters.add(table), p = parameters.add(positions);
-  at::Tensor y = ops::embed(tokens, t, p, 1.7, 2);
+  at::Tensor y = ops::embed(tokens, t, p, {1.7, 2});
   y.backward(d_out);
   const at::Tensor T = reference_leaf(table), P = reference_leaf(positions);
   const at::Tensor Y = T.index_select(0, tokens.ids_N) * 1.7 + P.index_select(0, tokens.positions_N + 2);
@@ -180,6 +180,12 @@ TEST_F(RowOps, EmbedAddsTheGradientsOfRepeatedIds) {
   EXPECT_LT(error_of(y, Y), kOpTolerance);
   EXPECT_LT(error_of(t.gradient(), T.grad()), kOpTolerance);
   EXPECT_LT(error_of(p.gradient(), P.grad()), kOpTolerance);
+
+  const at::Tensor others = t.gradient().clone();
+  others.select(0, 4).zero_();
+  t.gradient().zero_();
+  ops::embed(tokens, t, p, {1.7, 2, /*still_id=*/4}).backward(d_out);
+  EXPECT_LT(error_of(t.gradient(), others), kOpTolerance);
 }
 
 TEST_F(RowOps, AMaskDrawnFromKeyWordsOnTheDeviceIsThatOfSeedAndUpdate) {
