@@ -11,7 +11,7 @@ import sys
 import torch
 import transformers
 from safetensors.torch import save_file
-from transformers import (BartConfig, BartForConditionalGeneration, MBartConfig, MBartForConditionalGeneration, PegasusConfig,
+from transformers import (BartConfig, BartForConditionalGeneration, LEDConfig, LEDForConditionalGeneration, MBartConfig, MBartForConditionalGeneration, PegasusConfig,
                           PegasusForConditionalGeneration)
 from transformers.trainer_pt_utils import LabelSmoother, get_parameter_names
 
@@ -21,8 +21,12 @@ SOURCE_LENGTHS = [[7, 1, 12, 5], [3, 9], [16, 2, 4]]
 TARGET_LENGTHS = [[4, 6, 1, 3], [5, 2], [7, 3, 8]]
 SHAPE = dict(vocab_size=99, d_model=32, encoder_layers=2, decoder_layers=3, encoder_attention_heads=4, decoder_attention_heads=2,
              encoder_ffn_dim=48, decoder_ffn_dim=40, max_position_embeddings=24, dropout=0.0, scale_embedding=True, init_std=0.2)
+# Windows smaller than most sources, one a layer (transformers pads to the largest); no embedding scale, two position tables.
+LED_SHAPE = {key: value for key, value in SHAPE.items() if key not in ("max_position_embeddings", "scale_embedding")}
+LED_SHAPE.update(attention_window=[4, 8], max_encoder_position_embeddings=24, max_decoder_position_embeddings=12)
 FAMILIES = {
     "bart": lambda: BartForConditionalGeneration(BartConfig(activation_function="gelu", **SHAPE)),
+    "led": lambda: LEDForConditionalGeneration(LEDConfig(activation_function="gelu", **LED_SHAPE)),
     "mbart": lambda: MBartForConditionalGeneration(MBartConfig(activation_function="gelu", decoder_start_token_id=98, **SHAPE)),
     "pegasus": lambda: PegasusForConditionalGeneration(PegasusConfig(activation_function="relu", **SHAPE)),
 }
@@ -49,12 +53,16 @@ def pad(rows, value):
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
 
 
-def inputs_of(batch, start):
+def inputs_of(batch, config):
     sources, targets = batch
+    start = config.decoder_start_token_id
     # Written out: mBART's own shift takes each row's last label as its start.
     inputs = pad([torch.cat([torch.tensor([start]), t[:-1]]) for t in targets], 1)
-    return {"input_ids": pad(sources, 1), "attention_mask": pad([torch.ones_like(s) for s in sources], 0), "labels": pad(targets, -100),
-            "decoder_input_ids": inputs}
+    masks = {"attention_mask": pad([torch.ones_like(s) for s in sources], 0)}
+    if config.model_type == "led":  # the first token sees all and is seen by all
+        masks["global_attention_mask"] = torch.zeros_like(masks["attention_mask"])
+        masks["global_attention_mask"][:, 0] = 1
+    return {"input_ids": pad(sources, 1), **masks, "labels": pad(targets, -100), "decoder_input_ids": inputs}
 
 
 def unpad(x, lengths):
@@ -72,7 +80,7 @@ def adamw_losses(model, batches):
     optimizer = torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.98), eps=1e-8)
     losses = []
     for step in range(10):
-        loss = model(**inputs_of(batches[step % len(batches)], model.config.decoder_start_token_id)).loss
+        loss = model(**inputs_of(batches[step % len(batches)], model.config)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -86,7 +94,6 @@ def write(family):
     os.makedirs(folder, exist_ok=True)
     model = make_model(family)
     model.save_pretrained(folder)
-    start = model.config.decoder_start_token_id
     model = model.double()
     model.eval()
     batches = make_batches()
@@ -95,7 +102,7 @@ def write(family):
         for side, rows in zip(("source", "target"), batch):
             out[f"batch{k}.{side}_ids"] = torch.cat(rows)
             out[f"batch{k}.{side}_lengths"] = torch.tensor([len(r) for r in rows])
-        inputs = inputs_of(batch, start)
+        inputs = inputs_of(batch, model.config)
         result = model(**inputs)
         out[f"batch{k}.encoded"] = unpad(result.encoder_last_hidden_state, SOURCE_LENGTHS[k])
         out[f"batch{k}.logits"] = unpad(result.logits, TARGET_LENGTHS[k])
@@ -103,7 +110,7 @@ def write(family):
         out[f"batch{k}.smoothed_loss"] = LabelSmoother(epsilon=0.1)(result, inputs["labels"])
     for name, smoothing in (("gradient", 0.0), ("smoothed_gradient", 0.1)):
         model.zero_grad()
-        inputs = inputs_of(batches[0], start)
+        inputs = inputs_of(batches[0], model.config)
         result = model(**inputs)
         (LabelSmoother(epsilon=smoothing)(result, inputs["labels"]) if smoothing else result.loss).backward()
         out.update({f"{name}.{n}": g.float() for n, g in gradients(model).items()})  # rounding far under the tolerance

@@ -34,6 +34,34 @@ at::ScalarType scalar_type(config::Precision precision) {
   return at::kFloat;
 }
 
+namespace {
+
+/// model.global_tokens as ids. Throws UserError for a text that is not one token.
+std::optional<model::GlobalTokenChoice> global_tokens_of(const std::vector<std::string>& words,
+                                                         const text::Tokenizer& tokenizer) {
+  if (words.empty()) return std::nullopt;
+  model::GlobalTokenChoice choice;
+  choice.first = false;
+  for (const std::string& word : words) {
+    if (word == "none") continue;
+    if (word == "first") {
+      choice.first = true;
+    } else if (const std::optional<int32_t> id = tokenizer.token_to_id(word)) {
+      choice.ids.push_back(*id);
+    } else {
+      throw core::UserError("model.global_tokens: '" + word + "' is not a token of the model's tokenizer");
+    }
+  }
+  if (choice.none()) {
+    core::log_warning(
+        "model.global_tokens=[none]: no token sees a whole document; published LED models were trained with "
+        "the first token global");
+  }
+  return choice;
+}
+
+}  // namespace
+
 model::LoadedModel load_for_training(const ModelFiles& files, const config::ExperimentConfig& config,
                                      const at::Device& device) {
   model::LoadRequest request;
@@ -43,6 +71,7 @@ model::LoadedModel load_for_training(const ModelFiles& files, const config::Expe
   request.seed = static_cast<uint64_t>(config.run.seed);
   request.dtype = scalar_type(config.train.precision);
   request.freeze = config.model.freeze;
+  request.global_tokens = global_tokens_of(config.model.global_tokens, *files.tokenizer);
   request.dropout = config.model.dropout;
   request.attention_dropout = config.model.attention_dropout;
   request.activation_dropout = config.model.activation_dropout;
@@ -135,6 +164,7 @@ metrics::EncoderDecoderShape shape_of(const model::ModelFacts& facts) {
   shape.encoder_layers = facts.encoder_layers;
   shape.decoder_layers = facts.decoder_layers;
   shape.vocabulary = facts.vocabulary;
+  shape.known = !facts.windowed;
   return shape;
 }
 

@@ -1,5 +1,7 @@
 #include "txtsum/config/model_config.h"
 
+#include <algorithm>
+
 #include "txtsum/config/field.h"
 
 namespace txtsum::config {
@@ -28,6 +30,11 @@ void ModelConfig::describe(FieldVisitor& visitor) {
                  .maximum = 1,
                  .below_maximum = true,
                  .default_note = "the model's config.json"});
+  visitor.field("global_tokens", global_tokens,
+                {.help = "Of a model with windowed attention (LED): which source tokens see all others and are seen by "
+                         "all. `first`, and texts that are one token, such as a separator of documents; or `none`. It "
+                         "is kept in the finished model's config.json.",
+                 .default_note = "the model's config.json; the first token where that names none"});
   visitor.field(
       "freeze", freeze,
       {.help = "What does not learn: `embeddings`, `encoder`, `decoder`, `encoder.layers.0-5`, or patterns of "
@@ -39,6 +46,8 @@ void ModelConfig::describe(FieldVisitor& visitor) {
 }
 
 void ModelConfig::check(Complaints& complaints) const {
+  const bool none = std::find(global_tokens.begin(), global_tokens.end(), "none") != global_tokens.end();
+  if (none && global_tokens.size() > 1) complaints.add("model.global_tokens", "has `none` beside other entries");
   for (const std::string& word : freeze) {
     if (word.empty()) complaints.add("model.freeze", "has an empty entry");
   }

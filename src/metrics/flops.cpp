@@ -92,6 +92,7 @@ double forward_flops(const EncoderDecoderShape& shape, const LengthSums& sums) {
 }
 
 TrainFlops train_flops(const EncoderDecoderShape& shape, const LengthSums& sums, const TrainableParts& parts) {
+  if (!shape.known) return {};
   Tally tally;
   bool below = parts.embeddings;
   for (const bool own : layer_flags(parts.encoder_layers, shape.encoder_layers)) {
@@ -113,6 +114,7 @@ TrainFlops train_flops(const EncoderDecoderShape& shape, const LengthSums& sums,
 }
 
 double generation_flops(const EncoderDecoderShape& shape, const GenerationSums& sums) {
+  if (!shape.known) return 0.0;
   const auto source = static_cast<double>(sums.source_tokens);
   const auto rows = static_cast<double>(sums.decoder_rows);
   const double encoder_layer = projections(shape, source, 4) + attention_products(shape, sums.source_squared) +

@@ -46,13 +46,17 @@ Figure bytes(const std::optional<int64_t>& value, const std::string& source, con
   return value ? measured(static_cast<double>(*value), "bytes", source) : missing("bytes", reason);
 }
 
+constexpr const char* kNoProducts =
+    "no matrix products are booked to this phase (none ran, or docs/metrics.md has no formula for the model's "
+    "attention)";
+
 Figure flops_figure(const Work& work) {
-  if (work.flops <= 0) return missing("FLOP", "no matrix products are booked to this phase");
+  if (work.flops <= 0) return missing("FLOP", kNoProducts);
   return modelled(work.flops, "FLOP", "formula in docs/metrics.md");
 }
 
 Figure share_of_peak(const PhaseTotals& phase, const Figure& peak_tflops) {
-  if (phase.work.flops <= 0) return missing("share", "no matrix products are booked to this phase");
+  if (phase.work.flops <= 0) return missing("share", kNoProducts);
   if (!peak_tflops.known()) return missing("share", peak_tflops.note);
   if (phase.device_seconds <= 0) return missing("share", "the phase took no time");
   return modelled(phase.work.flops / (phase.device_seconds * *peak_tflops.value * 1e12), "share", peak_tflops.source,

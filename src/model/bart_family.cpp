@@ -17,7 +17,12 @@ TransformerArchitecture read_common(const ConfigReader& reader, const std::strin
   a.facts.decoder_layers = reader.size("decoder_layers");
   a.facts.encoder_feed_forward = reader.size("encoder_ffn_dim");
   a.facts.decoder_feed_forward = reader.size("decoder_ffn_dim");
-  a.facts.max_source_tokens = a.facts.max_target_tokens = reader.size("max_position_embeddings");
+  if (family == "led") {
+    a.facts.max_source_tokens = reader.size("max_encoder_position_embeddings");
+    a.facts.max_target_tokens = reader.size("max_decoder_position_embeddings");
+  } else {
+    a.facts.max_source_tokens = a.facts.max_target_tokens = reader.size("max_position_embeddings");
+  }
   a.encoder_heads = reader.size("encoder_attention_heads");
   a.decoder_heads = reader.size("decoder_attention_heads");
   for (const char* key : {"encoder_attention_heads", "decoder_attention_heads"}) {
@@ -38,6 +43,26 @@ TransformerArchitecture read_common(const ConfigReader& reader, const std::strin
     reader.fail("tie_word_embeddings", "true (a separate output table is not supported in family " + family + ")");
   }
   return a;
+}
+
+/// LED's attention_window: one size for all layers or one a layer, even, half of it on each side.
+std::vector<int64_t> windows_of(const ConfigReader& reader, int64_t layers) {
+  const auto half = [&](const core::Json& size) {
+    if (!size.is_number_integer() || size.get<int64_t>() <= 0 || size.get<int64_t>() % 2 != 0) {
+      reader.fail("attention_window", "positive even integers");
+    }
+    return size.get<int64_t>() / 2;
+  };
+  if (!reader.has("attention_window")) return std::vector<int64_t>(static_cast<size_t>(layers), 256);
+  const core::Json& sizes = reader.value("attention_window");
+  if (!sizes.is_array()) return std::vector<int64_t>(static_cast<size_t>(layers), half(sizes));
+  if (static_cast<int64_t>(sizes.size()) != layers) {
+    reader.fail("attention_window",
+                "one integer, or one for each of the " + std::to_string(layers) + " encoder layers");
+  }
+  std::vector<int64_t> windows;
+  for (const core::Json& size : sizes) windows.push_back(half(size));
+  return windows;
 }
 
 }  // namespace
@@ -83,6 +108,21 @@ TransformerArchitecture read_pegasus(const core::Json& config, const std::string
   a.facts.decoder_start_id = reader.integer("decoder_start_token_id", a.facts.pad_id);
   a.pre_norm = a.final_norm = a.sinusoidal = true;
   a.embedding_norm = false;
+  return a;
+}
+
+TransformerArchitecture read_led(const core::Json& config, const std::string& path) {
+  const ConfigReader reader(config, path);
+  TransformerArchitecture a = read_common(reader, "led", "gelu");
+  a.class_name = "LEDForConditionalGeneration";
+  a.prefix = "led";
+  a.facts.pad_id = reader.integer("pad_token_id", 1);
+  a.facts.bos_id = reader.integer("bos_token_id", 0);
+  a.facts.eos_id = reader.integer("eos_token_id", 2);
+  a.facts.decoder_start_id = reader.integer("decoder_start_token_id", a.facts.eos_id);
+  a.windows = windows_of(reader, a.facts.encoder_layers);
+  a.facts.windowed = true;
+  a.global_tokens = GlobalTokenChoice::of(config, path);
   return a;
 }
 

@@ -47,6 +47,7 @@ class ConfigReader {
     if (!config_.at(key).is_string()) fail(key, "a string");
     return config_.at(key).get<std::string>();
   }
+  const core::Json& value(const std::string& key) const { return config_.at(key); }
   [[noreturn]] void fail(const std::string& key, const std::string& wanted) const {
     throw core::DataError(path_ + ": key '" + key + "': wanted " + wanted + ", found " +
                           core::to_line(config_.at(key)));

@@ -13,7 +13,7 @@ namespace {
 
 bool is_embedding(const std::string& name) {
   return name.find("embed_positions") != std::string::npos || name.find("embed_tokens") != std::string::npos ||
-         name == "model.shared.weight" || name == "shared.weight";
+         name == "shared.weight" || name.ends_with(".shared.weight");
 }
 
 /// Number that starts `text`; consumes it.
@@ -60,8 +60,8 @@ bool in_layers(const std::string& name, const LayerRange& range) {
 bool matches(const std::string& pattern, const std::string& name) {
   if (pattern == "embeddings") return is_embedding(name);
   if (pattern == "encoder")
-    return name.find("encoder.") == 0 || name.find(".encoder.") != std::string::npos || name == "model.shared.weight" ||
-           name == "shared.weight";
+    return name.find("encoder.") == 0 || name.find(".encoder.") != std::string::npos ||
+           name.ends_with(".shared.weight") || name == "shared.weight";
   if (pattern == "decoder") return name.find("decoder.") == 0 || name.find(".decoder.") != std::string::npos;
   if (const auto range = parse_layers(pattern)) return in_layers(name, *range);
   return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0;

@@ -15,6 +15,9 @@
 namespace txtsum::model {
 namespace {
 
+constexpr const char* kGlobalTokensKey = "txtsum_global_tokens";
+constexpr const char* kFirstToken = "first";
+
 std::string shape_text(at::IntArrayRef shape) {
   std::string text = "[";
   for (const int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
@@ -28,7 +31,7 @@ class NamedWeights {
     for (const std::string& name : weights_.names()) unused_.insert(name);
   }
 
-  /// The tensor called `name`, without its `model.` prefix where the file was saved from the bare model.
+  /// The tensor called `name`, without its first part (`model.`) where the file was saved from the bare model.
   at::Tensor take(const std::string& name, at::IntArrayRef shape) {
     for (const std::string& candidate : candidates(name)) {
       if (weights_.find(candidate) == nullptr) continue;
@@ -59,12 +62,13 @@ class NamedWeights {
  private:
   static std::vector<std::string> candidates(const std::string& name) {
     std::vector<std::string> names{name};
-    if (name == "model.shared.weight") {
-      names.insert(names.end(), {"model.encoder.embed_tokens.weight", "lm_head.weight"});
+    const std::string prefix = name.substr(0, name.find('.') + 1);
+    if (name == prefix + "shared.weight") {
+      names.insert(names.end(), {prefix + "encoder.embed_tokens.weight", "lm_head.weight"});
     }
     const size_t count = names.size();
     for (size_t i = 0; i < count; ++i) {
-      if (names[i].rfind("model.", 0) == 0) names.push_back(names[i].substr(6));
+      if (names[i].starts_with(prefix)) names.push_back(names[i].substr(prefix.size()));
     }
     return names;
   }
@@ -90,7 +94,7 @@ void draw_random_weights(Arena& arena, double init_std, int64_t pad_id, uint64_t
       core::RandomStream random(seed, static_cast<uint64_t>(entry.offset));
       for (int64_t i = 0; i < entry.numel; ++i) out[i] = static_cast<float>(init_std * random.next_normal());
       values.copy_(draws.view(entry.shape));
-      if (entry.name == "model.shared.weight" && pad_id < entry.shape[0]) values.select(0, pad_id).zero_();
+      if (entry.name.ends_with("shared.weight") && pad_id < entry.shape[0]) values.select(0, pad_id).zero_();
     }
   });
 }
@@ -111,6 +115,20 @@ LoadedModel load_transformer(const LoadRequest& request, core::Json config, Tran
   if (request.attention_dropout) architecture.attention_dropout = *request.attention_dropout;
   if (request.activation_dropout) architecture.activation_dropout = *request.activation_dropout;
   architecture.facts.drops_probabilities = architecture.attention_dropout > 0.0;
+  if (request.global_tokens) {
+    if (architecture.windows.empty()) {
+      throw core::UserError("model.global_tokens: family " + architecture.facts.family + " has no windowed attention");
+    }
+    architecture.global_tokens = *request.global_tokens;
+    core::Json chosen = core::Json::array();
+    if (request.global_tokens->first) chosen.push_back(kFirstToken);
+    for (const int64_t id : request.global_tokens->ids) chosen.push_back(id);
+    config[kGlobalTokensKey] = chosen;
+  }
+  if (!architecture.windows.empty() && architecture.attention_dropout > 0.0) {
+    throw core::DataError(request.folder + "/config.json: key 'attention_dropout': dropping attention probabilities " +
+                          "is not there for windowed attention; set model.attention_dropout=0");
+  }
   std::vector<ParameterSpec> specs = transformer_parameters(architecture);
   freeze(specs, request.freeze);
   auto arena = std::make_unique<Arena>(ArenaLayout(specs), request.dtype);
@@ -153,6 +171,7 @@ struct Family {
 
 constexpr Family kFamilies[] = {
     {"bart", read_bart},
+    {"led", read_led},
     {"mbart", read_mbart},
     {"pegasus", read_pegasus},
 };
@@ -162,6 +181,24 @@ const char* dtype_name(at::ScalarType dtype) {
 }
 
 }  // namespace
+
+GlobalTokenChoice GlobalTokenChoice::of(const core::Json& config, const std::string& path) {
+  GlobalTokenChoice choice;
+  const auto found = config.find(kGlobalTokensKey);
+  if (found == config.end()) return choice;
+  choice.first = false;
+  for (const core::Json& entry : found->is_array() ? *found : core::Json::array({nullptr})) {
+    if (entry.is_string() && entry.get<std::string>() == kFirstToken) {
+      choice.first = true;
+    } else if (entry.is_number_integer()) {
+      choice.ids.push_back(entry.get<int64_t>());
+    } else {
+      throw core::DataError(path + ": key '" + kGlobalTokensKey +
+                            "': wanted a list of \"first\" and token ids, found " + core::to_line(*found));
+    }
+  }
+  return choice;
+}
 
 std::vector<std::string> known_families() {
   std::vector<std::string> names;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "txtsum/core/json.h"
 #include "txtsum/model/model_folder.h"
@@ -12,7 +13,8 @@ namespace txtsum::model {
 /// parameters are theirs, too.
 struct TransformerArchitecture {
   ModelFacts facts;
-  std::string class_name;  ///< transformers' class of the whole, which a saved config.json names.
+  std::string class_name;        ///< transformers' class of the whole, which a saved config.json names.
+  std::string prefix = "model";  ///< First part of the parameters' names.
   int64_t encoder_heads = 1, decoder_heads = 1;
   double dropout = 0.0, attention_dropout = 0.0, activation_dropout = 0.0;
   double encoder_layerdrop = 0.0, decoder_layerdrop = 0.0;
@@ -25,6 +27,10 @@ struct TransformerArchitecture {
   bool final_norm = false;      ///< `layer_norm`, at the end of each stack.
   bool sinusoidal = false;      ///< Positions are a fixed table of sines and cosines; learned otherwise.
   int64_t position_offset = 0;  ///< Rows of the position table before position 0.
+  /// Neighbours on each side that a token of the encoder sees, a layer each; empty: it sees all. Global tokens, with
+  /// projections of their own, see all and are seen by all.
+  std::vector<int64_t> windows;
+  GlobalTokenChoice global_tokens;
 
   int64_t position_rows(int64_t positions) const { return positions + position_offset; }
 };
@@ -33,5 +39,6 @@ struct TransformerArchitecture {
 TransformerArchitecture read_bart(const core::Json& config, const std::string& path);
 TransformerArchitecture read_mbart(const core::Json& config, const std::string& path);
 TransformerArchitecture read_pegasus(const core::Json& config, const std::string& path);
+TransformerArchitecture read_led(const core::Json& config, const std::string& path);
 
 }  // namespace txtsum::model

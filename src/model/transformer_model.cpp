@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "transformer_decoding.h"
 #include "transformer_device_decoding.h"
 #include "txtsum/core/check.h"
@@ -42,8 +44,8 @@ TransformerModel::TransformerModel(TransformerArchitecture architecture, std::un
       final_logits_bias_V_(std::move(final_logits_bias)) {
   TXTSUM_CHECK(final_logits_bias_V_.numel() == architecture_.facts.vocabulary);
   has_bias_ = final_logits_bias_V_.count_nonzero().item<int64_t>() != 0;
-  table_ = arena_->ref("model.shared.weight");
-  ends_ = {stack_ends("model.encoder"), stack_ends("model.decoder")};
+  table_ = arena_->ref(architecture_.prefix + ".shared.weight");
+  ends_ = {stack_ends(architecture_.prefix + ".encoder"), stack_ends(architecture_.prefix + ".decoder")};
   for (int64_t i = 0; i < architecture_.facts.encoder_layers; ++i) encoder_.push_back(encoder_layer(i));
   for (int64_t i = 0; i < architecture_.facts.decoder_layers; ++i) decoder_.push_back(decoder_layer(i));
 }
@@ -57,15 +59,30 @@ nn::Norm TransformerModel::norm(const std::string& name) const {
 }
 
 TransformerModel::EncoderLayer TransformerModel::encoder_layer(int64_t i) const {
-  const std::string name = "model.encoder.layers." + std::to_string(i);
-  return {{linear(name + ".self_attn.qkv"), linear(name + ".self_attn.out_proj"), architecture_.encoder_heads},
-          {linear(name + ".fc1"), linear(name + ".fc2"), architecture_.activation},
-          norm(name + ".self_attn_layer_norm"),
-          norm(name + ".final_layer_norm")};
+  const std::string name = architecture_.prefix + ".encoder.layers." + std::to_string(i),
+                    attention = name + ".self_attn";
+  EncoderLayer layer;
+  layer.attention.heads = architecture_.encoder_heads;
+  layer.attention.qkv = linear(attention + ".qkv");
+  if (architecture_.windows.empty()) {
+    layer.attention.out = linear(attention + ".out_proj");
+  } else {
+    layer.attention.out = linear(attention + ".output");
+    layer.band = nn::BandAttention{layer.attention.qkv,
+                                   linear(attention + ".longformer_self_attn.query_global"),
+                                   linear(attention + ".kv_global"),
+                                   layer.attention.out,
+                                   architecture_.encoder_heads,
+                                   architecture_.windows[static_cast<size_t>(i)]};
+  }
+  layer.feed_forward = {linear(name + ".fc1"), linear(name + ".fc2"), architecture_.activation};
+  layer.attention_norm = norm(name + ".self_attn_layer_norm");
+  layer.final_norm = norm(name + ".final_layer_norm");
+  return layer;
 }
 
 TransformerModel::DecoderLayer TransformerModel::decoder_layer(int64_t i) const {
-  const std::string name = "model.decoder.layers." + std::to_string(i);
+  const std::string name = architecture_.prefix + ".decoder.layers." + std::to_string(i);
   return {{linear(name + ".self_attn.qkv"), linear(name + ".self_attn.out_proj"), architecture_.decoder_heads},
           {linear(name + ".encoder_attn.q_proj"), linear(name + ".encoder_attn.kv"),
            linear(name + ".encoder_attn.out_proj"), architecture_.decoder_heads},
@@ -85,6 +102,24 @@ TransformerModel::Ends TransformerModel::stack_ends(const std::string& stack) co
 
 int64_t TransformerModel::first_decoder_block() const {
   return 2 + facts().encoder_layers + (architecture_.final_norm ? 1 : 0);
+}
+
+ops::GlobalTokens TransformerModel::global_tokens(const ops::RaggedTokens& source) const {
+  if (architecture_.windows.empty()) return {};
+  const GlobalTokenChoice& choice = architecture_.global_tokens;
+  // A GPU is asked for its ids only where some are named.
+  const at::Tensor ids_N = choice.ids.empty() ? at::Tensor() : source.ids_N.cpu();
+  const int64_t* ids = ids_N.defined() ? ids_N.const_data_ptr<int64_t>() : nullptr;
+  std::vector<int64_t> rows;
+  for (int64_t b = 0; b < source.sequences(); ++b) {
+    const int64_t begin = source.offsets[static_cast<size_t>(b)], end = source.offsets[static_cast<size_t>(b) + 1];
+    for (int64_t row = begin; row < (ids != nullptr ? end : std::min(begin + 1, end)); ++row) {
+      const bool named =
+          ids != nullptr && std::find(choice.ids.begin(), choice.ids.end(), ids[row]) != choice.ids.end();
+      if (named || (choice.first && row == begin)) rows.push_back(row);
+    }
+  }
+  return ops::make_global_tokens(std::move(rows), source);
 }
 
 at::Tensor TransformerModel::enter(Side side, const ops::RaggedTokens& tokens, const ops::DropoutKey& dropout) const {
@@ -161,6 +196,7 @@ bool TransformerModel::dropped(double layerdrop, int64_t site, const ForwardCont
 at::Tensor TransformerModel::encode(const ops::RaggedTokens& source, const ForwardContext& context) const {
   TXTSUM_CHECK(source.longest <= facts().max_source_tokens, source.longest);
   int64_t block = 1;
+  const ops::GlobalTokens globals = global_tokens(source);
   const ops::DropoutKey first_key = key(architecture_.dropout, kEncoderSites, source, context);
   at::Tensor x_ND = run_block(context, block++, {}, [this, source, first_key](const std::vector<at::Tensor>&) {
     return enter(kEncoder, source, first_key);
@@ -172,12 +208,14 @@ at::Tensor TransformerModel::encode(const ops::RaggedTokens& source, const Forwa
     const EncoderLayer& layer = encoder_[i];
     // A body may run again in backward, so it holds what it needs.
     const LayerKeys keys = layer_keys(kEncoderSites, index, source, context);
-    x_ND = run_block(context, block, {x_ND}, [this, &layer, source, keys](const std::vector<at::Tensor>& inputs) {
+    const auto body = [this, &layer, source, globals, keys](const std::vector<at::Tensor>& inputs) {
       const auto attend = [&](const at::Tensor& x) {
+        if (layer.band) return (*layer.band)(x, source, globals);
         return layer.attention(x, source, /*causal=*/false, keys.probabilities);
       };
       return run_layer(layer, inputs[0], attend, keys);
-    });
+    };
+    x_ND = run_block(context, block, {x_ND}, body);
   }
   if (!architecture_.final_norm) return x_ND;
   return run_block(context, block, {x_ND}, [this](const auto& inputs) { return leave(kEncoder, inputs[0]); });

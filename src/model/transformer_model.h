@@ -2,6 +2,7 @@
 
 #include <array>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "transformer_architecture.h"
@@ -36,6 +37,7 @@ class TransformerModel final : public Seq2SeqModel {
 
   struct EncoderLayer {
     nn::SelfAttention attention;
+    std::optional<nn::BandAttention> band;  ///< In place of `attention`, whose `out` is its.
     nn::FeedForward feed_forward;
     nn::Norm attention_norm, final_norm;
   };
@@ -69,6 +71,8 @@ class TransformerModel final : public Seq2SeqModel {
                        const LayerKeys& keys) const;
   at::Tensor run_layer(const DecoderLayer& layer, const at::Tensor& y_MD, const Product& attend, const Product& cross,
                        const LayerKeys& keys) const;
+  /// The tokens that a windowed encoder lets all others see; none in other encoders.
+  ops::GlobalTokens global_tokens(const ops::RaggedTokens& source) const;
   /// What a stack's first layer reads: embeddings, normed or not, dropped; the stream of a pre-norm stack.
   at::Tensor enter(Side side, const ops::RaggedTokens& tokens, const ops::DropoutKey& dropout) const;
   /// The stack's result from what its last layer left.

@@ -44,6 +44,15 @@ class Builder {
     linear(name + ".out_proj", width, width);
   }
 
+  /// LED's: the local projections, then those of the global tokens.
+  void band_attention(const std::string& name, int64_t width) {
+    const std::string inner = name + ".longformer_self_attn";
+    for (const char* part : {".query", ".key", ".value"}) linear(inner + part, width, width, name + ".qkv");
+    linear(inner + ".query_global", width, width);
+    for (const char* part : {".key_global", ".value_global"}) linear(inner + part, width, width, name + ".kv_global");
+    linear(name + ".output", width, width);
+  }
+
   void cross_attention(const std::string& name, int64_t width) {
     linear(name + ".q_proj", width, width);
     for (const char* part : {".k_proj", ".v_proj"}) linear(name + part, width, width, name + ".kv");
@@ -72,23 +81,28 @@ std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture&
   const int64_t width = a.facts.width;
   Builder build;
   build.start_block();
-  build.table("model.shared", a.facts.vocabulary, width, /*vocabulary=*/true);
+  const std::string encoder = a.prefix + ".encoder", decoder = a.prefix + ".decoder";
+  build.table(a.prefix + ".shared", a.facts.vocabulary, width, /*vocabulary=*/true);
   build.start_block();
-  build.stack_input("model.encoder", a, a.facts.max_source_tokens);
+  build.stack_input(encoder, a, a.facts.max_source_tokens);
   for (int64_t i = 0; i < a.facts.encoder_layers; ++i) {
-    const std::string layer = "model.encoder.layers." + std::to_string(i);
+    const std::string layer = encoder + ".layers." + std::to_string(i);
     build.start_block();
-    build.self_attention(layer + ".self_attn", width);
+    if (a.windows.empty()) {
+      build.self_attention(layer + ".self_attn", width);
+    } else {
+      build.band_attention(layer + ".self_attn", width);
+    }
     build.norm(layer + ".self_attn_layer_norm", width);
     build.linear(layer + ".fc1", a.facts.encoder_feed_forward, width);
     build.linear(layer + ".fc2", width, a.facts.encoder_feed_forward);
     build.norm(layer + ".final_layer_norm", width);
   }
-  build.stack_output("model.encoder", a);
+  build.stack_output(encoder, a);
   build.start_block();
-  build.stack_input("model.decoder", a, a.facts.max_target_tokens);
+  build.stack_input(decoder, a, a.facts.max_target_tokens);
   for (int64_t i = 0; i < a.facts.decoder_layers; ++i) {
-    const std::string layer = "model.decoder.layers." + std::to_string(i);
+    const std::string layer = decoder + ".layers." + std::to_string(i);
     build.start_block();
     build.self_attention(layer + ".self_attn", width);
     build.norm(layer + ".self_attn_layer_norm", width);
@@ -98,7 +112,7 @@ std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture&
     build.linear(layer + ".fc2", width, a.facts.decoder_feed_forward);
     build.norm(layer + ".final_layer_norm", width);
   }
-  build.stack_output("model.decoder", a);
+  build.stack_output(decoder, a);
   return build.specs;
 }
 

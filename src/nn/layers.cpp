@@ -1,5 +1,7 @@
 #include "txtsum/nn/layers.h"
 
+#include <ATen/ATen.h>
+
 #include <cmath>
 
 #include "txtsum/ops/activated_linear.h"
@@ -33,6 +35,19 @@ at::Tensor SelfAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTo
                                      const ops::DropoutKey& dropout) const {
   const ops::AttentionOptions options{heads, causal, attention_scale(x_ND.size(1), heads), dropout};
   return out.product(ops::varlen_self_attention(qkv(x_ND), tokens, options));
+}
+
+at::Tensor BandAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens,
+                                     const ops::GlobalTokens& globals) const {
+  const double scale = attention_scale(x_ND.size(1), heads);
+  at::Tensor attended = ops::band_attention(qkv(x_ND), tokens, globals, {heads, window, scale});
+  if (!globals.empty()) {
+    const ops::AttentionOptions options{heads, /*causal=*/false, scale, {}};
+    const at::Tensor q_GD = q_global(x_ND.index_select(0, globals.rows_G));
+    const at::Tensor seen_GD = ops::varlen_cross_attention(q_GD, globals.tokens, kv_global(x_ND), tokens, options);
+    attended = attended.index_copy(0, globals.rows_G, seen_GD);
+  }
+  return out.product(attended);
 }
 
 at::Tensor CrossAttention::operator()(const at::Tensor& x_MD, const ops::RaggedTokens& target,

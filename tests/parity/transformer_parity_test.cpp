@@ -58,7 +58,8 @@ TEST_P(TransformerParity, EveryGradientEqualsTransformers) {
       const at::Tensor gradient =
           model::Arena::entry_of(model_.arena().gradients(), entry) / static_cast<double>(sum.tokens);
       const at::Tensor wanted = fixture_.tensor(name + entry.name);
-      if (wanted.abs().max().item<double>() < 1e-12) {  // a key's bias moves no probability
+      if (wanted.abs().max().item<double>() <
+          1e-7) {  // a key's bias moves no probability; LED's reference has fp32 noise
         EXPECT_LT(gradient.abs().max().item<double>(), 1e-6) << entry.name;
         continue;
       }

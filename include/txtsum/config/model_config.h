@@ -22,6 +22,7 @@ struct ModelConfig {
   std::optional<double> dropout;             ///< Unset: config.json's.
   std::optional<double> attention_dropout;   ///< Unset: config.json's.
   std::optional<double> activation_dropout;  ///< Unset: config.json's.
+  std::vector<std::string> global_tokens;    ///< first, none, or tokens' texts; empty: config.json's.
   std::vector<std::string> freeze;           ///< embeddings, encoder, decoder, encoder.layers.0-5, or name globs.
   std::optional<Precision> save_precision;   ///< Type of the finished model/; the loader sets train.precision.
 

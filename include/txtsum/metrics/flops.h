@@ -15,6 +15,7 @@ struct EncoderDecoderShape {
   int64_t decoder_layers = 0;
   int64_t vocabulary = 0;         ///< Rows of the output product.
   int feed_forward_matrices = 2;  ///< 3 where the feed-forward is gated.
+  bool known = true;              ///< False: attention is not that of the formulas, which then count nothing at all.
 };
 
 /// Sums over the examples of some batches: s source tokens, t target tokens an example.

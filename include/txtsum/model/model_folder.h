@@ -11,6 +11,17 @@
 
 namespace txtsum::model {
 
+/// Which tokens of a source all others see in a model with windowed attention. A saved config.json has it under
+/// `txtsum_global_tokens`, a list of `first` and token ids; a folder without that key has the first token.
+struct GlobalTokenChoice {
+  bool first = true;              ///< The first token of each source.
+  std::vector<int64_t> ids = {};  ///< And all tokens with these ids.
+
+  bool none() const { return !first && ids.empty(); }
+  /// Reads config.json. Throws DataError.
+  static GlobalTokenChoice of(const core::Json& config, const std::string& path);
+};
+
 /// What to load and how.
 struct LoadRequest {
   std::string folder;                 ///< A Hugging Face folder: config.json and, unless random_weights, the weights.
@@ -20,6 +31,7 @@ struct LoadRequest {
   at::Device device = at::kCPU;       ///< Where the model lives.
   std::vector<std::string> freeze;    ///< See freeze().
   std::optional<double> dropout, attention_dropout, activation_dropout;  ///< Replace config.json's.
+  std::optional<GlobalTokenChoice> global_tokens;                        ///< Replaces config.json's.
 };
 
 /// A model with what is needed to write its folder again.

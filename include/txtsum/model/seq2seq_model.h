@@ -28,7 +28,9 @@ struct ModelFacts {
   int64_t decoder_feed_forward = 0;
   int64_t max_source_tokens = 0;  ///< Positions that the encoder has.
   int64_t max_target_tokens = 0;
-  bool drops_layers = false;         ///< Training leaves whole layers out at random.
+  bool drops_layers = false;  ///< Training leaves whole layers out at random.
+  bool windowed = false;      ///< The encoder attends to neighbours and global tokens. A pass asks the host where
+                              ///< sequences lie, so that no graph can hold it.
   bool drops_probabilities = false;  ///< Training drops attention probabilities.
   int64_t pad_id = 1, bos_id = 0, eos_id = 2, decoder_start_id = 2;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "txtsum/ops/activation.h"
+#include "txtsum/ops/band_attention.h"
 #include "txtsum/ops/dropout_key.h"
 #include "txtsum/ops/parameter.h"
 #include "txtsum/ops/ragged.h"
@@ -43,6 +44,17 @@ struct SelfAttention {
 
   at::Tensor operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens, bool causal,
                         const ops::DropoutKey& dropout) const;
+};
+
+/// Multi-head attention over a band of neighbours and global tokens (Beltagy et al. 2020, as transformers' LED has it).
+/// The global tokens' own results come from projections of their own, over the whole sequence. The result lacks
+/// out.bias.
+struct BandAttention {
+  Linear qkv, q_global, kv_global, out;
+  int64_t heads = 1, window = 0;
+
+  at::Tensor operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens,
+                        const ops::GlobalTokens& globals) const;
 };
 
 /// Multi-head attention of target tokens to the encoder's result, keys and values in one product. The result
