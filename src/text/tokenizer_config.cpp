@@ -93,7 +93,8 @@ void apply_roles(const Json& config, const std::string& path, TokenizerDefinitio
   for (const char* role : kSpecialRoles) {
     const Json& value = value_of(config, role);
     if (value.is_null() || definition->special_tokens.count(role) != 0) continue;
-    const AddedToken token = read_token(value, path, role);
+    AddedToken token = read_token(value, path, role);
+    if (definition->unigram && value.is_string()) token.lstrip = false;
     definition->special_tokens[role] = token.content;
     add_token(definition, token);
   }
@@ -134,7 +135,7 @@ void apply_tokenizer_config(const std::string& json, const std::string& path, To
   definition->pre_tokenizer.add_prefix_space =
       boolean_of(config, path, "add_prefix_space", definition->pre_tokenizer.add_prefix_space);
   const bool clean_up = boolean_of(config, path, "clean_up_tokenization_spaces", false);
-  definition->clean_up_spaces = clean_up && boolean_of(config, path, kForceCleanUpKey, false);
+  definition->clean_up_spaces = clean_up && (definition->unigram || boolean_of(config, path, kForceCleanUpKey, false));
   if (clean_up && !definition->clean_up_spaces) {
     core::log_debug(path + ": clean_up_tokenization_spaces is true; without " + kForceCleanUpKey +
                     " it does nothing for byte-level BPE, as in transformers 5");

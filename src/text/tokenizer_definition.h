@@ -45,11 +45,25 @@ struct BpeDefinition {
   bool ignore_merges = false;
 };
 
+/// A unigram model and the stages before it. Its tokens are BpeDefinition::vocabulary, whose ids then have no holes.
+struct UnigramDefinition {
+  /// By id.
+  std::vector<double> scores;
+  int32_t unk_id = 0;
+  /// SentencePiece's compiled normalization.
+  std::string charsmap;
+  /// Whether whitespace only separates words (T5). If not, runs of spaces become one, and spaces at the ends count
+  /// (Pegasus).
+  bool splits_at_whitespace = false;
+};
+
 /// Everything that defines a tokenizer, stage by stage; plain data as read from a folder.
 struct TokenizerDefinition {
   std::vector<AddedToken> added_tokens;
   PreTokenizer pre_tokenizer;
   BpeDefinition model;
+  /// Where the model is a unigram model; `pre_tokenizer` and the rest of `model` are then unused.
+  std::optional<UnigramDefinition> unigram;
   PostProcessor post_processor;
   /// Role (`bos_token`, ...) to token.
   std::map<std::string, std::string> special_tokens;

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "text/tokenizer_json.h"
+#include "text/unigram_folder.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/json.h"
@@ -12,15 +13,17 @@ namespace txtsum::text {
 namespace {
 
 constexpr const char* kFileNames[] = {
-    "tokenizer.json",          "vocab.json",       "merges.txt", "tokenizer_config.json",
-    "special_tokens_map.json", "added_tokens.json"};
+    "tokenizer.json",          "vocab.json",        "merges.txt",  "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "spiece.model"};
 
 [[noreturn]] void refuse_folder(const std::string& folder, const std::map<std::string, std::string>& files) {
-  std::string message = folder + ": no tokenizer here: looked for tokenizer.json, and for vocab.json with merges.txt";
+  std::string message = folder +
+                        ": no tokenizer here: looked for tokenizer.json, for vocab.json with merges.txt, and for " +
+                        "spiece.model";
   if (files.count("vocab.json") != 0) message += " (vocab.json is there, merges.txt is missing)";
   if (files.count("merges.txt") != 0) message += " (merges.txt is there, vocab.json is missing)";
   if (!std::filesystem::is_directory(folder)) message += "; there is no such folder";
-  for (const char* other : {"spiece.model", "sentencepiece.bpe.model", "vocab.txt"}) {
+  for (const char* other : {"sentencepiece.bpe.model", "vocab.txt"}) {
     if (std::filesystem::exists(folder + "/" + other)) message += std::string("; ") + other + " is not supported";
   }
   throw core::DataError(message);
@@ -67,6 +70,11 @@ TokenizerFolder read_tokenizer_folder(const std::string& folder) {
   for (const char* name : kFileNames) {
     const std::string path = folder + "/" + name;
     if (std::filesystem::exists(path)) result.files[name] = core::read_file(path);
+  }
+  if (has_unigram_model(result.files)) {
+    result.model_path = folder + "/spiece.model";
+    result.definition = read_unigram_definition(folder, &result.files);
+    return result;
   }
   const bool has_json = result.files.count("tokenizer.json") != 0;
   if (!has_json && (result.files.count("vocab.json") == 0 || result.files.count("merges.txt") == 0)) {

@@ -16,7 +16,8 @@ struct TokenizerFolder {
   std::map<std::string, std::string> files;
 };
 
-/// Reads tokenizer.json, or vocab.json and merges.txt, and the small files beside them. Throws DataError.
+/// Reads tokenizer.json, or spiece.model, or vocab.json and merges.txt, and the small files beside them. Throws
+/// DataError.
 TokenizerFolder read_tokenizer_folder(const std::string& folder);
 
 /// Applies tokenizer_config.json (special_tokens_map.json is the same with roles only). As in transformers, it
