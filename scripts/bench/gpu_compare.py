@@ -8,7 +8,7 @@ import sys
 import time
 
 import pynvml
-from gpu_inputs import BART_LARGE, GENERATED, samsum_lengths, settings, workload, write_model_folder, write_pairs
+from gpu_inputs import FIXED, GENERATED, samsum_lengths, settings, shape_of, workload, write_model_folder, write_pairs
 from gpu_parts import print_parts
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -18,6 +18,8 @@ TRAINING = {
     "samsum64": ("samsum", 64, 35, 300, 10, 120),
     "samsum128": ("samsum", 128, 28, 160, 8, 60),
     "long16": ("long", 16, 35, 70, 10, 15),
+    "led4096": ("led4096", 4, 14, 60, 4, 15),
+    "led16384": ("led16384", 1, 9, 60, 3, 15),
 }
 LOG_EVERY = 5
 
@@ -59,10 +61,10 @@ def run_txtsum_training(program, folder, name, extra, updates=None):
         "run.overwrite": "true",
         "run.resume": "never",
         "run.device": "cuda",
-        "model.checkpoint": folder / "bart-large",
+        "model.checkpoint": folder / shape_of(part)[0],
         "model.init": "random",
         "data.train": folder / f"{part}.jsonl",
-        "data.max_source_tokens": 1024,
+        "data.max_source_tokens": max(1024, FIXED.get(part, (0,))[0]),
         "data.max_target_tokens": 256,
         "data.cache": '""',
         "train.max_updates": updates,
@@ -97,14 +99,17 @@ def run_txtsum_training(program, folder, name, extra, updates=None):
     samples, seconds = sum(line["examples"] for line in lines), sum(line["seconds"] for line in lines)
     peak = [phase["peak_device_memory_bytes"].get("value") for phase in report["phases"].values()]
     gpu_line = [line for line in pathlib.Path(log.name).read_text().splitlines() if "graphs" in line and "GPU" in line]
-    return {
+    result = {
         "samples_per_s": samples / seconds,
         "joule_per_sample": (end[1] - begin[1]) / samples,
         "peak_gib": max(value for value in peak if value) / 2**30,
-        "flops_per_sample": report["phases"]["train"]["flops"]["value"] / report["phases"]["train"]["work"]["examples"],
-        "peak_flops": report["device_peak"]["value"] * 1e12,
         "note": gpu_line[-1] if gpu_line else "",
     }
+    flops = report["phases"]["train"]["flops"].get("value")  # missing where there is no formula
+    if flops:
+        result["flops_per_sample"] = flops / report["phases"]["train"]["work"]["examples"]
+        result["peak_flops"] = report["device_peak"]["value"] * 1e12
+    return result
 
 
 def summarize(program, folder, weights, extra):
@@ -171,7 +176,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--parts", default=",".join([*TRAINING, "generate"]))
+    parser.add_argument("--parts", default=",".join([*(name for name in TRAINING if not name.startswith("led")), "generate"]))
     parser.add_argument("--only", choices=("peer", "txtsum"))
     parser.add_argument("--breakdown", choices=TRAINING, help="trace this part and print where its time goes")
     parser.add_argument("settings", nargs="*", help="key=value for txtsum")
@@ -179,8 +184,10 @@ def main():
     pynvml.nvmlInit()
     transformers = Peer() if arguments.only != "txtsum" else None
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    write_model_folder(arguments.folder / "bart-large", BART_LARGE)
-    for part in ("samsum", "long"):
+    wanted = [*filter(None, arguments.parts.split(",")), arguments.breakdown]
+    for part in {TRAINING[name][0] for name in wanted if name in TRAINING} | {"samsum"}:
+        folder, shape = shape_of(part)
+        write_model_folder(arguments.folder / folder, shape)
         write_pairs(arguments.folder / f"{part}.jsonl", workload(part))
     print("| part | who | samples/s | J/sample | peak GiB | of peak FLOP/s | times as fast | energy | memory |")
     print("|---|---|---|---|---|---|---|---|---|")

@@ -37,6 +37,16 @@ BART_BASE = {
     "encoder_ffn_dim": 3072,
     "decoder_ffn_dim": 3072,
 }
+LED_LARGE = {
+    **{key: value for key, value in BART_LARGE.items() if key != "max_position_embeddings"},
+    "model_type": "led",
+    "architectures": ["LEDForConditionalGeneration"],
+    "max_encoder_position_embeddings": 16384,
+    "max_decoder_position_embeddings": 1024,
+    "attention_window": [1024] * 12,
+}
+# Workloads of one length: tokens of sources and targets.
+FIXED = {"long": (1024, 128), "led4096": (4096, 256), "led16384": (16384, 256)}
 GENERATED = 819  # documents of the generation part, the last of the list: SAMSum's test split
 
 
@@ -51,7 +61,12 @@ def samsum_lengths():
 
 def workload(name):
     """Lengths of the pairs of one training part."""
-    return samsum_lengths() if name == "samsum" else [(1024, 128)] * 1024
+    return samsum_lengths() if name == "samsum" else [FIXED[name]] * (1024 if name == "long" else 128)
+
+
+def shape_of(name):
+    """The model's folder and config of one training workload."""
+    return ("led-large", LED_LARGE) if name.startswith("led") else ("bart-large", BART_LARGE)
 
 
 def write_model_folder(folder, shape):

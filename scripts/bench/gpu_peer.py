@@ -15,8 +15,16 @@ import time
 import pynvml
 import torch
 import transformers
-from gpu_inputs import BART_LARGE, GENERATED, VOCABULARY, samsum_lengths, workload
-from transformers import BartConfig, BartForConditionalGeneration, Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
+from gpu_inputs import GENERATED, VOCABULARY, samsum_lengths, shape_of, workload
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    LEDConfig,
+    LEDForConditionalGeneration,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    TrainerCallback,
+)
 
 transformers.logging.set_verbosity_error()
 torch.backends.cuda.enable_cudnn_sdp(False)
@@ -36,9 +44,13 @@ def report(samples, begin, end):
     print(json.dumps({name: round(value, 4) for name, value in line.items()}), flush=True)
 
 
-def random_model():
+def random_model(name="samsum"):
     torch.manual_seed(0)
-    return BartForConditionalGeneration(BartConfig(**BART_LARGE))
+    folder, shape = shape_of(name)
+    if folder == "bart-large":
+        return BartForConditionalGeneration(BartConfig(**shape))
+    known = {key: value for key, value in shape.items() if key not in ("model_type", "architectures")}
+    return LEDForConditionalGeneration(LEDConfig(**known))
 
 
 class Pairs(torch.utils.data.Dataset):
@@ -68,6 +80,14 @@ def collate(rows):
     }
 
 
+def collate_led(rows):
+    """The first token sees all and is seen by all."""
+    batch = collate(rows)
+    batch["global_attention_mask"] = torch.zeros_like(batch["attention_mask"])
+    batch["global_attention_mask"][:, 0] = 1
+    return batch
+
+
 class Marks(TrainerCallback):
     def __init__(self, warm):
         self.warm = warm
@@ -94,9 +114,14 @@ def train(name, batch, updates, warm):
         logging_strategy="no",
         disable_tqdm=True,
         dataloader_num_workers=4,
+        gradient_checkpointing=name == "led16384",  # does not fit otherwise
     )
     Seq2SeqTrainer(
-        model=random_model(), args=settings, train_dataset=Pairs(workload(name)), data_collator=collate, callbacks=[marks]
+        model=random_model(name),
+        args=settings,
+        train_dataset=Pairs(workload(name)),
+        data_collator=collate_led if name.startswith("led") else collate,
+        callbacks=[marks],
     ).train()
     report((updates - warm) * batch, marks.begin, marks.end)
 

@@ -10,6 +10,12 @@
 #include "txtsum/ops/varlen_attention.h"
 
 namespace txtsum::nn {
+namespace {
+
+/// Global tokens of a sequence up to which they attend by plain products.
+constexpr int64_t kFewGlobalTokens = 32;
+
+}  // namespace
 
 double attention_scale(int64_t width, int64_t heads) { return 1.0 / std::sqrt(static_cast<double>(width / heads)); }
 
@@ -42,10 +48,13 @@ at::Tensor BandAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTo
   const double scale = attention_scale(x_ND.size(1), heads);
   at::Tensor attended = ops::band_attention(qkv(x_ND), tokens, globals, {heads, window, scale});
   if (!globals.empty()) {
-    const ops::AttentionOptions options{heads, /*causal=*/false, scale, {}};
+    ops::AttentionOptions options{heads, /*causal=*/false, scale, {}};
+    // A fused kernel walks along the keys of a few queries with a few blocks: plain products are faster.
+    options.reference = globals.tokens.longest <= kFewGlobalTokens;
     const at::Tensor q_GD = q_global(x_ND.index_select(0, globals.rows_G));
     const at::Tensor seen_GD = ops::varlen_cross_attention(q_GD, globals.tokens, kv_global(x_ND), tokens, options);
-    attended = attended.index_copy(0, globals.rows_G, seen_GD);
+    // In place: the band's backward pass reads these rows only against gradients of zero.
+    attended.index_copy_(0, globals.rows_G, seen_GD);
   }
   return out.product(attended);
 }

@@ -191,7 +191,8 @@ Merged merged_forward(const at::Tensor& qkv_NE, const Band& band) {
     const at::Tensor whole = at::logaddexp(near, far.scores.logsumexp(2));
     const at::Tensor far_p = (far.scores - whole.unsqueeze(2)).exp_();
     const at::Tensor near_share = (near - whole).exp_().unsqueeze(2);
-    rows.copy_(rows.to(at::kFloat) * near_share + at::matmul(far_p.to(far.v.scalar_type()), far.v).to(at::kFloat));
+    // bf16 times fp32 is fp32: the sum is rounded once.
+    rows.copy_(at::mul(rows, near_share).add_(at::matmul(far_p.to(far.v.scalar_type()), far.v)));
     near.copy_(whole);
   });
   return merged;
@@ -218,7 +219,7 @@ at::Tensor merged_backward(const at::Tensor& d_out_ND, const at::Tensor& qkv_NE,
     const at::Tensor d = band.rows(d_out_ND, b), out = band.rows(merged.out_ND, b);
     const at::Tensor log_sum = merged.log_sum_HN.narrow(1, band.begin(b), band.length(b));
     const at::Tensor p = (far.scores - log_sum.unsqueeze(2)).exp_();
-    const at::Tensor mean = (d.to(at::kFloat) * out.to(at::kFloat)).sum(2, /*keepdim=*/true);
+    const at::Tensor mean = at::sum(d * out, {2}, /*keepdim=*/true, at::kFloat);
     const at::Tensor d_p = at::matmul(d, far.v.transpose(1, 2)).to(at::kFloat);
     const at::Tensor d_scores = (d_p - mean).mul_(p).mul_(band.options.scale).to(d.scalar_type());
     d_rows.q.add_(at::matmul(d_scores, far.k));
