@@ -53,8 +53,7 @@ at::Tensor BandAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTo
     options.reference = globals.tokens.longest <= kFewGlobalTokens;
     const at::Tensor q_GD = q_global(x_ND.index_select(0, globals.rows_G));
     const at::Tensor seen_GD = ops::varlen_cross_attention(q_GD, globals.tokens, kv_global(x_ND), tokens, options);
-    // In place: the band's backward pass reads these rows only against gradients of zero.
-    attended.index_copy_(0, globals.rows_G, seen_GD);
+    attended = attended.index_copy(0, globals.rows_G, seen_GD);
   }
   return out.product(attended);
 }
