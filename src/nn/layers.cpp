@@ -12,8 +12,9 @@
 namespace txtsum::nn {
 namespace {
 
-/// Global tokens of a sequence up to which they attend by plain products.
-constexpr int64_t kFewGlobalTokens = 32;
+/// Global tokens of a batch up to which they attend by plain products: a fused kernel walks along the keys of so few
+/// queries with a few blocks. With more, the host is what it waits for (a product has to be started for each sequence).
+constexpr size_t kFewGlobalTokens = 2;
 
 }  // namespace
 
@@ -49,8 +50,7 @@ at::Tensor BandAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTo
   at::Tensor attended = ops::band_attention(qkv(x_ND), tokens, globals, {heads, window, scale});
   if (!globals.empty()) {
     ops::AttentionOptions options{heads, /*causal=*/false, scale, {}};
-    // A fused kernel walks along the keys of a few queries with a few blocks: plain products are faster.
-    options.reference = globals.tokens.longest <= kFewGlobalTokens;
+    options.reference = globals.rows.size() <= kFewGlobalTokens;
     const at::Tensor q_GD = q_global(x_ND.index_select(0, globals.rows_G));
     const at::Tensor seen_GD = ops::varlen_cross_attention(q_GD, globals.tokens, kv_global(x_ND), tokens, options);
     attended = attended.index_copy(0, globals.rows_G, seen_GD);

@@ -15,7 +15,7 @@ import unittest
 REPOSITORY = pathlib.Path(sys.argv.pop(1)).resolve()
 PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve()
 COMMANDS = [
-    [], ["train"], ["evaluate"], ["summarize"], ["score"], ["tokenizer"], ["tokenizer", "train"], ["tokenizer", "encode"],
+    [], ["train"], ["evaluate"], ["summarize"], ["score"], ["convert"], ["tokenizer"], ["tokenizer", "train"], ["tokenizer", "encode"],
     ["tokenizer", "decode"], ["check"], ["config"], ["config", "list"], ["config", "show"], ["config", "copy"],
     ["config", "docs"], ["info"],
 ]
@@ -175,6 +175,26 @@ class CommandsTest(unittest.TestCase):
             result = run("tokenizer", "decode", folder, text=f"[0, 2]\n{ids}\n")
             self.assertEqual(result.returncode, 3, ids)
             self.assertIn("stdin:2", result.stderr)
+
+    def test_a_bart_becomes_an_led_that_summarizes(self):
+        led, text = self.root / "led", self.root / "text.txt"
+        result = run("convert", "configs/models/txtsum-mini", led, "--window", 64, "--max-source-tokens", 1024)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        config = json.loads((led / "config.json").read_text())
+        self.assertEqual((config["model_type"], config["attention_window"]), ("led", [64] * config["encoder_layers"]))
+        self.assertEqual(config["max_encoder_position_embeddings"], 1024)
+        text.write_text("A program that prints a friendly greeting, and some more of the same. " * 40 + "\n")
+        result = run("summarize", "--model", led, "--input", text, "--output", self.root / "out.jsonl",
+                     "generation.max_new_tokens=12")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue(json.loads((self.root / "out.jsonl").read_text())["summary"])
+        again = run("convert", "configs/models/txtsum-mini", led)
+        self.assertEqual(again.returncode, 2)
+        self.assertIn("is there already", again.stderr)
+        odd = run("convert", "configs/models/txtsum-mini", self.root / "odd", "--window", 63)
+        self.assertEqual(odd.returncode, 2)
+        self.assertIn("even", odd.stderr)
+        self.assertFalse((self.root / "odd").exists())
 
     def test_shipped_configs_are_listed_shown_and_copied(self):
         names = [line.split()[0] for line in run("config", "list").stdout.splitlines()]
