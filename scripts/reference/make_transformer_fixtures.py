@@ -89,14 +89,37 @@ def adamw_losses(model, batches):
     return losses
 
 
+BEAMS = dict(num_beams=3, max_length=12, no_repeat_ngram_size=2, length_penalty=1.5, early_stopping=True, forced_eos_token_id=None)
+
+
+def generated(model, batches):
+    """Ids of each document of all batches, run alone in fp32, so that padding plays no part."""
+    documents = []
+    model.generation_config.forced_eos_token_id = None
+    for sources, _ in batches:
+        for source in sources:
+            masks = {"attention_mask": torch.ones(1, len(source), dtype=torch.long)}
+            if model.config.model_type == "led":
+                masks["global_attention_mask"] = torch.zeros_like(masks["attention_mask"])
+                masks["global_attention_mask"][:, 0] = 1
+            ids = model.generate(input_ids=source[None], **masks, do_sample=False, **BEAMS)[0].tolist()
+            while len(ids) > 1 and ids[-1] == model.config.pad_token_id:
+                ids.pop()
+            documents.append({"source": source.tolist(), "ids": ids})
+    return documents
+
+
 def write(family):
     folder = os.path.join(OUT, family + "_tiny")
     os.makedirs(folder, exist_ok=True)
     model = make_model(family)
     model.save_pretrained(folder)
+    batches = make_batches()
+    with open(os.path.join(folder, "generated.json"), "w") as f:
+        json.dump(generated(model.eval(), batches), f)
+        f.write("\n")
     model = model.double()
     model.eval()
-    batches = make_batches()
     out = {}
     for k, batch in enumerate(batches):
         for side, rows in zip(("source", "target"), batch):

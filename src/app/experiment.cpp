@@ -4,6 +4,7 @@
 #include <c10/core/ScalarType.h>
 
 #include <filesystem>
+#include <map>
 
 #include "txtsum/core/error.h"
 #include "txtsum/core/log.h"
@@ -96,11 +97,44 @@ void check_lengths(const config::DataConfig& data, const model::ModelFacts& fact
   check("data.max_target_tokens", data.max_target_tokens, facts.max_target_tokens);
 }
 
+std::string task_specific_note(const core::Json& config) {
+  const auto tasks = config.find("task_specific_params");
+  if (tasks == config.end() || !tasks->is_object()) return "";
+  // Their words for what section generation has.
+  static const std::map<std::string, std::pair<const char*, int64_t>> kKeys{
+      {"num_beams", {"beams", 0}},
+      {"max_length", {"max_new_tokens", -1}},
+      {"min_length", {"min_new_tokens", -1}},
+      {"length_penalty", {"length_penalty", 0}},
+      {"early_stopping", {"early_stopping", 0}},
+      {"no_repeat_ngram_size", {"no_repeat_ngram", 0}},
+      {"repetition_penalty", {"repetition_penalty", 0}}};
+  std::string note;
+  for (const auto& [task, values] : tasks->items()) {
+    if (!task.starts_with("summarization") || !values.is_object()) continue;
+    std::string line;
+    for (const auto& [key, value] : values.items()) {
+      if (key == "prefix" && value.is_string()) line += " data.source_prefix='" + value.get<std::string>() + "'";
+      const auto ours = kKeys.find(key);
+      if (ours == kKeys.end()) continue;
+      const core::Json shifted =
+          value.is_number_integer() ? core::Json(value.get<int64_t>() + ours->second.second) : value;
+      line += std::string(" generation.") + ours->second.first + "=" + core::to_line(shifted);
+    }
+    if (line.empty()) continue;
+    note += (note.empty() ? "config.json's task_specific_params are not applied, as in transformers; to have those of "
+                          : "; of ") +
+            task + ":" + line;
+  }
+  return note;
+}
+
 generate::ResolvedSettings resolve_generation(const config::GenerationConfig& generation, const ModelFiles& files,
                                               const model::ModelFacts& facts) {
   generate::ResolvedSettings resolved =
       generate::resolve_settings(generation, files.generation_config, files.config, facts);
   for (const std::string& warning : resolved.warnings) core::log_warning(warning);
+  if (const std::string note = task_specific_note(files.config); !note.empty()) core::log_info(note);
   return resolved;
 }
 

@@ -38,6 +38,10 @@ model::LoadedModel load_for_generation(const ModelFiles& files, config::Precisio
 /// Refuses limits that the model's positions cannot hold, with the value to set.
 void check_lengths(const config::DataConfig& data, const model::ModelFacts& facts);
 
+/// What config.json's task_specific_params say of summarizing, as settings that would apply it; empty where it says
+/// nothing. They are not applied, as transformers does not.
+std::string task_specific_note(const core::Json& config);
+
 /// Settles section generation against the model's files, and logs what is not followed.
 generate::ResolvedSettings resolve_generation(const config::GenerationConfig& generation, const ModelFiles& files,
                                               const model::ModelFacts& facts);

@@ -188,6 +188,13 @@ class CommandsTest(unittest.TestCase):
                      "generation.max_new_tokens=12")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertTrue(json.loads((self.root / "out.jsonl").read_text())["summary"])
+        config["task_specific_params"] = {"summarization": {"num_beams": 4, "max_length": 142, "prefix": "summarize: "},
+                                          "translation_en_to_fr": {"num_beams": 5}}
+        (led / "config.json").write_text(json.dumps(config))
+        result = run("summarize", "--model", led, "--input", text, "--output", self.root / "out2.jsonl",
+                     "generation.max_new_tokens=12")
+        self.assertIn("not applied, as in transformers; to have those of summarization: generation.beams=4 "
+                      "generation.max_new_tokens=141 data.source_prefix='summarize: '", result.stderr)
         again = run("convert", "configs/models/txtsum-mini", led)
         self.assertEqual(again.returncode, 2)
         self.assertIn("is there already", again.stderr)
@@ -195,6 +202,21 @@ class CommandsTest(unittest.TestCase):
         self.assertEqual(odd.returncode, 2)
         self.assertIn("even", odd.stderr)
         self.assertFalse((self.root / "odd").exists())
+
+    def test_a_pegasus_folder_as_the_hub_has_it_gives_transformers_ids_and_summaries(self):
+        folder = REPOSITORY / "tests/fixtures/hub/pegasus"
+        expected = json.loads((folder / "expected.json").read_text())
+        lines = "".join(json.dumps({"document": item["text"]}) + "\n" for item in expected)
+        (self.root / "in.jsonl").write_text(lines)
+        result = run("summarize", "--model", folder, "--input", self.root / "in.jsonl", "--output", self.root / "out.jsonl",
+                     "data.max_source_tokens=64")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        found = [json.loads(line)["summary"] for line in (self.root / "out.jsonl").read_text().splitlines()]
+        self.assertEqual(found, [item["summary"] for item in expected])
+        self.assertIn("to have those of summarization_xsum: generation.length_penalty=0.8", result.stderr)
+        one_line = [item for item in expected if "\n" not in item["text"]]
+        ids = run("tokenizer", "encode", folder, text="".join(item["text"] + "\n" for item in one_line))
+        self.assertEqual([json.loads(line) for line in ids.stdout.splitlines()], [item["ids"] for item in one_line])
 
     def test_shipped_configs_are_listed_shown_and_copied(self):
         names = [line.split()[0] for line in run("config", "list").stdout.splitlines()]

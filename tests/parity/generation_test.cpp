@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "parity/transformer_fixture.h"
 #include "support/test_device.h"
 #include "support/tolerances.h"
 #include "txtsum/config/experiment_config.h"
@@ -104,6 +105,27 @@ TEST(GenerationParity, RealDocumentsGiveTransformersIds) {
     EXPECT_EQ(ids, wanted.at("ids")) << wanted.at("id");
   }
   EXPECT_LE(swapped, 2);
+}
+
+/// Every family's tiny model (scripts/reference/make_transformer_fixtures.py), three beams.
+TEST(GenerationParity, EveryFamilyGivesTransformersIds) {
+  for (const std::string& family : kFamilies) {
+    SCOPED_TRACE(family);
+    const TransformerFixture fixture(family);
+    const Model model = load(fixture.folder());
+    const core::Json documents = core::read_json_file(fixture.folder() + "/generated.json");
+    std::vector<std::vector<int32_t>> sources;
+    for (const core::Json& document : documents) sources.push_back(document.at("source").get<std::vector<int32_t>>());
+    const auto settings =
+        settings_of(model, {"generation.beams=3", "generation.max_new_tokens=11", "generation.min_new_tokens=0",
+                            "generation.no_repeat_ngram=2", "generation.length_penalty=1.5",
+                            "generation.early_stopping=true", "generation.forced_eos_token_id=-1"});
+    const auto results = run(model, settings, sources);
+    ASSERT_EQ(results.size(), 9u);
+    for (size_t i = 0; i < results.size(); ++i) {
+      EXPECT_EQ(core::Json(results[i].front().ids), documents.at(i).at("ids")) << "document " << i;
+    }
+  }
 }
 
 }  // namespace
