@@ -198,7 +198,7 @@ metrics::EncoderDecoderShape shape_of(const model::ModelFacts& facts) {
   shape.encoder_layers = facts.encoder_layers;
   shape.decoder_layers = facts.decoder_layers;
   shape.vocabulary = facts.vocabulary;
-  shape.known = !facts.windowed;
+  if (!facts.windows.empty()) shape.encoder_projections += 2;  // the global tokens' keys and values
   return shape;
 }
 

@@ -120,8 +120,8 @@ SummarizedDocuments summarize_documents(const Summarizer& summarizer, const gene
   metrics::GenerationSums sums;
   sums.source_tokens = result.work.source_tokens;
   for (const int64_t document : todo) {
-    const double length = static_cast<double>(documents.ids(document).size());
-    sums.source_squared += length * length;
+    const auto tokens = static_cast<int64_t>(documents.ids(document).size());
+    sums.source_pairs += model::source_pairs(summarizer.model.facts(), tokens);
   }
   sums.decoder_rows = counts.decoder_rows;
   sums.self_positions = counts.self_positions;

@@ -93,7 +93,7 @@ void LedgerObserver::on_update(const train::UpdateRecord& record) {
   metrics::LengthSums sums;
   sums.source_tokens = record.source_tokens;
   sums.target_tokens = record.target_tokens;
-  sums.source_squared = record.lengths.source_squared;
+  sums.source_pairs = record.lengths.source_pairs;
   sums.target_triangle = (record.lengths.target_squared + static_cast<double>(record.target_tokens)) / 2.0;
   sums.source_times_target = record.lengths.source_times_target;
   metrics::Work work;

@@ -35,8 +35,8 @@ double feed_forward(const EncoderDecoderShape& shape, double tokens, int64_t wid
 void add_encoder_layer(const EncoderDecoderShape& shape, const LengthSums& sums, bool own, bool below, Tally& tally) {
   const auto tokens = static_cast<double>(sums.source_tokens);
   const bool inner = own || below;
-  tally.add(projections(shape, tokens, 3), below, own);
-  tally.add(attention_products(shape, sums.source_squared), inner, inner);
+  tally.add(projections(shape, tokens, shape.encoder_projections - 1), below, own);
+  tally.add(attention_products(shape, sums.source_pairs), inner, inner);
   tally.add(projections(shape, tokens, 1), inner, own);
   tally.add(feed_forward(shape, tokens, shape.encoder_feed_forward, shape.feed_forward_matrices), inner, own);
 }
@@ -73,7 +73,7 @@ void LengthSums::add(int64_t source, int64_t target) {
   const auto t = static_cast<double>(target);
   source_tokens += source;
   target_tokens += target;
-  source_squared += s * s;
+  source_pairs += s * s;
   target_triangle += t * (t + 1) / 2;
   source_times_target += s * t;
 }
@@ -81,7 +81,7 @@ void LengthSums::add(int64_t source, int64_t target) {
 LengthSums& LengthSums::operator+=(const LengthSums& other) {
   source_tokens += other.source_tokens;
   target_tokens += other.target_tokens;
-  source_squared += other.source_squared;
+  source_pairs += other.source_pairs;
   target_triangle += other.target_triangle;
   source_times_target += other.source_times_target;
   return *this;
@@ -92,7 +92,6 @@ double forward_flops(const EncoderDecoderShape& shape, const LengthSums& sums) {
 }
 
 TrainFlops train_flops(const EncoderDecoderShape& shape, const LengthSums& sums, const TrainableParts& parts) {
-  if (!shape.known) return {};
   Tally tally;
   bool below = parts.embeddings;
   for (const bool own : layer_flags(parts.encoder_layers, shape.encoder_layers)) {
@@ -114,10 +113,10 @@ TrainFlops train_flops(const EncoderDecoderShape& shape, const LengthSums& sums,
 }
 
 double generation_flops(const EncoderDecoderShape& shape, const GenerationSums& sums) {
-  if (!shape.known) return 0.0;
   const auto source = static_cast<double>(sums.source_tokens);
   const auto rows = static_cast<double>(sums.decoder_rows);
-  const double encoder_layer = projections(shape, source, 4) + attention_products(shape, sums.source_squared) +
+  const double encoder_layer = projections(shape, source, shape.encoder_projections) +
+                               attention_products(shape, sums.source_pairs) +
                                feed_forward(shape, source, shape.encoder_feed_forward, shape.feed_forward_matrices);
   const double decoder_layer = projections(shape, source, 2) + projections(shape, rows, 6) +
                                attention_products(shape, sums.self_positions + sums.cross_positions) +

@@ -46,9 +46,7 @@ Figure bytes(const std::optional<int64_t>& value, const std::string& source, con
   return value ? measured(static_cast<double>(*value), "bytes", source) : missing("bytes", reason);
 }
 
-constexpr const char* kNoProducts =
-    "no matrix products are booked to this phase (none ran, or docs/metrics.md has no formula for the model's "
-    "attention)";
+constexpr const char* kNoProducts = "no matrix products are booked to this phase";
 
 Figure flops_figure(const Work& work) {
   if (work.flops <= 0) return missing("FLOP", kNoProducts);

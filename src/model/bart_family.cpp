@@ -120,8 +120,7 @@ TransformerArchitecture read_led(const core::Json& config, const std::string& pa
   a.facts.bos_id = reader.integer("bos_token_id", 0);
   a.facts.eos_id = reader.integer("eos_token_id", 2);
   a.facts.decoder_start_id = reader.integer("decoder_start_token_id", a.facts.eos_id);
-  a.windows = windows_of(reader, a.facts.encoder_layers);
-  a.facts.windowed = true;
+  a.facts.windows = windows_of(reader, a.facts.encoder_layers);
   a.global_tokens = GlobalTokenChoice::of(config, path);
   return a;
 }

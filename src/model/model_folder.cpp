@@ -116,7 +116,7 @@ LoadedModel load_transformer(const LoadRequest& request, core::Json config, Tran
   if (request.activation_dropout) architecture.activation_dropout = *request.activation_dropout;
   architecture.facts.drops_probabilities = architecture.attention_dropout > 0.0;
   if (request.global_tokens) {
-    if (architecture.windows.empty()) {
+    if (architecture.facts.windows.empty()) {
       throw core::UserError("model.global_tokens: family " + architecture.facts.family + " has no windowed attention");
     }
     architecture.global_tokens = *request.global_tokens;
@@ -125,7 +125,7 @@ LoadedModel load_transformer(const LoadRequest& request, core::Json config, Tran
     for (const int64_t id : request.global_tokens->ids) chosen.push_back(id);
     config[kGlobalTokensKey] = chosen;
   }
-  if (!architecture.windows.empty() && architecture.attention_dropout > 0.0) {
+  if (!architecture.facts.windows.empty() && architecture.attention_dropout > 0.0) {
     throw core::DataError(request.folder + "/config.json: key 'attention_dropout': dropping attention probabilities " +
                           "is not there for windowed attention; set model.attention_dropout=0");
   }

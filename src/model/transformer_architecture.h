@@ -27,9 +27,7 @@ struct TransformerArchitecture {
   bool final_norm = false;      ///< `layer_norm`, at the end of each stack.
   bool sinusoidal = false;      ///< Positions are a fixed table of sines and cosines; learned otherwise.
   int64_t position_offset = 0;  ///< Rows of the position table before position 0.
-  /// Neighbours on each side that a token of the encoder sees, a layer each; empty: it sees all. Global tokens, with
-  /// projections of their own, see all and are seen by all.
-  std::vector<int64_t> windows;
+  /// Where facts.windows is not empty: the tokens that see all and are seen by all, with projections of their own.
   GlobalTokenChoice global_tokens;
 
   int64_t position_rows(int64_t positions) const { return positions + position_offset; }

@@ -64,7 +64,7 @@ TransformerModel::EncoderLayer TransformerModel::encoder_layer(int64_t i) const 
   EncoderLayer layer;
   layer.attention.heads = architecture_.encoder_heads;
   layer.attention.qkv = linear(attention + ".qkv");
-  if (architecture_.windows.empty()) {
+  if (architecture_.facts.windows.empty()) {
     layer.attention.out = linear(attention + ".out_proj");
   } else {
     layer.attention.out = linear(attention + ".output");
@@ -73,7 +73,7 @@ TransformerModel::EncoderLayer TransformerModel::encoder_layer(int64_t i) const 
                                    linear(attention + ".kv_global"),
                                    layer.attention.out,
                                    architecture_.encoder_heads,
-                                   architecture_.windows[static_cast<size_t>(i)]};
+                                   architecture_.facts.windows[static_cast<size_t>(i)]};
   }
   layer.feed_forward = {linear(name + ".fc1"), linear(name + ".fc2"), architecture_.activation};
   layer.attention_norm = norm(name + ".self_attn_layer_norm");
@@ -105,7 +105,7 @@ int64_t TransformerModel::first_decoder_block() const {
 }
 
 ops::GlobalTokens TransformerModel::global_tokens(const ops::RaggedTokens& source) const {
-  if (architecture_.windows.empty()) return {};
+  if (architecture_.facts.windows.empty()) return {};
   const GlobalTokenChoice& choice = architecture_.global_tokens;
   // A GPU is asked for its ids only where some are named.
   const at::Tensor ids_N = choice.ids.empty() ? at::Tensor() : source.ids_N.cpu();
@@ -273,6 +273,18 @@ std::unique_ptr<DecodingSession> TransformerModel::start_decoding(const Decoding
 
 std::vector<std::pair<std::string, at::Tensor>> TransformerModel::buffers() const {
   return {{"final_logits_bias", final_logits_bias_V_.view({1, -1})}};
+}
+
+double source_pairs(const ModelFacts& facts, int64_t tokens) {
+  const auto n = static_cast<double>(tokens);
+  if (facts.windows.empty()) return n * n;
+  double sum = 0.0;
+  for (const int64_t window : facts.windows) {
+    const auto w = static_cast<double>(window);
+    sum += n <= w ? n * n : n * (2 * w + 1) - w * (w + 1);  // the band, less what hangs over both ends
+    sum += std::max(n - w - 1, 0.0) + n;                    // the global key from afar, the global query
+  }
+  return sum / static_cast<double>(facts.windows.size());
 }
 
 ops::RaggedTokens shift_right(const ops::RaggedTokens& labels, int64_t start_id) {

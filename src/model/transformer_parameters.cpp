@@ -88,7 +88,7 @@ std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture&
   for (int64_t i = 0; i < a.facts.encoder_layers; ++i) {
     const std::string layer = encoder + ".layers." + std::to_string(i);
     build.start_block();
-    if (a.windows.empty()) {
+    if (a.facts.windows.empty()) {
       build.self_attention(layer + ".self_attn", width);
     } else {
       build.band_attention(layer + ".self_attn", width);

@@ -42,13 +42,14 @@ const char* gradient_type_name(at::ScalarType type) {
   return type == at::kBFloat16 ? "bf16" : type == at::kHalf ? "fp16" : "fp32";
 }
 
-LengthProducts length_products(const GlobalBatch& batch) {
+LengthProducts length_products(const GlobalBatch& batch, const model::ModelFacts& facts) {
   LengthProducts sums;
   for (const MicroBatch& micro : batch.micro_batches) {
     for (size_t i = 0; i + 1 < micro.source.offsets.size(); ++i) {
-      const auto source = static_cast<double>(micro.source.offsets[i + 1] - micro.source.offsets[i]);
+      const int64_t source_tokens = micro.source.offsets[i + 1] - micro.source.offsets[i];
+      const auto source = static_cast<double>(source_tokens);
       const auto target = static_cast<double>(micro.labels.offsets[i + 1] - micro.labels.offsets[i]);
-      sums.source_squared += source * source;
+      sums.source_pairs += model::source_pairs(facts, source_tokens);
       sums.target_squared += target * target;
       sums.source_times_target += source * target;
     }
@@ -235,7 +236,7 @@ void Trainer::Loop::start_update() {
   record.examples = static_cast<int64_t>(batch.examples.size());
   record.source_tokens = batch.source_tokens;
   record.target_tokens = batch.target_tokens;
-  record.lengths = length_products(batch);
+  record.lengths = length_products(batch, parts_.model.facts());
   started.epoch_before = epochs_done(epoch, index);
   const bool epoch_ends = index + 1 == parts_.batches.updates_in_epoch(epoch);
   started.epoch_after = epoch_ends ? epoch + 1 : epoch;

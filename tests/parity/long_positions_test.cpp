@@ -92,5 +92,22 @@ TEST_F(LongPositions, SizesThatDoNotFitAreRefused) {
   EXPECT_THROW(model::longer_bart(pegasus, {100, 32}), core::UserError);
 }
 
+/// Counted one by one, over the mask that band attention has.
+TEST(SourcePairs, AreThoseOfTheMask) {
+  model::ModelFacts facts;
+  EXPECT_EQ(model::source_pairs(facts, 7), 49.0);
+  facts.windows = {2, 5};
+  for (int64_t tokens = 1; tokens < 16; ++tokens) {
+    int64_t pairs = 0;
+    for (const int64_t window : facts.windows) {
+      for (int64_t query = 0; query < tokens; ++query) {
+        for (int64_t key = 0; key < tokens; ++key) pairs += std::abs(query - key) <= window || key == 0;
+      }
+      pairs += tokens;  // the global query, over projections of its own
+    }
+    EXPECT_EQ(model::source_pairs(facts, tokens), static_cast<double>(pairs) / 2) << tokens;
+  }
+}
+
 }  // namespace
 }  // namespace txtsum::tests

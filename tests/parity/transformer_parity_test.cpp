@@ -118,7 +118,7 @@ TEST_P(TransformerParity, AFileWithoutTheFixedTableOfPositionsLoadsAlike) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, TransformerParity, testing::ValuesIn(kFamilies),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& family) { return family.param; });
 
 }  // namespace
 }  // namespace txtsum::tests

@@ -42,7 +42,7 @@ TEST_P(TransformerTraining, TenAdamWLossesEqualTransformers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, TransformerTraining, testing::ValuesIn(kFamilies),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& family) { return family.param; });
 
 }  // namespace
 }  // namespace txtsum::tests

@@ -15,14 +15,14 @@ struct EncoderDecoderShape {
   int64_t decoder_layers = 0;
   int64_t vocabulary = 0;         ///< Rows of the output product.
   int feed_forward_matrices = 2;  ///< 3 where the feed-forward is gated.
-  bool known = true;              ///< False: attention is not that of the formulas, which then count nothing at all.
+  int encoder_projections = 4;    ///< Products of D x A in an encoder layer's attention: queries, keys, values, result.
 };
 
 /// Sums over the examples of some batches: s source tokens, t target tokens an example.
 struct LengthSums {
   int64_t source_tokens = 0;       ///< sum s
   int64_t target_tokens = 0;       ///< sum t
-  double source_squared = 0;       ///< sum s^2
+  double source_pairs = 0;         ///< sum of the pairs that the encoder's attention has: s^2 without a window
   double target_triangle = 0;      ///< sum t (t + 1) / 2: a position attends to itself and those before
   double source_times_target = 0;  ///< sum s t
 
@@ -53,7 +53,7 @@ TrainFlops train_flops(const EncoderDecoderShape& shape, const LengthSums& sums,
 /// What beam search ran. A row is one decoder position of one beam that was computed.
 struct GenerationSums {
   int64_t source_tokens = 0;  ///< Encoded once an example, whatever the number of beams.
-  double source_squared = 0;
+  double source_pairs = 0;
   int64_t decoder_rows = 0;
   double self_positions = 0;   ///< Sum over the rows of the positions attended to in the own sequence, itself included.
   double cross_positions = 0;  ///< Sum over the rows of their example's source length.

@@ -29,11 +29,16 @@ struct ModelFacts {
   int64_t max_source_tokens = 0;  ///< Positions that the encoder has.
   int64_t max_target_tokens = 0;
   bool drops_layers = false;  ///< Training leaves whole layers out at random.
-  bool windowed = false;      ///< The encoder attends to neighbours and global tokens. A pass asks the host where
-                              ///< sequences lie, so that no graph can hold it.
+  /// Neighbours on each side that a token of an encoder layer sees, beside global tokens; empty: it sees all. A pass
+  /// with windows asks the host where sequences lie, so that no graph can hold it.
+  std::vector<int64_t> windows;
   bool drops_probabilities = false;  ///< Training drops attention probabilities.
   int64_t pad_id = 1, bos_id = 0, eos_id = 2, decoder_start_id = 2;
 };
+
+/// Pairs of query and key in an encoder layer's attention over a source of `tokens`, in the mean over the layers; of
+/// global tokens the first one is counted.
+double source_pairs(const ModelFacts& facts, int64_t tokens);
 
 /// How one forward pass runs.
 struct ForwardContext {

@@ -28,7 +28,7 @@ struct RunFacts {
 
 /// Sums over the examples of a batch that attention's work depends on; s source tokens, t target tokens an example.
 struct LengthProducts {
-  double source_squared = 0;       ///< sum s^2
+  double source_pairs = 0;         ///< Sum of model::source_pairs over the examples.
   double target_squared = 0;       ///< sum t^2
   double source_times_target = 0;  ///< sum s t
 };

@@ -89,7 +89,7 @@ TEST(Flops, GreedyGenerationCostsTheForwardPassOfWhatItWrote) {
   const int64_t t = 6;
   metrics::GenerationSums run;
   run.source_tokens = s;
-  run.source_squared = static_cast<double>(s * s);
+  run.source_pairs = static_cast<double>(s * s);
   run.decoder_rows = t;
   run.self_positions = static_cast<double>(t * (t + 1) / 2);
   run.cross_positions = static_cast<double>(s * t);
