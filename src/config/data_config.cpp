@@ -9,7 +9,7 @@ namespace txtsum::config {
 namespace {
 
 bool has_known_ending(const std::string& path) {
-  for (const char* ending : {".jsonl", ".json", ".csv"}) {
+  for (const char* ending : {".jsonl", ".ndjson", ".json", ".csv", ".tsv"}) {
     if (path.ends_with(ending)) return true;
   }
   return false;
@@ -18,7 +18,7 @@ bool has_known_ending(const std::string& path) {
 void check_endings(const std::string& key, const std::vector<std::string>& paths, Complaints& complaints) {
   for (const std::string& path : paths) {
     if (!has_known_ending(path)) {
-      complaints.add(key, "'" + path + "' ends in none of .jsonl, .json (one object a line) and .csv");
+      complaints.add(key, "'" + path + "' ends in none of .jsonl, .ndjson, .json, .csv and .tsv");
     }
   }
 }
@@ -36,7 +36,7 @@ std::string DataConfig::cache_folder() const {
 
 void DataConfig::describe(FieldVisitor& visitor) {
   visitor.field("train", train,
-                {.help = "Training file or files; the ending says the format: .jsonl, .json (one object a line), .csv.",
+                {.help = "Training file or files; the ending says the format: .jsonl, .ndjson, .json, .csv, .tsv.",
                  .required = true});
   visitor.field("validation", validation, {.help = "Validation file or files; none: no validation."});
   visitor.field("test", test,
@@ -44,7 +44,7 @@ void DataConfig::describe(FieldVisitor& visitor) {
   visitor.field("source_column", source_column,
                 {.help = "Column of the documents.",
                  .default_note = "the known pair that the file has: dialogue/summary, article/highlights, "
-                                 "document/summary, text/summary"});
+                                 "document/summary, text/summary, else one of the rarer ones in docs/data.md"});
   visitor.field("summary_column", summary_column,
                 {.help = "Column of the summaries.", .default_note = "as source_column"});
   visitor.field("id_column", id_column,

@@ -8,13 +8,16 @@
 namespace txtsum::data {
 namespace {
 
-/// RFC 4180. A quote inside an unquoted field is taken as it is, and a lone CR ends a row, as in Python's csv module.
+/// RFC 4180 with any separator. A quote inside an unquoted field is taken as it is, and a lone CR ends a row, as in
+/// Python's csv module.
 class CsvFormat : public RecordReader::Format {
  public:
-  explicit CsvFormat(const std::string& path) : file_(path), at_(skip_byte_order_mark(file_.text())) {
-    if (!read_row()) throw core::DataError(path + ": no row; wanted a header row of column names");
+  CsvFormat(core::MappedFile file, char separator)
+      : file_(std::move(file)), separator_(separator), at_(skip_byte_order_mark(file_.text())) {
+    if (!read_row()) throw core::DataError(path() + ": no row; wanted a header row of column names");
     names_ = fields_;
     for (size_t i = 0; i < names_.size(); ++i) {
+      if (names_[i].empty()) fail("column " + std::to_string(i + 1) + " of the header row has no name" + kIndexHint);
       if (std::find(names_.begin(), names_.begin() + static_cast<std::ptrdiff_t>(i), names_[i]) !=
           names_.begin() + static_cast<std::ptrdiff_t>(i)) {
         fail("column '" + names_[i] + "' is there twice");
@@ -24,6 +27,7 @@ class CsvFormat : public RecordReader::Format {
 
   const std::string& path() const override { return file_.path(); }
   std::vector<std::string> names() const override { return names_; }
+  const char* format_name() const override { return separator_ == ',' ? "CSV" : "TSV"; }
   int64_t line() const override { return row_line_; }
 
   bool advance() override {
@@ -41,10 +45,13 @@ class CsvFormat : public RecordReader::Format {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& reason) const { fail_at(row_line_, reason); }
-  [[noreturn]] void fail_at(int64_t line, const std::string& reason) const {
-    throw core::DataError(path() + ":" + std::to_string(line) + ": " + reason);
+  [[noreturn]] void fail(const std::string& reason) const {
+    throw core::DataError(path() + ":" + std::to_string(row_line_) + ": " + reason);
   }
+  /// The field that is being read, for messages.
+  std::string field_number() const { return "field " + std::to_string(fields_.size() + 1); }
+  /// ` (on line N)` where it is not the line that a message begins with.
+  std::string on_line(int64_t line) const { return line == row_line_ ? "" : " (on line " + std::to_string(line) + ")"; }
 
   bool at_end() const { return at_ >= file_.size(); }
   char here() const { return file_.text()[at_]; }
@@ -67,13 +74,13 @@ class CsvFormat : public RecordReader::Format {
       fields_.push_back(!at_end() && here() == '"' ? read_quoted() : read_plain());
       check_utf8(fields_.back());
       if (at_end() || take_line_break()) return true;
-      ++at_;  // the comma
+      ++at_;  // the separator
     }
   }
 
   std::string read_plain() {
     const size_t begin = at_;
-    at_ = std::min(file_.text().find_first_of(",\r\n", at_), file_.size());
+    at_ = std::min(file_.text().find_first_of(ends_, at_, sizeof(ends_)), file_.size());
     return std::string(file_.text().substr(begin, at_ - begin));
   }
 
@@ -82,7 +89,7 @@ class CsvFormat : public RecordReader::Format {
     std::string field;
     ++at_;
     while (true) {
-      if (at_end()) fail_at(opened, "a quoted field is never closed");
+      if (at_end()) fail("the quote of " + field_number() + on_line(opened) + " is never closed");
       const char letter = here();
       ++at_;
       if (letter == '"') {
@@ -93,9 +100,10 @@ class CsvFormat : public RecordReader::Format {
       }
       field += letter;
     }
-    if (!at_end() && here() != ',' && here() != '\r' && here() != '\n') {
-      fail_at(line_,
-              "wanted a comma or the end of the line after a closing quote (a quote within a field is written \"\")");
+    if (!at_end() && here() != separator_ && here() != '\r' && here() != '\n') {
+      fail(std::string("wanted a ") + (separator_ == ',' ? "comma" : "tab") +
+           " or the end of the line after the closing quote of " + field_number() + on_line(line_) +
+           "; a quote within a quoted field is written \"\"");
     }
     return field;
   }
@@ -110,7 +118,12 @@ class CsvFormat : public RecordReader::Format {
     }
   }
 
+  // pandas writes its row numbers as such a column
+  static constexpr const char* kIndexHint = "; name it, or leave it out (with pandas: to_csv(..., index=False))";
+
   core::MappedFile file_;
+  char separator_;
+  char ends_[3] = {separator_, '\r', '\n'};  // of an unquoted field
   size_t at_;
   int64_t line_ = 1;
   int64_t row_line_ = 1;
@@ -120,6 +133,11 @@ class CsvFormat : public RecordReader::Format {
 
 }  // namespace
 
-std::unique_ptr<RecordReader::Format> open_csv(const std::string& path) { return std::make_unique<CsvFormat>(path); }
+std::unique_ptr<RecordReader::Format> open_csv(core::MappedFile file) {
+  return std::make_unique<CsvFormat>(std::move(file), ',');
+}
+std::unique_ptr<RecordReader::Format> open_tsv(core::MappedFile file) {
+  return std::make_unique<CsvFormat>(std::move(file), '\t');
+}
 
 }  // namespace txtsum::data

@@ -127,13 +127,14 @@ TokenTable tokenize(const DatasetOptions& options, const Encode& encode) {
   return builder.finish(source.counts());
 }
 
-std::string cache_key(const DatasetOptions& options, const std::vector<ColumnChoice>& columns) {
+/// `formats` as the readers name them: the same bytes have other rows as CSV than as TSV.
+std::string cache_key(const DatasetOptions& options, const std::vector<std::string>& formats,
+                      const std::vector<ColumnChoice>& columns) {
   core::Json parts;
   parts["version"] = kTableVersion;
   for (size_t i = 0; i < options.files.size(); ++i) {
     const core::MappedFile file(options.files[i]);
-    const bool is_csv = options.files[i].ends_with("csv") || options.files[i].ends_with("CSV");
-    parts["files"].push_back({core::content_hash(file.text()), is_csv, columns[i].source, columns[i].target});
+    parts["files"].push_back({core::content_hash(file.text()), formats[i], columns[i].source, columns[i].target});
   }
   parts["tokenizer"] = options.tokenizer_fingerprint;
   parts["prefix"] = options.source_prefix;
@@ -162,8 +163,13 @@ std::vector<ExampleText> read_texts(const DatasetOptions& options, const TokenTa
 LoadedDataset load_dataset(const DatasetOptions& options, const Encode& encode) {
   TXTSUM_CHECK(!options.files.empty());
   LoadedDataset loaded;
-  for (const std::string& file : options.files) loaded.columns.push_back(RecordReader(file, options.columns).columns());
-  const std::string key = options.cache_folder.empty() ? "" : cache_key(options, loaded.columns);
+  std::vector<std::string> formats;
+  for (const std::string& file : options.files) {
+    const RecordReader reader(file, options.columns);
+    formats.push_back(reader.format_name());
+    loaded.columns.push_back(reader.columns());
+  }
+  const std::string key = options.cache_folder.empty() ? "" : cache_key(options, formats, loaded.columns);
   TokenTable table = open_or_build_token_cache(
       options.cache_folder, key, [&] { return tokenize(options, encode); }, loaded.was_cached);
   if (table.size() == 0) {

@@ -2,8 +2,10 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "txtsum/core/file.h"
 #include "txtsum/data/record_reader.h"
 
 namespace txtsum::data {
@@ -13,6 +15,8 @@ class RecordReader::Format {
  public:
   virtual ~Format() = default;
   virtual const std::string& path() const = 0;
+  /// What RecordReader::format_name says.
+  virtual const char* format_name() const = 0;
   /// Names of the fields: the header row, or the keys of the first object.
   virtual std::vector<std::string> names() const = 0;
   /// Goes to the next row; false at the end. Throws DataError.
@@ -24,9 +28,11 @@ class RecordReader::Format {
   virtual std::string field(const std::string& name, bool allow_integer) const = 0;
 };
 
-/// Open a file of the format. Throw DataError.
-std::unique_ptr<RecordReader::Format> open_json_lines(const std::string& path);
-std::unique_ptr<RecordReader::Format> open_csv(const std::string& path);
+/// Read a file as the format. `open_json` reads a JSON document where there is one, else JSON lines. Throw DataError.
+std::unique_ptr<RecordReader::Format> open_json_lines(core::MappedFile file);
+std::unique_ptr<RecordReader::Format> open_json(core::MappedFile file);
+std::unique_ptr<RecordReader::Format> open_csv(core::MappedFile file);
+std::unique_ptr<RecordReader::Format> open_tsv(core::MappedFile file);
 
 /// `names` as `'a', 'b'`, for messages.
 std::string quoted_list(const std::vector<std::string>& names);

@@ -1,30 +1,25 @@
 #include "txtsum/data/record_reader.h"
 
 #include <algorithm>
-#include <array>
+#include <cctype>
 #include <filesystem>
 
+#include "known_columns.h"
 #include "record_format.h"
 #include "txtsum/core/error.h"
 
 namespace txtsum::data {
 namespace {
 
-struct KnownPair {
-  const char* source;
-  const char* target;
-};
-constexpr std::array<KnownPair, 4> kKnownPairs = {
-    {{"dialogue", "summary"}, {"article", "highlights"}, {"document", "summary"}, {"text", "summary"}}};
-
 std::unique_ptr<RecordReader::Format> open_format(const std::string& path) {
   std::string ending = std::filesystem::path(path).extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (ending == ".jsonl" || ending == ".json" || ending == ".ndjson") return open_json_lines(path);
-  if (ending == ".csv") return open_csv(path);
-  throw core::DataError(path +
-                        ": cannot tell the format: wanted a name that ends in .jsonl, .json, .ndjson or .csv, found '" +
-                        ending + "'");
+  if (ending == ".jsonl" || ending == ".ndjson") return open_json_lines(core::MappedFile(path));
+  if (ending == ".json") return open_json(core::MappedFile(path));
+  if (ending == ".csv") return open_csv(core::MappedFile(path));
+  if (ending == ".tsv") return open_tsv(core::MappedFile(path));
+  throw core::DataError(path + ": cannot tell the format: wanted a name that ends in .jsonl, .ndjson, .json, .csv or " +
+                        ".tsv, found '" + ending + "'");
 }
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
@@ -35,28 +30,6 @@ void require_column(const RecordReader::Format& format, const std::string& name)
   if (contains(format.names(), name)) return;
   throw core::DataError(format.path() + ":" + std::to_string(format.line()) + ": no column '" + name + "'; found " +
                         quoted_list(format.names()));
-}
-
-void find_known_columns(const RecordReader::Format& format, bool wants_target, ColumnChoice& choice) {
-  const std::vector<std::string> names = format.names();
-  const std::string where = format.path() + ":" + std::to_string(format.line()) + ": ";
-  for (const KnownPair& pair : kKnownPairs) {
-    if (!contains(names, pair.source) || (wants_target && !contains(names, pair.target))) continue;
-    if (choice.found_by_name) {
-      throw core::DataError(where + "two known pairs of columns, by '" + choice.source + "' and by '" + pair.source +
-                            "'; name the columns to read (data.source_column, data.summary_column)");
-    }
-    choice.source = pair.source;
-    choice.target = wants_target ? pair.target : "";
-    choice.found_by_name = true;
-  }
-  if (!choice.found_by_name) {
-    throw core::DataError(where + "no known columns (" +
-                          (wants_target ? "dialogue/summary, article/highlights, document/summary, text/summary"
-                                        : "dialogue, article, document, text") +
-                          "); found " + quoted_list(names) +
-                          "; name the columns to read (data.source_column, data.summary_column)");
-  }
 }
 
 ColumnChoice choose_columns(const RecordReader::Format& format, const ColumnRequest& request) {
@@ -74,7 +47,8 @@ ColumnChoice choose_columns(const RecordReader::Format& format, const ColumnRequ
     throw core::DataError(format.path() + ": the target column is named ('" + *request.target +
                           "') and the source column is not; name both (data.source_column, data.summary_column)");
   } else {
-    find_known_columns(format, request.wants_target, choice);
+    const std::string where = format.path() + ":" + std::to_string(format.line()) + ": ";
+    find_known_columns(format.names(), request.wants_target, where, choice);
   }
   if (request.id) {
     require_column(format, *request.id);
@@ -99,6 +73,7 @@ RecordReader::~RecordReader() = default;
 RecordReader::RecordReader(RecordReader&&) noexcept = default;
 
 const std::string& RecordReader::path() const { return format_->path(); }
+const char* RecordReader::format_name() const { return format_->format_name(); }
 const ColumnChoice& RecordReader::columns() const { return columns_; }
 
 bool RecordReader::next(Record& record) {

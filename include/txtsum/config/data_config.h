@@ -17,7 +17,7 @@ inline std::vector<std::string_view> choice_names(EmptyPolicy) { return {"drop",
 
 /// Section `data`: files, columns, lengths and limits. Paths are relative to the current folder.
 struct DataConfig {
-  std::vector<std::string> train;                  ///< Files; the ending says the format: .jsonl, .json, .csv.
+  std::vector<std::string> train;                  ///< Files; the ending says the format (docs/data.md).
   std::vector<std::string> validation;             ///< Files; none: no validation.
   std::vector<std::string> test;                   ///< Files; none: no test at the end.
   std::optional<std::string> source_column;        ///< Unset: the known pair that the file has.

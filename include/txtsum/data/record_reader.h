@@ -31,11 +31,16 @@ struct ColumnChoice {
   bool found_by_name = false;  ///< Whether the source and target columns were found among the known pairs.
 };
 
-/// Reads a file of pairs from front to back: JSON lines (`.jsonl`, `.json`, `.ndjson`: one object a line, UTF-8) or CSV
-/// (`.csv`: RFC 4180 with a header row, UTF-8). A byte order mark, CRLF and blank lines are allowed in both.
+/// Reads a file of pairs from front to back, one row in memory at a time. Its ending says the format; all are UTF-8:
 ///
-/// Known pairs are dialogue/summary, article/highlights, document/summary and text/summary; a file that has two of them
-/// is refused, since the choice would be a guess. All errors are DataErrors `path:line: ...`.
+/// - `.jsonl`, `.ndjson`: JSON lines, an object a line;
+/// - `.json`: one document, an array of objects or an object of which exactly one value is an array of objects; a file
+///   that is neither is read as JSON lines;
+/// - `.csv`, `.tsv`: RFC 4180 with commas or tabs and a header row of column names; an empty field is an empty text.
+///
+/// A byte order mark, CRLF and blank lines are allowed in all. The known pairs of columns are in docs/data.md; a file
+/// that has two of them is refused, since the choice would be a guess. All errors are DataErrors `path:line: ...` with
+/// the line on which the row begins.
 class RecordReader {
  public:
   /// Opens the file and chooses the columns. Throws DataError: no such file, unknown ending, no row, a column that is
@@ -45,6 +50,8 @@ class RecordReader {
   RecordReader(RecordReader&&) noexcept;
 
   const std::string& path() const;
+  /// `JSON lines`, `JSON document`, `CSV` or `TSV`: as the file is read, which decides its rows.
+  const char* format_name() const;
   const ColumnChoice& columns() const;
   /// Reads the next row into `record`; false at the end. Throws DataError: bad JSON or CSV, a row with too few or too
   /// many fields, a field that is missing or not text (an id may be an integer), bytes that are not UTF-8.

@@ -98,6 +98,53 @@ TEST_F(DatasetLoader, TakesTheCacheUnlessSomethingThatMattersChanged) {
   EXPECT_TRUE(load().was_cached);
 }
 
+TEST_F(DatasetLoader, ReadsTheSamePairsFromEveryFormat) {
+  core::write_file(folder_.path("x.jsonl"),
+                   "{\"id\":1,\"text\":\"one two\",\"summary\":\"s\"}\n"
+                   "{\"id\":2,\"text\":\"\",\"summary\":\"s\"}\n");
+  core::write_file(folder_.path("x.json"),
+                   "{\"data\":[{\"id\":1,\"text\":\"one two\",\"summary\":\"s\"},\n"
+                   "{\"id\":2,\"text\":\"\",\"summary\":\"s\"}]}");
+  core::write_file(folder_.path("x.csv"), "id,text,summary\r\n1,one two,s\r\n2,,s\r\n");
+  core::write_file(folder_.path("x.tsv"), "id\ttext\tsummary\n1\tone two\ts\n2\t\ts");
+  options_.keep_texts = true;
+  for (const char* name : {"x.jsonl", "x.json", "x.csv", "x.tsv"}) {
+    options_.files = {folder_.path(name)};
+    const Dataset dataset = load().dataset;
+    ASSERT_EQ(dataset.size(), 1) << name;
+    EXPECT_THAT(to_vector(dataset.source(0)), ElementsAre(0, 13, 13, 2)) << name;
+    EXPECT_EQ(dataset.text(0).id, "1") << name;
+    EXPECT_EQ(dataset.text(0).source, "one two") << name;
+    EXPECT_EQ(dataset.text(0).reference, "s") << name;
+    EXPECT_EQ(dataset.table().counts.empty_source, 1) << name;
+  }
+}
+
+// The same bytes and columns under another ending: other rows.
+TEST_F(DatasetLoader, KeepsFormatsApartInTheCache) {
+  options_.cache_folder = folder_.path("cache");
+  const auto load_as = [&](const char* name, const std::string& text) {
+    core::write_file(folder_.path(name), text);
+    options_.files = {folder_.path(name)};
+    return load();
+  };
+  const std::string rows = "{\"text\":\"t\",\"summary\":\"s\",\"data\":[{\"text\":\"one two\",\"summary\":\"s\"}]}";
+  EXPECT_FALSE(load_as("x.jsonl", rows).was_cached);
+  const LoadedDataset document = load_as("x.json", rows);
+  EXPECT_FALSE(document.was_cached);
+  EXPECT_THAT(to_vector(document.dataset.source(0)), ElementsAre(0, 13, 13, 2));
+  EXPECT_TRUE(load_as("y.ndjson", rows).was_cached);
+  EXPECT_TRUE(load_as("y.json", rows).was_cached);
+  EXPECT_FALSE(load_as("y.json", rows + "\n").was_cached);
+
+  const std::string table = "text,summary,a\ttext\tsummary\none two,s,b\tone\ts\n";
+  EXPECT_THAT(to_vector(load_as("x.csv", table).dataset.source(0)), ElementsAre(0, 13, 13, 2));
+  const LoadedDataset tabs = load_as("x.tsv", table);
+  EXPECT_FALSE(tabs.was_cached);
+  EXPECT_THAT(to_vector(tabs.dataset.source(0)), ElementsAre(0, 13, 2));
+  EXPECT_TRUE(load_as("y.CSV", table).was_cached);
+}
+
 TEST_F(DatasetLoader, PutsThePrefixBeforeSources) {
   options_.source_prefix = "summarize: ";
   EXPECT_THAT(to_vector(load().dataset.source(0)), ElementsAre(0, 20, 13, 2));

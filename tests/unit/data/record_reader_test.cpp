@@ -3,11 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <vector>
-
-#include "support/temporary_folder.h"
-#include "txtsum/core/error.h"
+#include "record_files.h"
 #include "txtsum/core/json.h"
 
 namespace txtsum::data {
@@ -16,35 +12,11 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-const std::string kFixtures = std::string(TXTSUM_SOURCE_DIR) + "/tests/fixtures/data/";
-
-std::vector<Record> read_all(const std::string& path, const ColumnRequest& request = {}) {
-  RecordReader reader(path, request);
-  std::vector<Record> records;
-  for (Record record; reader.next(record);) records.push_back(record);
-  return records;
-}
-
-class RecordReaderTest : public ::testing::Test {
- protected:
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(folder_.path(name), std::ios::binary | std::ios::trunc) << text;
-    return folder_.path(name);
-  }
-  std::string error_of(const std::string& name, const std::string& text, const ColumnRequest& request = {}) const {
-    try {
-      read_all(write(name, text), request);
-    } catch (const core::DataError& error) {
-      return error.what();
-    }
-    return "";
-  }
-  tests::TemporaryFolder folder_;
-};
+using RecordReaderTest = RecordFiles;
 
 TEST_F(RecordReaderTest, ReadsWhatPythonWrote) {
   const core::Json wanted = core::read_json_file(kFixtures + "pairs.json");
-  for (const char* name : {"pairs.csv", "pairs.jsonl"}) {
+  for (const char* name : {"pairs.csv", "pairs.jsonl", "pairs.json"}) {
     const std::vector<Record> records = read_all(kFixtures + name);
     ASSERT_EQ(records.size(), wanted.size()) << name;
     for (size_t i = 0; i < records.size(); ++i) {
@@ -53,53 +25,6 @@ TEST_F(RecordReaderTest, ReadsWhatPythonWrote) {
       EXPECT_EQ(records[i].target, wanted[i]["summary"].get<std::string>());
     }
   }
-}
-
-TEST_F(RecordReaderTest, ReadsCsvAsPythonDoes) {
-  int refused = 0;
-  for (const auto& item : core::read_json_file(kFixtures + "csv_cases.json")) {
-    // A header of as many columns as the first row has; ragged rows are refused here and not there.
-    const auto text = item["text"].get<std::string>();
-    if (item["rows"].is_null()) {
-      EXPECT_NE(error_of("x.csv", "text,summary\n" + text), "") << text;
-      ++refused;
-      continue;
-    }
-    bool even = true;
-    for (const auto& row : item["rows"]) even = even && row.size() == 2;
-    const std::string error = error_of("x.csv", "text,summary\n" + text);
-    EXPECT_EQ(error.empty(), even) << text << ": " << error;
-    if (!even) {
-      EXPECT_THAT(error, HasSubstr("wanted 2 fields")) << text;
-      continue;
-    }
-    std::vector<std::vector<std::string>> found;
-    for (const Record& record : read_all(folder_.path("x.csv"))) found.push_back({record.source, record.target});
-    EXPECT_EQ(found, item["rows"].get<std::vector<std::vector<std::string>>>()) << text;
-  }
-  EXPECT_GT(refused, 100);
-}
-
-TEST_F(RecordReaderTest, FindsTheKnownPairs) {
-  const std::vector<std::pair<std::string, std::string>> pairs = {
-      {"dialogue", "summary"}, {"article", "highlights"}, {"document", "summary"}, {"text", "summary"}};
-  for (const auto& [source, target] : pairs) {
-    const std::string header = "id," + target + "," + source + "\n7,t,s\n";
-    RecordReader reader(write("x.csv", header), {});
-    EXPECT_EQ(reader.columns().source, source);
-    EXPECT_EQ(reader.columns().target, target);
-    EXPECT_EQ(reader.columns().id, "id");
-    EXPECT_TRUE(reader.columns().found_by_name);
-    Record record;
-    ASSERT_TRUE(reader.next(record));
-    EXPECT_EQ(record.source + record.target + record.id, "st7");
-    EXPECT_EQ(record.line, 2);
-    EXPECT_FALSE(reader.next(record));
-  }
-  EXPECT_THAT(error_of("x.csv", "text,document,summary\na,b,c\n"), HasSubstr("two known pairs"));
-  EXPECT_THAT(
-      error_of("x.csv", "body,abstract\na,b\n"),
-      AllOf(HasSubstr("x.csv:1: no known columns"), HasSubstr("'body', 'abstract'"), HasSubstr("data.source_column")));
 }
 
 TEST_F(RecordReaderTest, ReadsNamedColumns) {
@@ -133,34 +58,46 @@ TEST_F(RecordReaderTest, ReadsSourcesAlone) {
 TEST_F(RecordReaderTest, ErrorsOfJsonLinesNameTheLine) {
   const std::string good = "{\"text\":\"a\",\"summary\":\"b\"}\r\n";
   EXPECT_EQ(error_of("x.jsonl", "\xef\xbb\xbf" + good + "\n  \n" + good), "");
-  EXPECT_THAT(error_of("x.jsonl", good + "{\"text\":\"a\"\n"), HasSubstr("x.jsonl:2: not a line of valid JSON"));
+  EXPECT_THAT(error_of("x.jsonl", good + "{\"text\":\"a\"\n"),
+              HasSubstr("x.jsonl:2: not valid JSON at byte 12 of the row"));
   EXPECT_THAT(error_of("x.jsonl", good + "\n{\"text\":\"a\"}\n"),
               HasSubstr("x.jsonl:3: no column 'summary'; found 'text'"));
   EXPECT_THAT(error_of("x.jsonl", good + "{\"text\":3,\"summary\":\"b\"}\n"),
               HasSubstr("x.jsonl:2: column 'text': wanted a string, found number"));
   EXPECT_THAT(error_of("x.jsonl", good + "{\"text\":null,\"summary\":\"b\"}\n"), HasSubstr("found null"));
   EXPECT_THAT(error_of("x.jsonl", good + "{\"text\":[\"a\"],\"summary\":\"b\"}\n"), HasSubstr("found array"));
+  EXPECT_THAT(error_of("x.jsonl", good + "{\"text\":\"a\",\"summary\":\"b\",\"n\":1e999}\n"),
+              HasSubstr("x.jsonl:2: a number that is out of range: number overflow"));
   EXPECT_THAT(error_of("x.jsonl", good + "3\n"), HasSubstr("x.jsonl:2: wanted a JSON object, found number"));
   EXPECT_THAT(error_of("x.jsonl", good + "{\"text\":\"\xff\",\"summary\":\"b\"}\n"), HasSubstr("x.jsonl:2"));
-  EXPECT_THAT(error_of("x.json", "[{\"text\":\"a\",\"summary\":\"b\"}]"), HasSubstr("jq -c"));
-  EXPECT_THAT(error_of("x.json", "[\n{\"text\":\"a\",\"summary\":\"b\"}\n]"), HasSubstr("jq -c"));
+  EXPECT_THAT(error_of("x.jsonl", "[{\"text\":\"a\",\"summary\":\"b\"}]"), HasSubstr("jq -c"));
+  EXPECT_THAT(error_of("x.jsonl", "[\n{\"text\":\"a\",\"summary\":\"b\"}\n]"), HasSubstr("jq -c"));
   EXPECT_THAT(error_of("x.jsonl", ""), HasSubstr("no row"));
   EXPECT_THAT(error_of("x.txt", good), HasSubstr("'.txt'"));
   EXPECT_THROW(read_all(folder_.path("none.jsonl")), core::DataError);
 }
 
-TEST_F(RecordReaderTest, ErrorsOfCsvNameTheLine) {
-  const std::string header = "text,summary\n";
-  EXPECT_THAT(error_of("x.csv", header + "\"a\nb\",c\nd\n"),
-              HasSubstr("x.csv:4: wanted 2 fields as in the header row, found 1"));
-  EXPECT_THAT(error_of("x.csv", header + "a,b\nc,d,e\n"),
-              HasSubstr("x.csv:3: wanted 2 fields as in the header row, found 3"));
-  EXPECT_THAT(error_of("x.csv", header + "a,b\n\"c\n\n,d\n"), HasSubstr("x.csv:3: a quoted field is never closed"));
-  EXPECT_THAT(error_of("x.csv", header + "\"a\"b,c\n"), HasSubstr("x.csv:2: wanted a comma"));
-  EXPECT_THAT(error_of("x.csv", header + "a,b\n\xe9t\xe9,c\n"), AllOf(HasSubstr("x.csv:3"), HasSubstr("UTF-8")));
-  EXPECT_THAT(error_of("x.csv", "text,summary,text\na,b,c\n"), HasSubstr("'text' is there twice"));
-  EXPECT_THAT(error_of("x.csv", "\n\n"), HasSubstr("no row"));
-  EXPECT_EQ(error_of("x.csv", header), "");
+TEST_F(RecordReaderTest, TellsTheFormatByTheEnding) {
+  const std::string line = "{\"text\":\"a\",\"summary\":\"b\"}";
+  const std::vector<std::vector<std::string>> cases = {{"x.jsonl", line, "JSON lines"},
+                                                       {"x.ndjson", line, "JSON lines"},
+                                                       {"x.JsonL", line, "JSON lines"},
+                                                       {"x.json", line, "JSON lines"},
+                                                       {"x.json", "[" + line + "]", "JSON document"},
+                                                       {"x.csv", "text,summary\na,b", "CSV"},
+                                                       {"x.Csv", "text,summary\na,b", "CSV"},
+                                                       {"x.tsv", "text\tsummary\na\tb", "TSV"}};
+  for (const auto& item : cases) {
+    RecordReader reader(write(item[0], item[1]), {});
+    EXPECT_EQ(reader.format_name(), item[2]);
+    Record record;
+    ASSERT_TRUE(reader.next(record));
+    EXPECT_EQ(record.source + record.target, "ab");
+    EXPECT_FALSE(reader.next(record));
+    EXPECT_FALSE(reader.next(record));
+  }
+  EXPECT_THAT(error_of("x.parquet", line),
+              HasSubstr("wanted a name that ends in .jsonl, .ndjson, .json, .csv or .tsv"));
 }
 
 }  // namespace
