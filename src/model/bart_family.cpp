@@ -6,9 +6,13 @@
 namespace txtsum::model {
 namespace {
 
-/// What the configs of BART, mBART and Pegasus have alike.
-TransformerArchitecture read_common(const ConfigReader& reader, const std::string& family,
-                                    const std::string& activation) {
+/// Ids that a family's config.json need not name.
+struct DefaultIds {
+  int64_t pad = 1, bos = 0, eos = 2;
+};
+
+/// What the configs of all these families have alike.
+TransformerArchitecture read_common(const ConfigReader& reader, const std::string& family, const DefaultIds& ids) {
   TransformerArchitecture a;
   a.facts.family = family;
   a.facts.vocabulary = reader.size("vocab_size");
@@ -23,6 +27,9 @@ TransformerArchitecture read_common(const ConfigReader& reader, const std::strin
   } else {
     a.facts.max_source_tokens = a.facts.max_target_tokens = reader.size("max_position_embeddings");
   }
+  a.facts.pad_id = reader.integer("pad_token_id", ids.pad);
+  a.facts.bos_id = reader.integer("bos_token_id", ids.bos);
+  a.facts.eos_id = reader.integer("eos_token_id", ids.eos);
   a.encoder_heads = reader.size("encoder_attention_heads");
   a.decoder_heads = reader.size("decoder_attention_heads");
   for (const char* key : {"encoder_attention_heads", "decoder_attention_heads"}) {
@@ -38,7 +45,7 @@ TransformerArchitecture read_common(const ConfigReader& reader, const std::strin
   a.facts.drops_layers = a.encoder_layerdrop > 0.0 || a.decoder_layerdrop > 0.0;
   a.init_std = reader.number("init_std", 0.02);
   a.embedding_scale = reader.flag("scale_embedding", false) ? std::sqrt(static_cast<double>(a.facts.width)) : 1.0;
-  a.activation = ops::activation_named(reader.text("activation_function", activation));
+  a.activation = ops::activation_named(reader.text("activation_function", "gelu"));
   if (!reader.flag("tie_word_embeddings", true)) {
     reader.fail("tie_word_embeddings", "true (a separate output table is not supported in family " + family + ")");
   }
@@ -69,11 +76,8 @@ std::vector<int64_t> windows_of(const ConfigReader& reader, int64_t layers) {
 
 TransformerArchitecture read_bart(const core::Json& config, const std::string& path) {
   const ConfigReader reader(config, path);
-  TransformerArchitecture a = read_common(reader, "bart", "gelu");
+  TransformerArchitecture a = read_common(reader, "bart", {});
   a.class_name = "BartForConditionalGeneration";
-  a.facts.pad_id = reader.integer("pad_token_id", 1);
-  a.facts.bos_id = reader.integer("bos_token_id", 0);
-  a.facts.eos_id = reader.integer("eos_token_id", 2);
   a.facts.decoder_start_id = reader.integer("decoder_start_token_id", a.facts.eos_id);
   a.position_offset = 2;
   return a;
@@ -81,11 +85,8 @@ TransformerArchitecture read_bart(const core::Json& config, const std::string& p
 
 TransformerArchitecture read_mbart(const core::Json& config, const std::string& path) {
   const ConfigReader reader(config, path);
-  TransformerArchitecture a = read_common(reader, "mbart", "gelu");
+  TransformerArchitecture a = read_common(reader, "mbart", {});
   a.class_name = "MBartForConditionalGeneration";
-  a.facts.pad_id = reader.integer("pad_token_id", 1);
-  a.facts.bos_id = reader.integer("bos_token_id", 0);
-  a.facts.eos_id = reader.integer("eos_token_id", 2);
   // The decoder starts with the target's language, which transformers takes from the labels' last token.
   if (!reader.has("decoder_start_token_id")) {
     throw core::DataError(path +
@@ -100,11 +101,8 @@ TransformerArchitecture read_mbart(const core::Json& config, const std::string& 
 
 TransformerArchitecture read_pegasus(const core::Json& config, const std::string& path) {
   const ConfigReader reader(config, path);
-  TransformerArchitecture a = read_common(reader, "pegasus", "gelu");
+  TransformerArchitecture a = read_common(reader, "pegasus", {.pad = 0, .bos = 0, .eos = 1});
   a.class_name = "PegasusForConditionalGeneration";
-  a.facts.pad_id = reader.integer("pad_token_id", 0);
-  a.facts.bos_id = reader.integer("bos_token_id", a.facts.pad_id);
-  a.facts.eos_id = reader.integer("eos_token_id", 1);
   a.facts.decoder_start_id = reader.integer("decoder_start_token_id", a.facts.pad_id);
   a.pre_norm = a.final_norm = a.sinusoidal = true;
   a.embedding_norm = false;
@@ -113,12 +111,9 @@ TransformerArchitecture read_pegasus(const core::Json& config, const std::string
 
 TransformerArchitecture read_led(const core::Json& config, const std::string& path) {
   const ConfigReader reader(config, path);
-  TransformerArchitecture a = read_common(reader, "led", "gelu");
+  TransformerArchitecture a = read_common(reader, "led", {});
   a.class_name = "LEDForConditionalGeneration";
   a.prefix = "led";
-  a.facts.pad_id = reader.integer("pad_token_id", 1);
-  a.facts.bos_id = reader.integer("bos_token_id", 0);
-  a.facts.eos_id = reader.integer("eos_token_id", 2);
   a.facts.decoder_start_id = reader.integer("decoder_start_token_id", a.facts.eos_id);
   a.facts.windows = windows_of(reader, a.facts.encoder_layers);
   a.global_tokens = GlobalTokenChoice::of(config, path);
