@@ -226,10 +226,42 @@ void apply_added_tokens(const std::string& json, const std::string& path, Tokeni
   }
 }
 
+/// tokenizer.json of the library `tokenizers`, where its model is a unigram one; null otherwise.
+Json unigram_json(const std::map<std::string, std::string>& files) {
+  const auto found = files.find("tokenizer.json");
+  if (found == files.end()) return {};
+  Json json = Json::parse(found->second, nullptr, /*allow_exceptions=*/false);
+  const bool unigram = json.is_object() && json.contains("model") && json["model"].is_object() &&
+                       string_of(json["model"], "type") == "Unigram" && json["model"].contains("vocab");
+  return unigram ? json : Json();
+}
+
+/// The two files say the same in other words; where they do not, neither is believed.
+void check_same_ids(const Json& json, const std::string& path, const TokenizerDefinition& definition) {
+  const auto check = [&](const std::string& token, int64_t id) {
+    const std::optional<int32_t> ours = find_token(definition, token);
+    if (ours && *ours == id) return;
+    throw core::DataError(path + ": token '" + token + "' has id " + std::to_string(id) + ", and by spiece.model " +
+                          (ours ? "id " + std::to_string(*ours) : "there is none") +
+                          "; remove the file that is not the model's");
+  };
+  int64_t id = 0;
+  for (const Json& entry : json["model"]["vocab"]) {
+    if (entry.is_array() && !entry.empty() && entry[0].is_string()) check(entry[0].get<std::string>(), id);
+    ++id;
+  }
+  if (!json.contains("added_tokens") || !json["added_tokens"].is_array()) return;
+  for (const Json& entry : json["added_tokens"]) {
+    if (entry.is_object() && entry.contains("id") && entry["id"].is_number_integer()) {
+      check(string_of(entry, "content"), entry["id"].get<int64_t>());
+    }
+  }
+}
+
 }  // namespace
 
 bool has_unigram_model(const std::map<std::string, std::string>& files) {
-  return files.count("spiece.model") != 0 && files.count("tokenizer.json") == 0;
+  return files.count("spiece.model") != 0 && (files.count("tokenizer.json") == 0 || !unigram_json(files).is_null());
 }
 
 TokenizerDefinition read_unigram_definition(const std::string& folder, std::map<std::string, std::string>* files) {
@@ -277,6 +309,9 @@ TokenizerDefinition read_unigram_definition(const std::string& folder, std::map<
   apply_tokenizer_config(core::to_line(config), source.config_path, &definition);
   if (files->count("added_tokens.json") != 0 && !source.config.contains("added_tokens_decoder")) {
     apply_added_tokens(files->at("added_tokens.json"), folder + "/added_tokens.json", &definition);
+  }
+  if (const Json json = unigram_json(*files); !json.is_null()) {
+    check_same_ids(json, folder + "/tokenizer.json", definition);
   }
   if (files->count("tokenizer_config.json") == 0) {
     (*files)["tokenizer_config.json"] = core::to_pretty_text(Json{{"tokenizer_class", name}});

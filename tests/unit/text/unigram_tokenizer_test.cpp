@@ -156,6 +156,25 @@ TEST(UnigramTokenizer, SavesTheFilesThatItWasLoadedFrom) {
   EXPECT_EQ(Tokenizer::load(folder.path("out"))->fingerprint(), tokenizer->fingerprint());
 }
 
+/// Folders that transformers saved again have the same tokenizer in its own words beside spiece.model.
+TEST(UnigramTokenizer, TakesATokenizerJsonThatSaysTheSameAndRefusesAnother) {
+  const TemporaryFolder folder;
+  write_unigram_folder(folder, "pegasus");
+  const auto alone = Tokenizer::load(folder.path());
+  core::Json vocabulary = core::Json::array();
+  for (size_t id = 0; id < alone->vocab_size(); ++id) {
+    vocabulary.push_back({*alone->id_to_token(static_cast<int32_t>(id)), -1.0});
+  }
+  core::Json json{{"model", {{"type", "Unigram"}, {"vocab", vocabulary}}}, {"added_tokens", core::Json::array()}};
+  core::write_file(folder.path("tokenizer.json"), core::to_line(json));
+  EXPECT_EQ(Tokenizer::load(folder.path())->encode("A small program."), alone->encode("A small program."));
+  std::swap(json["model"]["vocab"][200][0], json["model"]["vocab"][201][0]);
+  core::write_file(folder.path("tokenizer.json"), core::to_line(json));
+  const std::string error = load_error(folder.path());
+  EXPECT_THAT(error, HasSubstr("tokenizer.json: token "));
+  EXPECT_THAT(error, HasSubstr("has id 200, and by spiece.model id 201"));
+}
+
 TEST(UnigramTokenizer, TakesTheFamilyFromTheModelsConfigAndWritesItDown) {
   const TemporaryFolder folder;
   core::write_file(folder.path("spiece.model"), unigram_model("t5"));
