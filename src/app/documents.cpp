@@ -5,6 +5,7 @@
 
 #include "txtsum/core/error.h"
 #include "txtsum/core/json.h"
+#include "txtsum/data/record_reader.h"
 
 namespace txtsum::app {
 namespace {
@@ -42,7 +43,7 @@ bool ends_sentence(const std::string& text) {
 
 InputFormat format_of(const std::string& path) {
   const std::string ending = std::filesystem::path(path).extension().string();
-  if (ending == ".jsonl" || ending == ".ndjson" || ending == ".json") return InputFormat::kJsonl;
+  if (ending == ".jsonl" || ending == ".ndjson") return InputFormat::kJsonl;
   return ending == ".md" ? InputFormat::kDocument : InputFormat::kLines;
 }
 
@@ -62,6 +63,24 @@ std::vector<InputDocument> parse_documents(const std::string& content, const std
     } else if (!is_blank(line)) {
       documents.push_back(parse_json_line(line, name + ":" + std::to_string(number), std::to_string(number), field));
     }
+  }
+  return documents;
+}
+
+bool is_table(const std::string& path) {
+  const std::string ending = std::filesystem::path(path).extension().string();
+  return ending == ".json" || ending == ".csv" || ending == ".tsv";
+}
+
+std::vector<InputDocument> read_table(const std::string& path, const std::string& field) {
+  data::ColumnRequest request;
+  request.source = field;
+  request.wants_target = false;
+  data::RecordReader reader(path, request);
+  std::vector<InputDocument> documents;
+  for (data::Record record; reader.next(record);) {
+    std::string id = record.id.empty() ? std::to_string(documents.size() + 1) : record.id;
+    documents.push_back({std::move(id), std::move(record.source)});
   }
   return documents;
 }

@@ -35,6 +35,7 @@ std::string read_input(const std::string& path) {
 }
 
 std::vector<InputDocument> read_documents(const SummarizeOptions& options) {
+  if (options.input_format.empty() && is_table(options.input)) return read_table(options.input, options.field);
   const InputFormat format = options.input_format == "lines"      ? InputFormat::kLines
                              : options.input_format == "document" ? InputFormat::kDocument
                              : options.input_format == "jsonl"    ? InputFormat::kJsonl
@@ -148,7 +149,7 @@ void add_summarize_command(CommandLine& line) {
   command
       ->add_option("--input-format", options->input_format,
                    "lines (a text a line), document (all of it is one text), or jsonl. Default: what the file's ending "
-                   "says (.jsonl, .md), else lines.")
+                   "says (.jsonl, .md; .json, .csv and .tsv are rows with columns), else lines.")
       ->check(CLI::IsMember({"lines", "document", "jsonl"}));
   command
       ->add_option(
@@ -156,7 +157,8 @@ void add_summarize_command(CommandLine& line) {
           "jsonl ({\"id\", \"summary\", \"score\", \"token_ids\"} a line) or text (a summary a line). Default: "
           "text for a file that ends in .txt, else jsonl.")
       ->check(CLI::IsMember({"jsonl", "text"}));
-  command->add_option("--field", options->field, "Field of the text in JSON lines.")->capture_default_str();
+  command->add_option("--field", options->field, "Field of the text in JSON lines, or the column of rows.")
+      ->capture_default_str();
   command->allow_extras();
   command->footer(
       "key=value arguments of the sections generation, data and run change how (docs/config_reference.md).\n\n" +

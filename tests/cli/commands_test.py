@@ -203,6 +203,24 @@ class CommandsTest(unittest.TestCase):
         self.assertIn("even", odd.stderr)
         self.assertFalse((self.root / "odd").exists())
 
+    def test_rows_of_any_data_file_are_summarized(self):
+        texts = ["A program that prints, \"in quotes\", a greeting.", "Two\nlines of a text about programs."]
+        rows = [{"id": f"r{i}", "body": text} for i, text in enumerate(texts)]
+        (self.root / "a.json").write_text(json.dumps(rows))
+        quoted = "".join('{id},"{body}"\n'.format(id=row["id"], body=row["body"].replace('"', '""')) for row in rows)
+        (self.root / "a.csv").write_text("id,body\n" + quoted)
+        (self.root / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        found = []
+        for name in ("a.json", "a.csv", "a.jsonl"):
+            out = self.root / (name + ".out.jsonl")
+            result = run("summarize", "--model", "configs/models/txtsum-mini", "--input", self.root / name, "--field", "body",
+                         "--output", out, "generation.max_new_tokens=8")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            found.append(out.read_text())
+        self.assertEqual(found[0], found[1])
+        self.assertEqual(found[0], found[2])
+        self.assertEqual([json.loads(line)["id"] for line in found[0].splitlines()], ["r0", "r1"])
+
     def test_a_pegasus_folder_as_the_hub_has_it_gives_transformers_ids_and_summaries(self):
         folder = REPOSITORY / "tests/fixtures/hub/pegasus"
         expected = json.loads((folder / "expected.json").read_text())
