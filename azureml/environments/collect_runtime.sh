@@ -14,10 +14,19 @@ root=$2
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 home=/opt/txtsum
 
+# Opened while the program runs, where a model's tokenizer is a spiece.model.
+opened=libsentencepiece.so.0
+
 # Print the paths of all libraries that are loaded, one a line. A missing one is an error.
 libraries() {
-  local listing
-  listing=$(ldd "$program")
+  local listing path
+  path=$(/sbin/ldconfig -p | awk -v name="$opened" '$1 == name { print $NF; exit }')
+  if [ -z "$path" ]; then
+    echo "collect_runtime.sh: $opened is missing: scripts/setup.sh installs it" >&2
+    return 1
+  fi
+  echo "$path"
+  listing=$(ldd "$program" "$path")
   if grep -q 'not found' <<<"$listing"; then
     echo "collect_runtime.sh: $program misses libraries:" >&2
     grep 'not found' <<<"$listing" >&2

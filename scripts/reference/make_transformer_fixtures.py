@@ -89,6 +89,19 @@ def adamw_losses(model, batches):
     return losses
 
 
+# Ids that LED's second reference makes global beside the first token.
+NAMED_GLOBALS = (43, 67, 93)
+
+
+def encoded_with_named_globals(model, batch, lengths):
+    inputs = inputs_of(batch, model.config)
+    mask = inputs["global_attention_mask"]
+    for named in NAMED_GLOBALS:
+        mask |= (inputs["input_ids"] == named) & (inputs["attention_mask"] == 1)
+    hidden = model.get_encoder()(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], global_attention_mask=mask)
+    return unpad(hidden.last_hidden_state, lengths)
+
+
 BEAMS = dict(num_beams=3, max_length=12, no_repeat_ngram_size=2, length_penalty=1.5, early_stopping=True, forced_eos_token_id=None)
 
 
@@ -131,6 +144,8 @@ def write(family):
         out[f"batch{k}.logits"] = unpad(result.logits, TARGET_LENGTHS[k])
         out[f"batch{k}.loss"] = result.loss
         out[f"batch{k}.smoothed_loss"] = LabelSmoother(epsilon=0.1)(result, inputs["labels"])
+        if family == "led":
+            out[f"batch{k}.encoded_with_named_globals"] = encoded_with_named_globals(model, batch, SOURCE_LENGTHS[k])
     for name, smoothing in (("gradient", 0.0), ("smoothed_gradient", 0.1)):
         model.zero_grad()
         inputs = inputs_of(batches[0], model.config)

@@ -2,6 +2,7 @@
 
 #include "app/command.h"
 #include "app/experiment.h"
+#include "app/model_writer.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/log.h"
@@ -12,9 +13,6 @@ namespace txtsum::app {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// transformers cuts larger weights into files of this size.
-constexpr int64_t kMaxShardBytes = 5'000'000'000;
 
 struct ConvertOptions {
   std::string source, target, to = "led";

@@ -56,7 +56,7 @@ std::string missing_parts(const fs::path& folder, RequiredParts required) {
   if (!is_file(folder / "config.json")) parts.push_back("config.json");
   if (required.weights && !has_weights(folder)) parts.push_back("weights (model.safetensors or pytorch_model.bin)");
   if (required.tokenizer && !has_tokenizer(folder))
-    parts.push_back("a tokenizer (tokenizer.json, or vocab.json and merges.txt)");
+    parts.push_back("a tokenizer (tokenizer.json, spiece.model, or vocab.json and merges.txt)");
   std::string text;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (i > 0) text += i + 1 == parts.size() ? " and " : ", ";

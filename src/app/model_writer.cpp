@@ -15,9 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// transformers cuts larger weights into files of this size.
-constexpr int64_t kMaxShardBytes = 5'000'000'000;
-
 void write_small_files(const std::string& folder, const core::Json& model_config, const ModelFiles& files,
                        const config::ExperimentConfig& config) {
   core::write_file(folder + "/config.json", core::to_pretty_text(model_config));

@@ -9,6 +9,9 @@
 
 namespace txtsum::app {
 
+/// transformers cuts larger weights into files of this size.
+inline constexpr int64_t kMaxShardBytes = 5'000'000'000;
+
 /// generation_config.json as the finished model should have it: the folder's, with what the experiment's section
 /// generation sets in transformers' words, so that whoever loads the model generates alike.
 core::Json merged_generation_config(const config::GenerationConfig& generation, const ModelFiles& files);

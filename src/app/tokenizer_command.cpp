@@ -145,16 +145,19 @@ void add_tokenizer_command(CommandLine& line) {
       add_command(*command, "encode", "Read lines from stdin, print one JSON array of ids a line.",
                   worked_examples("echo \"Hello world\" | txtsum tokenizer encode configs/models/txtsum-mini",
                                   "txtsum tokenizer encode my-tokenizer --no-special-tokens < corpus.txt"));
-  encode->add_option("FOLDER", options->folder, "Folder with tokenizer.json, or vocab.json and merges.txt.")
+  encode
+      ->add_option("FOLDER", options->folder, "Folder with tokenizer.json, spiece.model, or vocab.json and merges.txt.")
       ->required();
-  encode->add_flag("--no-special-tokens", options->no_special_tokens, "Without <s> and </s>.");
+  encode->add_flag("--no-special-tokens", options->no_special_tokens,
+                   "Without those around a text, such as <s> and </s>.");
   encode->callback([&line, options] { line.run = [options] { return run_encode(*options); }; });
 
   CLI::App* decode =
       add_command(*command, "decode", "Read JSON arrays of ids from stdin, print their texts.",
                   worked_examples("echo \"[0, 42, 2]\" | txtsum tokenizer decode configs/models/txtsum-mini",
                                   "txtsum tokenizer decode my-tokenizer --json < ids.jsonl"));
-  decode->add_option("FOLDER", options->folder, "Folder with tokenizer.json, or vocab.json and merges.txt.")
+  decode
+      ->add_option("FOLDER", options->folder, "Folder with tokenizer.json, spiece.model, or vocab.json and merges.txt.")
       ->required();
   decode->add_flag("--keep-special-tokens", options->keep_special_tokens, "Print special tokens too.");
   decode->add_flag("--json", options->json,

@@ -60,6 +60,7 @@ std::vector<int64_t> windows_of(const ConfigReader& reader, int64_t layers) {
     }
     return size.get<int64_t>() / 2;
   };
+  // transformers' own default is 512.
   if (!reader.has("attention_window")) return std::vector<int64_t>(static_cast<size_t>(layers), 256);
   const core::Json& sizes = reader.value("attention_window");
   if (!sizes.is_array()) return std::vector<int64_t>(static_cast<size_t>(layers), half(sizes));

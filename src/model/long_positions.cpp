@@ -7,9 +7,6 @@
 namespace txtsum::model {
 namespace {
 
-/// Rows of BART's position tables before position 0.
-constexpr int64_t kBartOffset = 2;
-
 void check(const LoadedModel& bart, const LongPositions& sizes) {
   const ModelFacts& facts = bart.model->facts();
   if (facts.family != "bart") throw core::UserError("only a BART can be converted, found family " + facts.family);
@@ -17,6 +14,11 @@ void check(const LoadedModel& bart, const LongPositions& sizes) {
     throw core::UserError("the model has " + std::to_string(facts.max_source_tokens) +
                           " positions already, more than " + std::to_string(sizes.max_source_tokens));
   }
+}
+
+/// Rows of one of the BART's position tables before position 0.
+int64_t offset_of(const LoadedModel& bart, const at::Tensor& table) {
+  return table.size(0) - bart.model->facts().max_source_tokens;
 }
 
 /// Rows of `table` over and over, `rows` of them.
@@ -68,7 +70,7 @@ ConvertedModel led_from_bart(const LoadedModel& bart, const LongPositions& sizes
   for (const auto& [bart_name, tensor] : tensors_of(bart)) {
     std::string name = bart_name.starts_with("model.") ? "led." + bart_name.substr(6) : bart_name;
     if (name.ends_with("embed_positions.weight")) {
-      const at::Tensor positions = tensor.narrow(0, kBartOffset, tensor.size(0) - kBartOffset);
+      const at::Tensor positions = tensor.slice(0, offset_of(bart, tensor));
       const bool encoder = name.find(".encoder.") != std::string::npos;
       led.tensors.emplace_back(name,
                                encoder ? repeated_rows(positions, sizes.max_source_tokens) : positions.contiguous());
@@ -101,9 +103,9 @@ ConvertedModel longer_bart(const LoadedModel& bart, const LongPositions& sizes) 
       longer.tensors.emplace_back(name, tensor);
       continue;
     }
-    const at::Tensor positions = tensor.narrow(0, kBartOffset, tensor.size(0) - kBartOffset);
+    const int64_t offset = offset_of(bart, tensor);
     longer.tensors.emplace_back(
-        name, at::cat({tensor.narrow(0, 0, kBartOffset), repeated_rows(positions, sizes.max_source_tokens)}));
+        name, at::cat({tensor.slice(0, 0, offset), repeated_rows(tensor.slice(0, offset), sizes.max_source_tokens)}));
   }
   return longer;
 }

@@ -14,7 +14,7 @@ namespace txtsum::ops::cudnn {
 struct AttentionPlan {
   int64_t slots = 0;                     ///< Sequences, empty ones among them.
   int64_t longest_q = 0, longest_k = 0;  ///< At least the longest sequence.
-  int64_t tokens_q = 0, tokens_k = 0;    ///< At least the tokens of all.
+  int64_t tokens_q = 0;                  ///< At least the queries of all.
   int64_t heads = 0, head_width = 0;     ///< Width: a multiple of 16, 128 at most.
   int64_t q_stride = 0, k_stride = 0;    ///< Elements from row to row of q and d_q; of k, v, d_k and d_v.
   double scale = 1.0;

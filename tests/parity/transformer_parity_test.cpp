@@ -4,6 +4,7 @@
 
 #include "parity/transformer_fixture.h"
 #include "support/tolerances.h"
+#include "txtsum/core/error.h"
 
 namespace txtsum::tests {
 namespace {
@@ -115,6 +116,42 @@ TEST_P(TransformerParity, AFileWithoutTheFixedTableOfPositionsLoadsAlike) {
     EXPECT_LT(relative_error(arena.entry_values(*arena.layout().find(entry.name)), model_.arena().entry_values(entry)),
               1e-6);
   }
+}
+
+/// The encoder's result with the first token global and those with `ids`.
+at::Tensor led_encoded(const TransformerFixture& fixture, int batch,
+                       const std::optional<model::GlobalTokenChoice>& choice) {
+  const at::NoGradGuard no_grad;
+  model::LoadRequest request;
+  request.folder = fixture.folder();
+  request.global_tokens = choice;
+  return model::load_model(request).model->encode(fixture.tokens(batch, "source"), {});
+}
+
+TEST(LedGlobalTokens, NamedOnesEqualTransformersAndAreKeptInTheConfig) {
+  const TransformerFixture fixture("led");
+  const model::GlobalTokenChoice named{true, {43, 67, 93}};  // NAMED_GLOBALS of the fixture's script
+  for (int k = 0; k < TransformerFixture::kBatches; ++k) {
+    EXPECT_LT(relative_error(led_encoded(fixture, k, named), fixture.batch_tensor(k, "encoded_with_named_globals")),
+              kEncodedTolerance)
+        << "batch " << k;
+  }
+  EXPECT_GT(relative_error(led_encoded(fixture, 0, named), fixture.batch_tensor(0, "encoded")), 1e-3);
+  EXPECT_GT(
+      relative_error(led_encoded(fixture, 0, model::GlobalTokenChoice{false, {}}), fixture.batch_tensor(0, "encoded")),
+      1e-3);
+  model::LoadRequest request;
+  request.folder = fixture.folder();
+  request.global_tokens = named;
+  const core::Json saved = model::config_to_save(model::load_model(request), at::kFloat);
+  const auto again = model::GlobalTokenChoice::of(saved, "config.json");
+  EXPECT_TRUE(again.first);
+  EXPECT_EQ(again.ids, named.ids);
+}
+
+TEST(LedGlobalTokens, AreRefusedWhereNothingIsWindowed) {
+  EXPECT_THROW(led_encoded(TransformerFixture("bart"), 0, model::GlobalTokenChoice{}), core::UserError);
+  EXPECT_THROW(model::GlobalTokenChoice::of({{"txtsum_global_tokens", {"last"}}}, "config.json"), core::DataError);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, TransformerParity, testing::ValuesIn(kFamilies),
