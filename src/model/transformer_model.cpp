@@ -8,7 +8,6 @@
 #include "transformer_device_decoding.h"
 #include "txtsum/core/check.h"
 #include "txtsum/core/random.h"
-#include "txtsum/ops/dropout.h"
 #include "txtsum/ops/embed.h"
 #include "txtsum/ops/linear_cross_entropy.h"
 
@@ -127,9 +126,7 @@ at::Tensor TransformerModel::enter(Side side, const ops::RaggedTokens& tokens, c
   ops::EmbedOptions options{architecture_.embedding_scale, architecture_.position_offset};
   // transformers' tables pass no gradient to the padding token's row, which some families' decoders start with.
   if (side == kDecoder && facts().decoder_start_id == facts().pad_id) options.still_id = facts().pad_id;
-  at::Tensor x_ND = ops::embed(tokens, table_, ends.positions, options);
-  if (architecture_.embedding_norm) x_ND = ends.embedding_norm(x_ND, {}, {}, {});
-  x_ND = ops::dropout(x_ND, dropout);
+  const at::Tensor x_ND = ops::embed(tokens, {table_, ends.positions}, options, ends.embedding_norm.refs(), dropout);
   return architecture_.pre_norm ? x_ND.to(at::kFloat) : x_ND;
 }
 
