@@ -147,7 +147,7 @@ TEST(BatchSlot, HoldsWhatItWasFilledWithAndStaysWhereItIs) {
 }
 
 TEST(BatchSlot, WhatIsFilledInWhileOthersAreReadReachesItsOwnReader) {
-  const train::Bucket bucket{4096, 64, 200, 32, 32};
+  const train::Bucket bucket{4096, 4096, 200, 32, 32};
   train::BatchSlot slot(bucket, test_device());
   ops::DeviceCopies copies(test_device());
   std::vector<at::Tensor> sums;
