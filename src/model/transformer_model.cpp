@@ -264,8 +264,12 @@ LossSum TransformerModel::loss(const ops::RaggedTokens& source, const ops::Ragge
 }
 
 std::unique_ptr<DecodingSession> TransformerModel::start_decoding(const DecodingCapacity& capacity) const {
-  if (arena_->values().is_cuda()) return std::make_unique<TransformerDeviceSession>(*this, capacity);
   return std::make_unique<TransformerSession>(*this, capacity);
+}
+
+std::unique_ptr<DeviceDecodingSession> TransformerModel::start_device_decoding(const DecodingCapacity& capacity,
+                                                                               const ops::DecodingRows& rows) const {
+  return std::make_unique<TransformerDeviceSession>(*this, capacity, rows);
 }
 
 std::vector<std::pair<std::string, at::Tensor>> TransformerModel::buffers() const {

@@ -29,6 +29,8 @@ class TransformerModel final : public Seq2SeqModel {
   LossSum loss(const ops::RaggedTokens& source, const ops::RaggedTokens& labels, double label_smoothing,
                const ForwardContext& context) const override;
   std::unique_ptr<DecodingSession> start_decoding(const DecodingCapacity& capacity) const override;
+  std::unique_ptr<DeviceDecodingSession> start_device_decoding(const DecodingCapacity& capacity,
+                                                               const ops::DecodingRows& rows) const override;
   std::vector<std::pair<std::string, at::Tensor>> buffers() const override;
 
  private:
