@@ -42,6 +42,38 @@ void check_shares(const DataConfig& data, Complaints& complaints) {
   }
 }
 
+void describe_files(DataConfig& data, FieldVisitor& visitor) {
+  visitor.field("train", data.train,
+                {.help = "Training file or files; the ending says the format: .jsonl, .ndjson, .json, .csv, .tsv, "
+                         ".parquet, .arrow, .feather. Or a folder: of datasets' save_to_disk, or of Parquet or Arrow "
+                         "shards; of several splits in it, the one of the key's name is read.",
+                 .required = true});
+  visitor.field("validation", data.validation, {.help = "Validation files or folders, as train; none: no validation."});
+  visitor.field(
+      "test", data.test,
+      {.help = "Test files or folders, as train; none: no test when training is over.", .changes_training = false});
+  visitor.field("validation_share", data.validation_share,
+                {.help = "Instead of validation: so much of the training data is set aside, chosen by a hash of each "
+                         "document; equal documents stay together.",
+                 .minimum = 0,
+                 .maximum = 1,
+                 .below_maximum = true});
+  visitor.field("test_share", data.test_share,
+                {.help = "Instead of test: likewise, by the same hash; the two never overlap.",
+                 .minimum = 0,
+                 .maximum = 1,
+                 .below_maximum = true});
+  visitor.field("source_column", data.source_column,
+                {.help = "Column of the documents.",
+                 .default_note = "the known pair that the file has: dialogue/summary, article/highlights, "
+                                 "document/summary, text/summary, else one of the rarer ones in docs/data.md"});
+  visitor.field("summary_column", data.summary_column,
+                {.help = "Column of the summaries.", .default_note = "as source_column"});
+  visitor.field("id_column", data.id_column,
+                {.help = "Column that names an example in predictions.",
+                 .default_note = "`id` where the file has it, else the row's number"});
+}
+
 }  // namespace
 
 std::string DataConfig::cache_folder() const {
@@ -54,35 +86,7 @@ std::string DataConfig::cache_folder() const {
 }
 
 void DataConfig::describe(FieldVisitor& visitor) {
-  visitor.field("train", train,
-                {.help = "Training file or files; the ending says the format: .jsonl, .ndjson, .json, .csv, .tsv, "
-                         ".parquet, .arrow, .feather. Or a folder: of datasets' save_to_disk, or of Parquet or Arrow "
-                         "shards; of several splits in it, the one of the key's name is read.",
-                 .required = true});
-  visitor.field("validation", validation, {.help = "Validation files or folders, as train; none: no validation."});
-  visitor.field(
-      "test", test,
-      {.help = "Test files or folders, as train; none: no test when training is over.", .changes_training = false});
-  visitor.field("validation_share", validation_share,
-                {.help = "Instead of validation: so much of the training data is set aside, chosen by a hash of each "
-                         "document; equal documents stay together.",
-                 .minimum = 0,
-                 .maximum = 1,
-                 .below_maximum = true});
-  visitor.field("test_share", test_share,
-                {.help = "Instead of test: likewise, by the same hash; the two never overlap.",
-                 .minimum = 0,
-                 .maximum = 1,
-                 .below_maximum = true});
-  visitor.field("source_column", source_column,
-                {.help = "Column of the documents.",
-                 .default_note = "the known pair that the file has: dialogue/summary, article/highlights, "
-                                 "document/summary, text/summary, else one of the rarer ones in docs/data.md"});
-  visitor.field("summary_column", summary_column,
-                {.help = "Column of the summaries.", .default_note = "as source_column"});
-  visitor.field("id_column", id_column,
-                {.help = "Column that names an example in predictions.",
-                 .default_note = "`id` where the file has it, else the row's number"});
+  describe_files(*this, visitor);
   visitor.field("source_prefix", source_prefix, {.help = "Text put before every document."});
   visitor.field(
       "max_source_tokens", max_source_tokens,
