@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "txtsum/core/check.h"
 #include "txtsum/ops/device.h"
 
