@@ -73,6 +73,12 @@ model::LoadedModel load_for_training(const ModelFiles& files, const config::Expe
   request.dtype = scalar_type(config.train.precision);
   request.freeze = config.model.freeze;
   request.global_tokens = global_tokens_of(config.model.global_tokens, *files.tokenizer);
+  request.usual_random_blocks.seed = request.seed;
+  if (config.model.random_blocks) {
+    const bool seeded = *config.model.random_blocks == config::RandomBlocks::kSeeded;
+    request.random_blocks.emplace();
+    if (seeded) request.random_blocks->seed = request.seed;
+  }
   request.dropout = config.model.dropout;
   request.attention_dropout = config.model.attention_dropout;
   request.activation_dropout = config.model.activation_dropout;

@@ -11,12 +11,15 @@
 #include "txtsum/core/random.h"
 #include "txtsum/io/weight_folder.h"
 #include "txtsum/model/freezing.h"
+#include "txtsum/ops/block_sparse_attention.h"
 
 namespace txtsum::model {
 namespace {
 
 constexpr const char* kGlobalTokensKey = "txtsum_global_tokens";
 constexpr const char* kFirstToken = "first";
+constexpr const char* kRandomBlocksKey = "txtsum_random_blocks";
+constexpr const char* kTransformersBlocks = "transformers";
 
 std::string shape_text(at::IntArrayRef shape) {
   std::string text = "[";
@@ -110,14 +113,13 @@ at::Tensor sinusoidal_positions(int64_t positions, int64_t width) {
 
 bool is_position_table(const ArenaEntry& entry) { return entry.name.ends_with("embed_positions.weight"); }
 
-LoadedModel load_transformer(const LoadRequest& request, core::Json config, TransformerArchitecture architecture) {
-  if (request.dropout) architecture.dropout = *request.dropout;
-  if (request.attention_dropout) architecture.attention_dropout = *request.attention_dropout;
-  if (request.activation_dropout) architecture.activation_dropout = *request.activation_dropout;
-  architecture.facts.drops_probabilities = architecture.attention_dropout > 0.0;
+/// Puts the choices of attention that the request makes into the architecture, and into the config that is saved.
+void choose_attention(const LoadRequest& request, core::Json& config, TransformerArchitecture& architecture) {
+  const std::string path = request.folder + "/config.json";
+  ModelFacts& facts = architecture.facts;
   if (request.global_tokens) {
-    if (architecture.facts.windows.empty()) {
-      throw core::UserError("model.global_tokens: family " + architecture.facts.family + " has no windowed attention");
+    if (facts.windows.empty()) {
+      throw core::UserError("model.global_tokens: family " + facts.family + " has no windowed attention");
     }
     architecture.global_tokens = *request.global_tokens;
     core::Json chosen = core::Json::array();
@@ -125,10 +127,33 @@ LoadedModel load_transformer(const LoadRequest& request, core::Json config, Tran
     for (const int64_t id : request.global_tokens->ids) chosen.push_back(id);
     config[kGlobalTokensKey] = chosen;
   }
-  if (!architecture.facts.windows.empty() && architecture.attention_dropout > 0.0) {
-    throw core::DataError(request.folder + "/config.json: key 'attention_dropout': dropping attention probabilities " +
-                          "is not there for windowed attention; set model.attention_dropout=0");
+  if (request.random_blocks && !facts.block_sparse()) {
+    throw core::UserError("model.random_blocks: this model of family " + facts.family +
+                          " has no block-sparse attention");
   }
+  if (facts.block_sparse()) {
+    const std::optional<RandomBlockChoice> named =
+        request.random_blocks ? request.random_blocks : RandomBlockChoice::of(config, path);
+    facts.blocks.seed = named.value_or(request.usual_random_blocks).seed;
+    config[kRandomBlocksKey] = facts.blocks.seed ? core::Json(*facts.blocks.seed) : core::Json(kTransformersBlocks);
+  }
+  if ((!facts.windows.empty() || facts.block_sparse()) && architecture.attention_dropout > 0.0) {
+    throw core::DataError(path + ": key 'attention_dropout': dropping attention probabilities is not there for " +
+                          (facts.block_sparse() ? "block-sparse" : "windowed") +
+                          " attention; set model.attention_dropout=0");
+  }
+}
+
+LoadedModel load_transformer(const LoadRequest& request, core::Json config, TransformerArchitecture architecture) {
+  if (request.dropout) architecture.dropout = *request.dropout;
+  if (request.attention_dropout) architecture.attention_dropout = *request.attention_dropout;
+  if (request.activation_dropout) architecture.activation_dropout = *request.activation_dropout;
+  architecture.facts.drops_probabilities = architecture.attention_dropout > 0.0;
+  choose_attention(request, config, architecture);
+  ModelFacts& facts = architecture.facts;
+  facts.asks_host = !facts.windows.empty() ||
+                    (facts.block_sparse() &&
+                     !ops::block_sparse_attention_is_fused(request.dtype, facts.head_width, facts.blocks.block));
   std::vector<ParameterSpec> specs = transformer_parameters(architecture);
   freeze(specs, request.freeze);
   auto arena = std::make_unique<Arena>(ArenaLayout(specs), request.dtype);
@@ -170,9 +195,7 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
-    {"bart", read_bart},
-    {"led", read_led},
-    {"mbart", read_mbart},
+    {"bart", read_bart},       {"bigbird_pegasus", read_bigbird_pegasus}, {"led", read_led}, {"mbart", read_mbart},
     {"pegasus", read_pegasus},
 };
 
@@ -198,6 +221,15 @@ GlobalTokenChoice GlobalTokenChoice::of(const core::Json& config, const std::str
     }
   }
   return choice;
+}
+
+std::optional<RandomBlockChoice> RandomBlockChoice::of(const core::Json& config, const std::string& path) {
+  const auto found = config.find(kRandomBlocksKey);
+  if (found == config.end()) return std::nullopt;
+  if (found->is_number_integer()) return RandomBlockChoice{found->get<uint64_t>()};
+  if (found->is_string() && found->get<std::string>() == kTransformersBlocks) return RandomBlockChoice{};
+  throw core::DataError(path + ": key '" + kRandomBlocksKey + "': wanted \"" + kTransformersBlocks +
+                        "\" or a seed, found " + core::to_line(*found));
 }
 
 std::vector<std::string> known_families() {

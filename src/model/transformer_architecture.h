@@ -23,10 +23,14 @@ struct TransformerArchitecture {
   ops::Activation activation = ops::Activation::kGelu;
   /// Norms stand before attention and feed-forward, on a residual stream in fp32; behind them otherwise.
   bool pre_norm = false;
-  bool embedding_norm = true;   ///< `layernorm_embedding`, behind the embeddings.
-  bool final_norm = false;      ///< `layer_norm`, at the end of each stack.
-  bool sinusoidal = false;      ///< Positions are a fixed table of sines and cosines; learned otherwise.
-  int64_t position_offset = 0;  ///< Rows of the position table before position 0.
+  bool embedding_norm = true;  ///< `layernorm_embedding`, behind the embeddings.
+  bool final_norm = false;     ///< At the end of each stack, called `final_norm_name`.
+  std::string final_norm_name = "layer_norm";
+  /// The encoder's attention has its projections under `self` and its output under `output`; `q_proj`, ... otherwise.
+  bool nested_attention = false;
+  bool attention_biases = true;  ///< The products of attention have biases.
+  bool sinusoidal = false;       ///< Positions are a fixed table of sines and cosines; learned otherwise.
+  int64_t position_offset = 0;   ///< Rows of the position table before position 0.
   /// Where facts.windows is not empty: the tokens that see all and are seen by all, with projections of their own.
   GlobalTokenChoice global_tokens;
 
@@ -37,6 +41,7 @@ struct TransformerArchitecture {
 TransformerArchitecture read_bart(const core::Json& config, const std::string& path);
 TransformerArchitecture read_mbart(const core::Json& config, const std::string& path);
 TransformerArchitecture read_pegasus(const core::Json& config, const std::string& path);
+TransformerArchitecture read_bigbird_pegasus(const core::Json& config, const std::string& path);
 TransformerArchitecture read_led(const core::Json& config, const std::string& path);
 
 }  // namespace txtsum::model

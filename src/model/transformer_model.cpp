@@ -57,22 +57,39 @@ nn::Norm TransformerModel::norm(const std::string& name) const {
   return {arena_->ref(name + ".weight"), arena_->ref(name + ".bias")};
 }
 
-TransformerModel::EncoderLayer TransformerModel::encoder_layer(int64_t i) const {
+nn::Linear TransformerModel::attention_linear(const std::string& name) const {
+  if (architecture_.attention_biases) return linear(name);
+  return {arena_->ref(name + ".weight"), {}};
+}
+
+std::shared_ptr<const ops::BlockPlan> TransformerModel::block_plan(int64_t layer) {
+  ops::BlockRule rule = facts().blocks;
+  rule.layer = layer;
+  const auto make = [&] {
+    return std::make_shared<const ops::BlockPlan>(rule, facts().max_source_tokens, arena_->device());
+  };
+  if (rule.seed) return make();
+  if (!shared_plan_) shared_plan_ = make();
+  return shared_plan_;
+}
+
+TransformerModel::EncoderLayer TransformerModel::encoder_layer(int64_t i) {
   const std::string name = architecture_.prefix + ".encoder.layers." + std::to_string(i),
                     attention = name + ".self_attn";
   EncoderLayer layer;
   layer.attention.heads = architecture_.encoder_heads;
-  layer.attention.qkv = linear(attention + ".qkv");
-  if (architecture_.facts.windows.empty()) {
-    layer.attention.out = linear(attention + ".out_proj");
-  } else {
-    layer.attention.out = linear(attention + ".output");
+  layer.attention.qkv = attention_linear(attention + ".qkv");
+  const bool renamed = !facts().windows.empty() || architecture_.nested_attention;
+  layer.attention.out = attention_linear(attention + (renamed ? ".output" : ".out_proj"));
+  if (!facts().windows.empty()) {
     layer.band = nn::BandAttention{layer.attention.qkv,
                                    linear(attention + ".longformer_self_attn.query_global"),
                                    linear(attention + ".kv_global"),
                                    layer.attention.out,
                                    architecture_.encoder_heads,
-                                   architecture_.facts.windows[static_cast<size_t>(i)]};
+                                   facts().windows[static_cast<size_t>(i)]};
+  } else if (facts().block_sparse()) {
+    layer.blocks = nn::BlockSparseAttention{layer.attention.qkv, layer.attention.out, block_plan(i)};
   }
   layer.feed_forward = {linear(name + ".fc1"), linear(name + ".fc2"), architecture_.activation};
   layer.attention_norm = norm(name + ".self_attn_layer_norm");
@@ -82,20 +99,21 @@ TransformerModel::EncoderLayer TransformerModel::encoder_layer(int64_t i) const 
 
 TransformerModel::DecoderLayer TransformerModel::decoder_layer(int64_t i) const {
   const std::string name = architecture_.prefix + ".decoder.layers." + std::to_string(i);
-  return {{linear(name + ".self_attn.qkv"), linear(name + ".self_attn.out_proj"), architecture_.decoder_heads},
-          {linear(name + ".encoder_attn.q_proj"), linear(name + ".encoder_attn.kv"),
-           linear(name + ".encoder_attn.out_proj"), architecture_.decoder_heads},
-          {linear(name + ".fc1"), linear(name + ".fc2"), architecture_.activation},
-          norm(name + ".self_attn_layer_norm"),
-          norm(name + ".encoder_attn_layer_norm"),
-          norm(name + ".final_layer_norm")};
+  const auto of = [&](const char* part) { return attention_linear(name + part); };
+  return {
+      {of(".self_attn.qkv"), of(".self_attn.out_proj"), architecture_.decoder_heads},
+      {of(".encoder_attn.q_proj"), of(".encoder_attn.kv"), of(".encoder_attn.out_proj"), architecture_.decoder_heads},
+      {linear(name + ".fc1"), linear(name + ".fc2"), architecture_.activation},
+      norm(name + ".self_attn_layer_norm"),
+      norm(name + ".encoder_attn_layer_norm"),
+      norm(name + ".final_layer_norm")};
 }
 
 TransformerModel::Ends TransformerModel::stack_ends(const std::string& stack) const {
   Ends ends;
   ends.positions = arena_->ref(stack + ".embed_positions.weight");
   if (architecture_.embedding_norm) ends.embedding_norm = norm(stack + ".layernorm_embedding");
-  if (architecture_.final_norm) ends.final_norm = norm(stack + ".layer_norm");
+  if (architecture_.final_norm) ends.final_norm = norm(stack + "." + architecture_.final_norm_name);
   return ends;
 }
 
@@ -208,6 +226,7 @@ at::Tensor TransformerModel::encode(const ops::RaggedTokens& source, const Forwa
     const auto body = [this, &layer, source, globals, keys](const std::vector<at::Tensor>& inputs) {
       const auto attend = [&](const at::Tensor& x) {
         if (layer.band) return (*layer.band)(x, source, globals);
+        if (layer.blocks) return (*layer.blocks)(x, source);
         return layer.attention(x, source, /*causal=*/false, keys.probabilities);
       };
       return run_layer(layer, inputs[0], attend, keys);
@@ -277,6 +296,7 @@ std::vector<std::pair<std::string, at::Tensor>> TransformerModel::buffers() cons
 }
 
 double source_pairs(const ModelFacts& facts, int64_t tokens) {
+  if (facts.block_sparse()) return ops::block_pairs(facts.blocks, tokens);
   const auto n = static_cast<double>(tokens);
   if (facts.windows.empty()) return n * n;
   double sum = 0.0;

@@ -24,14 +24,14 @@ class Builder {
   void stack_output(const std::string& stack, const TransformerArchitecture& a) {
     if (!a.final_norm) return;
     start_block();
-    norm(stack + ".layer_norm", a.facts.width);
+    norm(stack + "." + a.final_norm_name, a.facts.width);
   }
 
-  /// A product with bias; `group` joins it with its neighbours.
-  void linear(const std::string& name, int64_t out, int64_t in, const std::string& group = "") {
+  /// A product, with a bias or without; `group` joins it with its neighbours.
+  void linear(const std::string& name, int64_t out, int64_t in, const std::string& group = "", bool bias = true) {
     const auto member = [&](const std::string& part) { return group.empty() ? "" : group + "." + part; };
     add(name + ".weight", {out, in}, true, member("weight"));
-    add(name + ".bias", {out}, false, member("bias"));
+    if (bias) add(name + ".bias", {out}, false, member("bias"));
   }
 
   void norm(const std::string& name, int64_t width) {
@@ -39,9 +39,17 @@ class Builder {
     add(name + ".bias", {width}, false, "");
   }
 
-  void self_attention(const std::string& name, int64_t width) {
-    for (const char* part : {".q_proj", ".k_proj", ".v_proj"}) linear(name + part, width, width, name + ".qkv");
-    linear(name + ".out_proj", width, width);
+  void self_attention(const std::string& name, int64_t width, bool bias) {
+    for (const char* part : {".q_proj", ".k_proj", ".v_proj"}) linear(name + part, width, width, name + ".qkv", bias);
+    linear(name + ".out_proj", width, width, "", bias);
+  }
+
+  /// BigBird-Pegasus' encoder: the same under other names.
+  void nested_attention(const std::string& name, int64_t width, bool bias) {
+    for (const char* part : {".query", ".key", ".value"}) {
+      linear(name + ".self" + part, width, width, name + ".qkv", bias);
+    }
+    linear(name + ".output", width, width, "", bias);
   }
 
   /// LED's: the local projections, then those of the global tokens.
@@ -53,10 +61,10 @@ class Builder {
     linear(name + ".output", width, width);
   }
 
-  void cross_attention(const std::string& name, int64_t width) {
-    linear(name + ".q_proj", width, width);
-    for (const char* part : {".k_proj", ".v_proj"}) linear(name + part, width, width, name + ".kv");
-    linear(name + ".out_proj", width, width);
+  void cross_attention(const std::string& name, int64_t width, bool bias) {
+    linear(name + ".q_proj", width, width, "", bias);
+    for (const char* part : {".k_proj", ".v_proj"}) linear(name + part, width, width, name + ".kv", bias);
+    linear(name + ".out_proj", width, width, "", bias);
   }
 
   std::vector<ParameterSpec> specs;
@@ -88,10 +96,12 @@ std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture&
   for (int64_t i = 0; i < a.facts.encoder_layers; ++i) {
     const std::string layer = encoder + ".layers." + std::to_string(i);
     build.start_block();
-    if (a.facts.windows.empty()) {
-      build.self_attention(layer + ".self_attn", width);
-    } else {
+    if (!a.facts.windows.empty()) {
       build.band_attention(layer + ".self_attn", width);
+    } else if (a.nested_attention) {
+      build.nested_attention(layer + ".self_attn", width, a.attention_biases);
+    } else {
+      build.self_attention(layer + ".self_attn", width, a.attention_biases);
     }
     build.norm(layer + ".self_attn_layer_norm", width);
     build.linear(layer + ".fc1", a.facts.encoder_feed_forward, width);
@@ -104,9 +114,9 @@ std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture&
   for (int64_t i = 0; i < a.facts.decoder_layers; ++i) {
     const std::string layer = decoder + ".layers." + std::to_string(i);
     build.start_block();
-    build.self_attention(layer + ".self_attn", width);
+    build.self_attention(layer + ".self_attn", width, a.attention_biases);
     build.norm(layer + ".self_attn_layer_norm", width);
-    build.cross_attention(layer + ".encoder_attn", width);
+    build.cross_attention(layer + ".encoder_attn", width, a.attention_biases);
     build.norm(layer + ".encoder_attn_layer_norm", width);
     build.linear(layer + ".fc1", a.facts.decoder_feed_forward, width);
     build.linear(layer + ".fc2", width, a.facts.decoder_feed_forward);

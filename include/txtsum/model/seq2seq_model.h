@@ -9,6 +9,7 @@
 
 #include "txtsum/core/json.h"
 #include "txtsum/model/arena.h"
+#include "txtsum/ops/block_plan.h"
 #include "txtsum/ops/block_scope.h"
 #include "txtsum/ops/device_search.h"
 #include "txtsum/ops/ragged.h"
@@ -30,15 +31,20 @@ struct ModelFacts {
   int64_t max_source_tokens = 0;  ///< Positions that the encoder has.
   int64_t max_target_tokens = 0;
   bool drops_layers = false;  ///< Training leaves whole layers out at random.
-  /// Neighbours on each side that a token of an encoder layer sees, beside global tokens; empty: it sees all. A pass
-  /// with windows asks the host where sequences lie, so that no graph can hold it.
+  /// A pass asks the host where sequences lie, so that no graph can hold it.
+  bool asks_host = false;
+  /// Neighbours on each side that a token of an encoder layer sees, beside global tokens; empty: it sees all.
   std::vector<int64_t> windows;
+  /// Of an encoder with block-sparse attention, in place of windows: the rule that its layers follow; no tokens in a
+  /// block: none.
+  ops::BlockRule blocks;
+  bool block_sparse() const { return blocks.block > 0; }
   bool drops_probabilities = false;  ///< Training drops attention probabilities.
   int64_t pad_id = 1, bos_id = 0, eos_id = 2, decoder_start_id = 2;
 };
 
 /// Pairs of query and key in an encoder layer's attention over a source of `tokens`, in the mean over the layers; of
-/// global tokens the first one is counted.
+/// global tokens the first one is counted, and a block that counts several times is counted once.
 double source_pairs(const ModelFacts& facts, int64_t tokens);
 
 /// How one forward pass runs.
