@@ -8,7 +8,18 @@ import sys
 import time
 
 import pynvml
-from gpu_inputs import FIXED, GENERATED, samsum_lengths, settings, shape_of, workload, write_model_folder, write_pairs
+from gpu_inputs import (
+    FIXED,
+    GENERATED,
+    LONG_GENERATED,
+    LONG_NEW_TOKENS,
+    samsum_lengths,
+    settings,
+    shape_of,
+    workload,
+    write_model_folder,
+    write_pairs,
+)
 from gpu_parts import print_parts
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -20,6 +31,7 @@ TRAINING = {
     "long16": ("long", 16, 35, 70, 10, 15),
     "led4096": ("led4096", 4, 14, 60, 4, 15),
     "led16384": ("led16384", 1, 9, 60, 3, 15),
+    "bigbird4096": ("bigbird4096", 4, 14, 60, 4, 15),
 }
 LOG_EVERY = 5
 
@@ -112,20 +124,33 @@ def run_txtsum_training(program, folder, name, extra, updates=None):
     return result
 
 
-def summarize(program, folder, weights, extra):
+SHORT = {
+    "data.max_source_tokens": 1024,
+    "generation.beams": 6,
+    "generation.max_new_tokens": 61,
+    "generation.min_new_tokens": 10,
+    "generation.no_repeat_ngram": 3,
+    "generation.slots": 128,
+}
+LONG = {
+    "data.max_source_tokens": 4096,
+    "generation.beams": 4,
+    "generation.max_new_tokens": LONG_NEW_TOKENS,
+    "generation.min_new_tokens": LONG_NEW_TOKENS,
+    "generation.no_repeat_ngram": 0,
+    "generation.slots": LONG_GENERATED,
+}
+
+
+def summarize(program, folder, weights, chosen, documents, extra):
     """Summarizes; seconds by the program's own log, energy from readings of the counter that lie around them."""
     log_path = folder / "generate.log"
     arguments = {
         "run.device": "cuda",
-        "data.max_source_tokens": 1024,
         "train.precision": "bf16",
-        "generation.beams": 6,
-        "generation.max_new_tokens": 61,
-        "generation.min_new_tokens": 10,
-        "generation.no_repeat_ngram": 3,
         "generation.length_penalty": 1.0,
         "generation.early_stopping": "true",
-        "generation.slots": 128,
+        **chosen,
     }
     files = ["--input", str(folder / "generate.jsonl"), "--output", str(folder / "summaries.jsonl")]
     command = [program, "summarize", "--model", str(weights), *files, *settings(arguments, extra)]
@@ -146,8 +171,8 @@ def summarize(program, folder, weights, extra):
     before = [joules for moment, joules in readings if moment <= done - seconds][-1]
     at_end = [joules for moment, joules in readings if moment >= done][0]
     return {
-        "samples_per_s": GENERATED / seconds,
-        "joule_per_sample": (at_end - before) / GENERATED,
+        "samples_per_s": documents / seconds,
+        "joule_per_sample": (at_end - before) / documents,
         "peak_gib": None,
         "note": line,
     }
@@ -158,7 +183,18 @@ def run_txtsum_generation(program, folder, extra):
     weights = folder / "run-samsum16" / "model"
     if not weights.exists():
         run_txtsum_training(program, folder, "samsum16", [], updates=5)
-    return summarize(program, folder, weights, extra)
+    return summarize(program, folder, weights, SHORT, GENERATED, extra)
+
+
+def run_txtsum_long_generation(program, folder, extra):
+    write_pairs(folder / "generate.jsonl", [FIXED["led4096"]] * LONG_GENERATED)
+    weights = folder / "run-led4096" / "model"
+    if not weights.exists():
+        run_txtsum_training(program, folder, "led4096", [], updates=5)
+    return summarize(program, folder, weights, LONG, LONG_GENERATED, extra)
+
+
+GENERATION = {"generate": (run_txtsum_generation, 64), "ledgenerate": (run_txtsum_long_generation, 8)}
 
 
 KEYS = ("samples_per_s", "joule_per_sample", "peak_gib")
@@ -176,7 +212,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--parts", default=",".join([*(name for name in TRAINING if not name.startswith("led")), "generate"]))
+    parser.add_argument("--parts", default="samsum16,samsum64,samsum128,long16,generate")
     parser.add_argument("--only", choices=("peer", "txtsum"))
     parser.add_argument("--breakdown", choices=TRAINING, help="trace this part and print where its time goes")
     parser.add_argument("settings", nargs="*", help="key=value for txtsum")
@@ -185,7 +221,8 @@ def main():
     transformers = Peer() if arguments.only != "txtsum" else None
     arguments.folder.mkdir(parents=True, exist_ok=True)
     wanted = [*filter(None, arguments.parts.split(",")), arguments.breakdown]
-    for part in {TRAINING[name][0] for name in wanted if name in TRAINING} | {"samsum"}:
+    parts = {TRAINING[name][0] for name in wanted if name in TRAINING} | {"samsum"}
+    for part in parts | ({"led4096"} if "ledgenerate" in wanted else set()):
         folder, shape = shape_of(part)
         write_model_folder(arguments.folder / folder, shape)
         write_pairs(arguments.folder / f"{part}.jsonl", workload(part))
@@ -194,16 +231,16 @@ def main():
     for name in filter(None, arguments.parts.split(",")):
         peer = None
         if transformers is not None:
-            if name == "generate":
-                peer = transformers.ask("generate", 64)
+            if name in GENERATION:
+                peer = transformers.ask(name, GENERATION[name][1])
             else:
                 part, batch, updates, _, warm, _ = TRAINING[name]
                 peer = transformers.ask("train", part, batch, updates, warm)
         if arguments.only == "peer":
             print(row(name, "transformers", peer), flush=True)
             continue
-        if name == "generate":
-            result = run_txtsum_generation(arguments.program, arguments.folder, arguments.settings)
+        if name in GENERATION:
+            result = GENERATION[name][0](arguments.program, arguments.folder, arguments.settings)
         else:
             result = run_txtsum_training(arguments.program, arguments.folder, name, arguments.settings)
         work = result if "flops_per_sample" in result else None

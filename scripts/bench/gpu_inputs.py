@@ -45,9 +45,26 @@ LED_LARGE = {
     "max_decoder_position_embeddings": 1024,
     "attention_window": [1024] * 12,
 }
+BIGBIRD_LARGE = {
+    **BART_LARGE,
+    "model_type": "bigbird_pegasus",
+    "architectures": ["BigBirdPegasusForConditionalGeneration"],
+    "vocab_size": 96103,
+    "max_position_embeddings": 4096,
+    "encoder_layers": 16,
+    "decoder_layers": 16,
+    "activation_function": "gelu_new",
+    "scale_embedding": True,
+    "use_bias": False,
+    "attention_type": "block_sparse",
+    "block_size": 64,
+    "num_random_blocks": 3,
+}
+SHAPES = {"led": ("led-large", LED_LARGE), "bigbird": ("bigbird-pegasus-large", BIGBIRD_LARGE)}
 # Workloads of one length: tokens of sources and targets.
-FIXED = {"long": (1024, 128), "led4096": (4096, 256), "led16384": (16384, 256)}
+FIXED = {"long": (1024, 128), "led4096": (4096, 256), "led16384": (16384, 256), "bigbird4096": (4096, 256)}
 GENERATED = 819  # documents of the generation part, the last of the list: SAMSum's test split
+LONG_GENERATED, LONG_NEW_TOKENS = 32, 128  # documents of the generation part of LED and tokens of each summary
 
 
 def settings(chosen, changed):
@@ -66,7 +83,7 @@ def workload(name):
 
 def shape_of(name):
     """The model's folder and config of one training workload."""
-    return ("led-large", LED_LARGE) if name.startswith("led") else ("bart-large", BART_LARGE)
+    return SHAPES.get(name.rstrip("0123456789"), ("bart-large", BART_LARGE))
 
 
 def write_model_folder(folder, shape):

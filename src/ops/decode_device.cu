@@ -10,8 +10,8 @@ namespace txtsum::ops::cuda {
 namespace {
 
 constexpr int kCrossThreads = 128;
-/// Rows of a slot that a block serves with each key that it reads.
-constexpr int kCrossRows = 8;
+/// Rows of a slot that a block serves with each key that it reads, at most.
+constexpr int kCrossRows = 8, kFewRows = 4;
 
 __device__ __forceinline__ float dot8(const float (&a)[kVector], const float (&b)[kVector]) {
   float sum = 0.0f;
@@ -100,63 +100,70 @@ __global__ void decode_self_kernel(DecodeSelf in) {
   store8(static_cast<T*>(in.out) + row * width + channel, average.values);
 }
 
-/// A block a head of a slot: scores of all rows in shared memory, then their average of the values.
-template <typename T>
+/// Softmax weights of the scores of each row, in place, by one warp a row; `extremes` takes largest score and sum of
+/// weights.
+__device__ __forceinline__ void weigh(float* scores, int length, int rows, float2* extremes) {
+  const int lane = threadIdx.x % kWarp;
+  for (int r = threadIdx.x / kWarp; r < rows; r += kCrossThreads / kWarp) {
+    float largest = -INFINITY, total = 0.0f;
+    for (int t = lane; t < length; t += kWarp) largest = fmaxf(largest, scores[r * length + t]);
+    for (int step = kWarp / 2; step > 0; step /= 2) {
+      largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, step));
+    }
+    for (int t = lane; t < length; t += kWarp) {
+      const float weight = expf(scores[r * length + t] - largest);
+      scores[r * length + t] = weight;
+      total += weight;
+    }
+    total = warp_sum(total);
+    if (lane == 0) extremes[r] = make_float2(largest, total);
+  }
+}
+
+/// A block a head of a slot and a part of its keys: scores of up to kRows rows in shared memory, then their average of
+/// the values. Where there are several parts, what it finds goes to in.partials.
+template <typename T, int kRows>
 __global__ void __launch_bounds__(kCrossThreads) decode_cross_kernel(DecodeCross in) {
-  extern __shared__ float scores[];  // [kCrossRows, length]
-  __shared__ float reduced[kCrossRows][kCrossThreads / kWarp];
+  extern __shared__ float scores[];  // [kRows, length]
+  __shared__ float2 extremes[kRows];
   const int64_t slot = blockIdx.x, head = blockIdx.y;
-  const int first_row = static_cast<int>(blockIdx.z) * kCrossRows;
-  const int rows = min(kCrossRows, static_cast<int>(in.beams) - first_row);
+  const int parts = static_cast<int>(in.parts), part = static_cast<int>(blockIdx.z) % parts;
+  const int first_row = static_cast<int>(blockIdx.z) / parts * kRows;
+  const int rows = min(kRows, static_cast<int>(in.beams) - first_row);
   const int lanes = static_cast<int>(in.head_width) / kVector, lane = threadIdx.x % lanes;
   const int groups = kCrossThreads / lanes, group = threadIdx.x / lanes;
   const int64_t width = in.heads * in.head_width, channel = head * in.head_width + lane * kVector;
-  const int length = in.lengths[slot];
-  const T* keys = static_cast<const T*>(in.cache) + slot * in.capacity * 2 * width + channel;
+  const int begin = part * static_cast<int>(kCrossPart);
+  const int length = max(0, min(in.lengths[slot] - begin, static_cast<int>(kCrossPart)));
+  const T* keys = static_cast<const T*>(in.cache) + (slot * in.capacity + begin) * 2 * width + channel;
   const int64_t base = (slot * in.beams + first_row) * width + channel;
-  float query[kCrossRows][kVector] = {};
+  float query[kRows][kVector] = {};
 #pragma unroll
-  for (int r = 0; r < kCrossRows; ++r) {
+  for (int r = 0; r < kRows; ++r) {
     if (r < rows) load8(static_cast<const T*>(in.q) + base + r * width, query[r]);
   }
+#pragma unroll 2
   for (int first = 0; first < length; first += groups) {
     const int position = first + group;
     float key[kVector] = {};
     if (position < length) load8(keys + position * 2 * width, key);
 #pragma unroll
-    for (int r = 0; r < kCrossRows; ++r) {
+    for (int r = 0; r < kRows; ++r) {
       if (r >= rows) continue;
       const float score = group_sum(dot8(query[r], key), lanes) * in.scale;
       if (lane == 0 && position < length) scores[r * length + position] = score;
     }
   }
   __syncthreads();
-  // Softmax: a warp takes the rows in turn.
-  float totals[kCrossRows];
-  const int warp = threadIdx.x / kWarp, in_warp = threadIdx.x % kWarp;
-  for (int r = warp; r < rows; r += kCrossThreads / kWarp) {
-    float largest = -INFINITY, total = 0.0f;
-    for (int t = in_warp; t < length; t += kWarp) largest = fmaxf(largest, scores[r * length + t]);
-    for (int step = kWarp / 2; step > 0; step /= 2) {
-      largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, step));
-    }
-    for (int t = in_warp; t < length; t += kWarp) {
-      const float weight = expf(scores[r * length + t] - largest);
-      scores[r * length + t] = weight;
-      total += weight;
-    }
-    total = warp_sum(total);
-    if (in_warp == 0) reduced[r][0] = total;
-  }
+  weigh(scores, length, rows, extremes);
   __syncthreads();
-#pragma unroll
-  for (int r = 0; r < kCrossRows; ++r) totals[r] = r < rows ? reduced[r][0] : 1.0f;
-  float sums[kCrossRows][kVector] = {};
+  float sums[kRows][kVector] = {};
+#pragma unroll 2
   for (int position = group; position < length; position += groups) {
     float value[kVector];
     load8(keys + position * 2 * width + width, value);
 #pragma unroll
-    for (int r = 0; r < kCrossRows; ++r) {
+    for (int r = 0; r < kRows; ++r) {
       if (r >= rows) continue;
       const float weight = scores[r * length + position];
 #pragma unroll
@@ -165,29 +172,46 @@ __global__ void __launch_bounds__(kCrossThreads) decode_cross_kernel(DecodeCross
   }
   __syncthreads();
   // The groups' sums, in the memory that held the scores: [groups, head_width] for one row after the other.
-  for (int r = 0; r < rows; ++r) {
 #pragma unroll
-    for (int i = 0; i < kVector; ++i) {
-      float value = 0.0f;
+  for (int r = 0; r < kRows; ++r) {
+    if (r >= rows) continue;
 #pragma unroll
-      for (int candidate = 0; candidate < kCrossRows; ++candidate) {
-        if (candidate == r) value = sums[candidate][i];
-      }
-      scores[group * in.head_width + lane * kVector + i] = value;
-    }
+    for (int i = 0; i < kVector; ++i) scores[group * in.head_width + lane * kVector + i] = sums[r][i];
     __syncthreads();
+    const int64_t row = slot * in.beams + first_row + r;
     if (threadIdx.x < in.head_width) {
-      float sum = 0.0f, total = 1.0f;
+      float sum = 0.0f;
       for (int g = 0; g < groups; ++g) sum += scores[g * in.head_width + threadIdx.x];
-#pragma unroll
-      for (int candidate = 0; candidate < kCrossRows; ++candidate) {
-        if (candidate == r) total = totals[candidate];
+      if (parts == 1) {
+        T* out = static_cast<T*>(in.out) + row * width + head * in.head_width;
+        store(out + threadIdx.x, length > 0 ? sum / extremes[r].y : 0.0f);
+      } else {
+        float* partial = in.partials + ((row * in.heads + head) * parts + part) * (in.head_width + 2);
+        partial[threadIdx.x] = sum;
+        if (threadIdx.x < 2) partial[in.head_width + threadIdx.x] = threadIdx.x == 0 ? extremes[r].x : extremes[r].y;
       }
-      T* out = static_cast<T*>(in.out) + (slot * in.beams + first_row + r) * width + head * in.head_width;
-      store(out + threadIdx.x, length > 0 ? sum / total : 0.0f);
     }
     __syncthreads();
   }
+}
+
+/// A block a head of a row: joins what decode_cross_kernel found in the parts of its keys.
+template <typename T>
+__global__ void join_parts_kernel(DecodeCross in) {
+  const int64_t row = blockIdx.x, head = blockIdx.y, stride = in.head_width + 2;
+  const int parts = static_cast<int>(in.parts);
+  const float* partial = in.partials + (row * in.heads + head) * parts * stride;
+  float largest = -INFINITY, total = 0.0f, sum = 0.0f;
+  for (int part = 0; part < parts; ++part) largest = fmaxf(largest, partial[part * stride + in.head_width]);
+  for (int part = 0; part < parts; ++part) {
+    const float part_largest = partial[part * stride + in.head_width];
+    if (part_largest == -INFINITY) continue;  // no keys
+    const float factor = expf(part_largest - largest);
+    total += factor * partial[part * stride + in.head_width + 1];
+    sum += factor * partial[part * stride + threadIdx.x];
+  }
+  T* out = static_cast<T*>(in.out) + (row * in.heads + head) * in.head_width;
+  store(out + threadIdx.x, in.lengths[row / in.beams] > 0 ? sum / total : 0.0f);
 }
 
 void check_heads(int64_t head_width) {
@@ -197,27 +221,18 @@ void check_heads(int64_t head_width) {
                            std::to_string(head_width));
 }
 
-template <typename Kernel>
-void allow_shared_memory(Kernel kernel, size_t bytes, const char* what) {
-  if (cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)) !=
-      cudaSuccess) {
-    cudaGetLastError();
-    throw std::runtime_error(std::string(what) + " wants " + std::to_string(bytes) +
-                             " bytes of shared memory a block, more than this GPU has");
-  }
-}
-
-template <typename T>
+template <typename T, int kRows>
 void launch_cross(const DecodeCross& attention, cudaStream_t stream) {
   const auto heads = static_cast<size_t>(attention.head_width);
+  const auto keys = static_cast<size_t>(std::min(attention.capacity, kCrossPart));
   const size_t groups = kCrossThreads / (heads / kVector);
-  const size_t bytes =
-      std::max(static_cast<size_t>(kCrossRows) * static_cast<size_t>(attention.capacity), groups * heads) *
-      sizeof(float);
-  if (bytes > 48 * 1024) allow_shared_memory(decode_cross_kernel<T>, bytes, "attention to so long a source");
+  const size_t bytes = std::max(static_cast<size_t>(kRows) * keys, groups * heads) * sizeof(float);
   const dim3 grid(static_cast<unsigned>(attention.slots), static_cast<unsigned>(attention.heads),
-                  static_cast<unsigned>((attention.beams + kCrossRows - 1) / kCrossRows));
-  decode_cross_kernel<T><<<grid, kCrossThreads, bytes, stream>>>(attention);
+                  static_cast<unsigned>((attention.beams + kRows - 1) / kRows * attention.parts));
+  decode_cross_kernel<T, kRows><<<grid, kCrossThreads, bytes, stream>>>(attention);
+  if (attention.parts == 1) return;
+  const dim3 rows(static_cast<unsigned>(attention.slots * attention.beams), static_cast<unsigned>(attention.heads));
+  join_parts_kernel<T><<<rows, static_cast<unsigned>(attention.head_width), 0, stream>>>(attention);
 }
 
 }  // namespace
@@ -234,7 +249,11 @@ void decode_self(const DecodeSelf& attention, cudaStream_t stream) {
 
 void decode_cross(const DecodeCross& attention, cudaStream_t stream) {
   check_heads(attention.head_width);
-  with_type(attention.type, [&](auto type) { launch_cross<decltype(type)>(attention, stream); });
+  with_type(attention.type, [&](auto type) {
+    using T = decltype(type);
+    if (attention.beams <= kFewRows) return launch_cross<T, kFewRows>(attention, stream);
+    launch_cross<T, kCrossRows>(attention, stream);
+  });
   check_launch("decode_cross");
 }
 

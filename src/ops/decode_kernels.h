@@ -21,6 +21,9 @@ struct DecodeSelf {
 };
 void decode_self(const DecodeSelf& attention, cudaStream_t stream);
 
+/// Keys that a block reads; where a cache holds more, several blocks share them.
+inline constexpr int64_t kCrossPart = 1024;
+
 /// Attention of all rows of each slot to the slot's source.
 struct DecodeCross {
   Type type = Type::kFloat;
@@ -30,6 +33,8 @@ struct DecodeCross {
   const void* q = nullptr;           ///< [slots * beams, heads * head_width]
   const void* cache = nullptr;       ///< [slots * capacity, 2 heads * head_width]
   const int32_t* lengths = nullptr;  ///< [slots]; 0: the slot is empty, its rows get 0
+  int64_t parts = 1;                 ///< capacity / kCrossPart, rounded up
+  float* partials = nullptr;         ///< [slots * beams, heads, parts, head_width + 2]; scratch, with one part null
   void* out = nullptr;               ///< [slots * beams, heads * head_width]
 };
 void decode_cross(const DecodeCross& attention, cudaStream_t stream);

@@ -227,11 +227,18 @@ TEST_F(Attention, DecodingOnADeviceFollowsARowsPastThroughOtherRows) {
 
 TEST_F(Attention, DecodingOnADeviceAttendsToEachSlotsSource) {
   if (test_device().is_cpu()) GTEST_SKIP() << "needs a GPU";
-  constexpr int64_t kCapacity = 40;
+  const std::vector<std::vector<int64_t>> sources{{5, 0, 40, 1}, {1024, 1025, 1, 4500}, {1023, 0, 2048, 2049}};
   for (const at::ScalarType dtype : tested_types()) {
-    for (const int64_t beams : {1, 6, 11}) {
-      const at::Tensor lengths = at::tensor({5, 0, 40, 1}, at::kInt);
-      const at::Tensor q = draw({4 * beams, kModel}, dtype), cache = draw({4 * kCapacity, 2 * kModel}, dtype);
+    for (const auto& [beams, source] : {std::pair(1, sources[0]),
+                                        {6, sources[0]},
+                                        {11, sources[0]},
+                                        {4, sources[1]},
+                                        {6, sources[1]},
+                                        {1, sources[2]},
+                                        {9, sources[2]}}) {
+      const int64_t capacity = *std::max_element(source.begin(), source.end());
+      const at::Tensor lengths = at::tensor(source, at::kInt);
+      const at::Tensor q = draw({4 * beams, kModel}, dtype), cache = draw({4 * capacity, 2 * kModel}, dtype);
       const at::Tensor y = ops::decode_cross_attention(q, cache, lengths.to(test_device()), kHeads, 0.25);
       for (int64_t slot = 0; slot < 4; ++slot) {
         const at::Tensor rows = y.slice(0, slot * beams, (slot + 1) * beams);
@@ -240,7 +247,7 @@ TEST_F(Attention, DecodingOnADeviceAttendsToEachSlotsSource) {
           EXPECT_EQ(rows.abs().max().item<double>(), 0.0);
           continue;
         }
-        const at::Tensor kv = cache.slice(0, slot * kCapacity, slot * kCapacity + length).to(at::kDouble);
+        const at::Tensor kv = cache.slice(0, slot * capacity, slot * capacity + length).to(at::kDouble);
         const at::Tensor wanted = reference_attention(q.slice(0, slot * beams, (slot + 1) * beams).to(at::kDouble),
                                                       kv.slice(1, 0, kModel), kv.slice(1, kModel), false, 0.25);
         EXPECT_LT(error_of(rows, wanted), tolerance_of(dtype));
