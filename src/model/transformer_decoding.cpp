@@ -73,13 +73,13 @@ at::Tensor TransformerSession::run_layer(size_t index, const at::Tensor& y_RD, c
     self.index_copy_(0, at::tensor(places, at::kLong), qkv_RE.narrow(1, width, 2 * width).to(at::kFloat));
     return layer.attention.out.product(ops::decode_attention(qkv_RE.narrow(1, 0, width), self.narrow(1, 0, width),
                                                              self.narrow(1, width, width), self_begin, self_length,
-                                                             heads, scale));
+                                                             {heads, scale}));
   };
   const auto cross = [&](const at::Tensor& h) {
     const at::Tensor& source = cross_PE_[index];
     return layer.cross.out.product(ops::decode_attention(layer.cross.q(h), source.narrow(1, 0, width),
                                                          source.narrow(1, width, width), cross_begin, cross_length,
-                                                         heads, scale));
+                                                         {heads, scale}));
   };
   return model_.run_layer(layer, y_RD, attend, cross, {});
 }

@@ -78,11 +78,11 @@ at::Tensor TransformerDeviceSession::run_layer(size_t index, const at::Tensor& y
   const double scale = nn::attention_scale(model_.facts().width, heads);
   const auto attend = [&](const at::Tensor& y) {
     return layer.attention.out.product(ops::decode_self_attention(
-        layer.attention.qkv(y), self_PE_[index], {inputs_.origins_RT, inputs_.lengths_R}, heads, scale));
+        layer.attention.qkv(y), self_PE_[index], {inputs_.origins_RT, inputs_.lengths_R}, {heads, scale}));
   };
   const auto cross = [&](const at::Tensor& h) {
     return layer.cross.out.product(
-        ops::decode_cross_attention(layer.cross.q(h), cross_PE_[index], inputs_.source_lengths, heads, scale));
+        ops::decode_cross_attention(layer.cross.q(h), cross_PE_[index], inputs_.source_lengths, {heads, scale}));
   };
   return model_.run_layer(layer, y_RD, attend, cross, {});
 }

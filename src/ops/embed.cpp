@@ -75,7 +75,7 @@ at::Tensor embed(const RaggedTokens& tokens, const ParamRef& table_VD, const Par
   at::Tensor out;
   {
     const at::NoGradGuard no_grad;
-    const at::Tensor table = table_VD.value(), positions = positions_PD.value();
+    const at::Tensor table = table_VD.value(), positions = values_of(positions_PD);
     if constexpr (kWithCuda) {
       if (table.is_cuda())
         out = cuda::embed(table, positions, tokens.ids_N, tokens.positions_N, options.scale, options.offset);
@@ -83,7 +83,7 @@ at::Tensor embed(const RaggedTokens& tokens, const ParamRef& table_VD, const Par
     if (!out.defined()) {
       out = at::index_select(table, 0, tokens.ids_N);
       if (options.scale != 1.0) out.mul_(options.scale);
-      out.add_(at::index_select(positions, 0, tokens.positions_N + options.offset));
+      if (positions.defined()) out.add_(at::index_select(positions, 0, tokens.positions_N + options.offset));
     }
   }
   if (node) torch::autograd::set_history(out, node);

@@ -14,7 +14,7 @@ struct EmbedOptions {
 
 /// Token embedding times `scale` plus position embedding: table[id] * scale + positions[position + offset], [N,
 /// D]. table: [V, D]; positions: [P, D]. Ids and positions must be in range (callers check their input against V and
-/// P).
+/// P). `positions` may be none (index -1).
 at::Tensor embed(const RaggedTokens& tokens, const ParamRef& table_VD, const ParamRef& positions_PD,
                  const EmbedOptions& options);
 
