@@ -33,6 +33,7 @@ class TransformerDeviceSession final : public DecodingSession {
   DecodingCapacity capacity_;
   int64_t rows_;
   std::vector<at::Tensor> self_PE_, cross_PE_;  // a layer each, as TransformerSession has them
+  at::Tensor self_bias_HT_;                     // see TransformerModel::bias_of_past
   std::vector<int32_t> lengths_, origins_, source_lengths_;
   Inputs inputs_;
   at::Tensor logits_RV_;

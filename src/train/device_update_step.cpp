@@ -97,7 +97,7 @@ bool DeviceUpdateStep::capturable() const {
   // layers out runs other work at each update; attention sequence by sequence has a shape of its own for each batch.
   const model::ModelFacts& facts = parts_.model.facts();
   return !scope_ && !facts.drops_layers && facts.windows.empty() &&
-         ops::attention_is_fused(parts_.model.arena().dtype(), facts.drops_probabilities);
+         ops::attention_is_fused(parts_.model.arena().dtype(), facts.drops_probabilities, facts.relative_bias);
 }
 
 void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, int64_t index) {
