@@ -16,13 +16,16 @@ class Builder {
     specs.back().vocabulary = vocabulary;
   }
 
+  /// Biases by distance. Layers share them, so that they are no layer's block.
+  void relative_bias(const StackNames& names, int64_t heads) {
+    if (a_.relative_buckets == 0) return;
+    // transformers decays nothing that has `bias` in its name.
+    add(names.relative_bias + ".weight", {a_.relative_buckets, heads}, {.decay = false, .std = a_.init.relative_bias});
+  }
+
   /// What stands before the layers of a stack.
-  void stack_input(const StackNames& names, int64_t positions, int64_t heads) {
-    if (a_.relative_buckets > 0) {
-      // transformers decays nothing that has `bias` in its name.
-      add(names.relative_bias + ".weight", {a_.relative_buckets, heads},
-          {.decay = false, .std = a_.init.relative_bias});
-    } else {
+  void stack_input(const StackNames& names, int64_t positions) {
+    if (a_.relative_buckets == 0) {
       table(names.positions, a_.position_rows(positions), false);
       specs.back().frozen = a_.sinusoidal;
     }
@@ -118,8 +121,10 @@ std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture&
   build.start_block();
   build.table(table_name(a), a.facts.vocabulary, /*vocabulary=*/true);
   const StackNames encoder = stack_names(a, kEncoder), decoder = stack_names(a, kDecoder);
+  build.relative_bias(encoder, a.encoder_heads);
+  build.relative_bias(decoder, a.decoder_heads);
   build.start_block();
-  build.stack_input(encoder, a.facts.max_source_tokens, a.encoder_heads);
+  build.stack_input(encoder, a.facts.max_source_tokens);
   for (int64_t i = 0; i < a.facts.encoder_layers; ++i) {
     const LayerNames names = layer_names(a, kEncoder, i);
     build.start_block();
@@ -134,7 +139,7 @@ std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture&
   }
   build.stack_output(encoder);
   build.start_block();
-  build.stack_input(decoder, a.facts.max_target_tokens, a.decoder_heads);
+  build.stack_input(decoder, a.facts.max_target_tokens);
   for (int64_t i = 0; i < a.facts.decoder_layers; ++i) {
     const LayerNames names = layer_names(a, kDecoder, i);
     build.start_block();
