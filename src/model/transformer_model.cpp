@@ -154,9 +154,7 @@ at::Tensor TransformerModel::enter(Side side, const ops::RaggedTokens& tokens, c
   // transformers' tables pass no gradient to the padding token's row, which some families' decoders start with.
   const bool starts_with_padding = side == kDecoder && facts().decoder_start_id == facts().pad_id;
   if (starts_with_padding && architecture_.still_padding) options.still_id = facts().pad_id;
-  at::Tensor x_ND = ops::embed(tokens, table_, ends.positions, options);
-  if (architecture_.embedding_norm) x_ND = ends.embedding_norm(x_ND, {}, {}, {});
-  x_ND = ops::dropout(x_ND, dropout);
+  const at::Tensor x_ND = ops::embed(tokens, {table_, ends.positions}, options, ends.embedding_norm.refs(), dropout);
   return architecture_.pre_norm ? x_ND.to(at::kFloat) : x_ND;
 }
 

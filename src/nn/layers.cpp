@@ -27,17 +27,15 @@ at::Tensor Linear::product(const at::Tensor& x_NI) const { return ops::linear(x_
 
 at::Tensor Norm::operator()(const at::Tensor& x_ND, const ops::ParamRef& bias_D, const at::Tensor& residual_ND,
                             const ops::DropoutKey& dropout) const {
-  return ops::residual_dropout_norm(x_ND, residual_ND, {scale, shift, bias_D, epsilon}, dropout);
+  return ops::residual_dropout_norm(x_ND, residual_ND, refs(bias_D), dropout);
 }
 
 ops::StreamResult Norm::add_to_stream(const at::Tensor& stream_ND, const at::Tensor& x_ND, const ops::ParamRef& bias_D,
                                       const ops::DropoutKey& dropout) const {
-  return ops::add_and_norm(stream_ND, x_ND, {scale, shift, bias_D, epsilon}, dropout);
+  return ops::add_and_norm(stream_ND, x_ND, refs(bias_D), dropout);
 }
 
-at::Tensor Norm::of_stream(const at::Tensor& stream_ND) const {
-  return ops::norm_of_stream(stream_ND, {scale, shift, {}, epsilon});
-}
+at::Tensor Norm::of_stream(const at::Tensor& stream_ND) const { return ops::norm_of_stream(stream_ND, refs()); }
 
 at::Tensor SelfAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens, bool causal,
                                      const ops::DropoutKey& dropout) const {

@@ -66,17 +66,6 @@ struct AddPartials {
 };
 void add_partials(const AddPartials& sums, cudaStream_t stream);
 
-/// out[n] = table[ids[n]] * scale + positions[places[n] + offset]; rows of `width`. `positions` may be null.
-struct Embed {
-  Type type = Type::kFloat;
-  int64_t rows = 0, width = 0, offset = 0;
-  float scale = 1.0f;
-  const void *table = nullptr, *positions = nullptr;
-  const int64_t *ids = nullptr, *places = nullptr;
-  void* out = nullptr;
-};
-void embed_rows(const Embed& embed, cudaStream_t stream);
-
 /// gradient[ids[i]] += factor * sum of d_out[order[i]] over equal ids, in fp32 and in that order; ids are sorted.
 struct AddRows {
   Type gradient_type = Type::kFloat, type = Type::kFloat;
@@ -99,6 +88,14 @@ struct AddPositionRows {
 };
 void add_position_rows(const AddPositionRows& rows, cudaStream_t stream);
 
+/// Where the rows of a NormForward's x and residual lie: row n of x is row ids[n] of a table, times `factor`; row n of
+/// the residual is row places[n] + offset of a table of positions.
+struct TableRows {
+  const int64_t *ids = nullptr, *places = nullptr;  ///< [rows]; null: row n.
+  int64_t offset = 0;
+  float factor = 1.0f;
+};
+
 /// out = LayerNorm(residual + dropout(x + bias)) * scale + shift; all but mean and inverse of `type`, but where
 /// `wide`: then residual and sum are fp32. Without a shift no mean is taken off (`mean` gets 0).
 struct NormForward {
@@ -107,11 +104,13 @@ struct NormForward {
   int64_t rows = 0, width = 0;
   float epsilon = 1e-5f;
   const void *x = nullptr, *bias = nullptr, *residual = nullptr;  ///< bias and one of the others may be null.
-  const void *scale = nullptr, *shift = nullptr;                  ///< No scale: only the sum is made.
+  TableRows tables;
+  const void *scale = nullptr, *shift = nullptr;  ///< No scale: only the sum is made.
   void* out = nullptr;
   void* sum = nullptr;                        ///< What is normalized; null where backward does not need it.
   float *mean = nullptr, *inverse = nullptr;  ///< [rows]; null where backward does not need them.
   Dropout dropout;
+  Dropout last_dropout;  ///< On what is made: the norm, or the sum where there is none.
 };
 void norm_forward(const NormForward& norm, cudaStream_t stream);
 

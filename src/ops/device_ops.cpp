@@ -136,25 +136,6 @@ void add_column_sums(const at::Tensor& gradient_C, const at::Tensor& x_NC) {
   add_sums(partials, {gradient_C});
 }
 
-at::Tensor embed(const at::Tensor& table_VD, const at::Tensor& positions_PD, const at::Tensor& ids_N,
-                 const at::Tensor& places_N, double scale, int64_t offset) {
-  at::Tensor out = at::empty({ids_N.size(0), table_VD.size(1)}, table_VD.options());
-  Embed args;
-  args.type = type_of(table_VD);
-  TXTSUM_CHECK(!positions_PD.defined() || type_of(positions_PD) == args.type);
-  args.rows = out.size(0);
-  args.width = out.size(1);
-  args.offset = offset;
-  args.scale = static_cast<float>(scale);
-  args.table = table_VD.const_data_ptr();
-  args.positions = pointer_of(positions_PD);
-  args.ids = ids_N.const_data_ptr<int64_t>();
-  args.places = places_N.const_data_ptr<int64_t>();
-  args.out = out.mutable_data_ptr();
-  embed_rows(args, stream());
-  return out;
-}
-
 void scatter_rows(const at::Tensor& gradient_VD, const at::Tensor& row_numbers_N, const at::Tensor& d_out_ND,
                   double factor) {
   const at::Tensor d_out = d_out_ND.contiguous();
@@ -189,6 +170,45 @@ void add_position_rows(const at::Tensor& gradient_PD, const RaggedTokens& tokens
   ops::cuda::add_position_rows(args, stream());
 }
 
+namespace {
+
+/// Has a norm's kernel write what its backward pass reads.
+void save_moments(NormForward& args, NormMoments& saved, const at::TensorOptions& options) {
+  saved.mean_N = at::empty({args.rows}, options.dtype(at::kFloat));
+  saved.inverse_N = at::empty_like(saved.mean_N);
+  args.mean = saved.mean_N.mutable_data_ptr<float>();
+  args.inverse = saved.inverse_N.mutable_data_ptr<float>();
+}
+
+}  // namespace
+
+at::Tensor embed(const EmbedTables& tables, const RaggedTokens& tokens, const EmbedOptions& options,
+                 const DropoutKey& key, NormMoments* saved) {
+  const bool norms = tables.scale_D.defined();
+  at::Tensor out = at::empty({tokens.ids_N.size(0), tables.table_VD.size(1)}, tables.table_VD.options());
+  NormForward args;
+  args.type = type_of(tables.table_VD);
+  TXTSUM_CHECK(!tables.positions_PD.defined() || type_of(tables.positions_PD) == args.type);
+  args.rows = out.size(0);
+  args.width = out.size(1);
+  args.epsilon = static_cast<float>(tables.epsilon);
+  args.x = tables.table_VD.const_data_ptr();
+  args.residual = pointer_of(tables.positions_PD);
+  args.tables = {tokens.ids_N.const_data_ptr<int64_t>(), tokens.positions_N.const_data_ptr<int64_t>(), options.offset,
+                 static_cast<float>(options.scale)};
+  args.scale = pointer_of(tables.scale_D);
+  args.shift = pointer_of(tables.shift_D);
+  args.last_dropout = dropout_of(key);
+  (norms ? args.out : args.sum) = out.mutable_data_ptr();
+  if (saved != nullptr && norms) {
+    saved->sum_ND = at::empty_like(out);
+    args.sum = saved->sum_ND.mutable_data_ptr();
+    save_moments(args, *saved, out.options());
+  }
+  norm_forward(args, stream());
+  return out;
+}
+
 at::Tensor norm(const at::Tensor& x_ND, const NormParameters& parameters, const DropoutKey& key, NormMoments* saved) {
   const at::Tensor x = x_ND.contiguous();
   const at::Tensor residual = parameters.residual_ND.defined() ? parameters.residual_ND.contiguous() : at::Tensor();
@@ -208,11 +228,8 @@ at::Tensor norm(const at::Tensor& x_ND, const NormParameters& parameters, const 
   if (saved != nullptr) {
     const bool sum_is_x = !residual.defined() && !key.active() && !parameters.bias_D.defined();
     saved->sum_ND = sum_is_x ? x : at::empty_like(x);
-    saved->mean_N = at::empty({x.size(0)}, x.options().dtype(at::kFloat));
-    saved->inverse_N = at::empty_like(saved->mean_N);
     args.sum = sum_is_x ? nullptr : saved->sum_ND.mutable_data_ptr();
-    args.mean = saved->mean_N.mutable_data_ptr<float>();
-    args.inverse = saved->inverse_N.mutable_data_ptr<float>();
+    save_moments(args, *saved, x.options());
   }
   norm_forward(args, stream());
   return out;
@@ -266,10 +283,7 @@ std::pair<at::Tensor, at::Tensor> stream_forward(const at::Tensor& stream_ND, co
   args.dropout = dropout_of(key);
   if (saved != nullptr && normalizes) {
     saved->sum_ND = stream_out;
-    saved->mean_N = at::empty({args.rows}, in.options());
-    saved->inverse_N = at::empty_like(saved->mean_N);
-    args.mean = saved->mean_N.mutable_data_ptr<float>();
-    args.inverse = saved->inverse_N.mutable_data_ptr<float>();
+    save_moments(args, *saved, in.options());
   }
   norm_forward(args, ops::cuda::stream());
   return {stream_out, normed};

@@ -11,6 +11,7 @@
 #include "txtsum/ops/activation.h"
 #include "txtsum/ops/adamw_update.h"
 #include "txtsum/ops/dropout_key.h"
+#include "txtsum/ops/embed.h"
 #include "txtsum/ops/linear_cross_entropy.h"
 #include "txtsum/ops/ragged.h"
 
@@ -54,9 +55,6 @@ std::pair<at::Tensor, at::Tensor> gate_backward(const at::Tensor& d_gated_NF, co
 /// gradient[c] += sum over rows of x[r][c], in fp32.
 void add_column_sums(const at::Tensor& gradient_C, const at::Tensor& x_NC);
 
-at::Tensor embed(const at::Tensor& table_VD, const at::Tensor& positions_PD, const at::Tensor& ids_N,
-                 const at::Tensor& places_N, double scale, int64_t offset);
-
 /// gradient[row_numbers[n]] += factor * d_out[n]; rows of one number are added in fp32, in a fixed order.
 void scatter_rows(const at::Tensor& gradient_VD, const at::Tensor& row_numbers_N, const at::Tensor& d_out_ND,
                   double factor);
@@ -72,6 +70,15 @@ struct NormParameters {
 };
 /// LayerNorm(residual + dropout(x + bias)). Fills `saved` where it is given.
 at::Tensor norm(const at::Tensor& x_ND, const NormParameters& parameters, const DropoutKey& key, NormMoments* saved);
+
+/// The rows that embed() makes; without a norm's scale and shift the sums as they are.
+struct EmbedTables {
+  at::Tensor table_VD, positions_PD, scale_D, shift_D;
+  double epsilon = 1e-5;
+};
+/// dropout(LayerNorm(table[ids] * options.scale + positions[positions + offset])). Fills `saved` where it is given.
+at::Tensor embed(const EmbedTables& tables, const RaggedTokens& tokens, const EmbedOptions& options,
+                 const DropoutKey& key, NormMoments* saved);
 
 /// Where the gradients of a norm's vectors are added; undefined ones are left out.
 struct NormVectors {

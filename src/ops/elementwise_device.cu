@@ -132,26 +132,6 @@ __global__ void __launch_bounds__(kWarp* kPartialRows) add_partials_kernel(AddPa
   store(gradient + column, to_float(gradient[column]) + sum);
 }
 
-/// A warp a row.
-template <typename T>
-__global__ void __launch_bounds__(kThreads) embed_kernel(Embed embed) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
-  if (row >= embed.rows) return;
-  const T* token = static_cast<const T*>(embed.table) + embed.ids[row] * embed.width;
-  const T* place = nullptr;
-  if (embed.positions != nullptr)
-    place = static_cast<const T*>(embed.positions) + (embed.places[row] + embed.offset) * embed.width;
-  T* out = static_cast<T*>(embed.out) + row * embed.width;
-  for (int64_t channel = threadIdx.x % kWarp * kVector; channel < embed.width; channel += kWarp * kVector) {
-    float values[kVector], others[kVector] = {};
-    load8(token + channel, values);
-    if (place != nullptr) load8(place + channel, others);
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) values[i] = values[i] * embed.scale + others[i];
-    store8(out + channel, values);
-  }
-}
-
 /// A block for each place where a new id starts; it adds up the id's rows.
 template <typename G, typename T>
 __global__ void __launch_bounds__(kThreads) add_rows_kernel(AddRows in) {
@@ -269,15 +249,6 @@ void add_position_rows(const AddPositionRows& rows, cudaStream_t stream) {
         <<<static_cast<unsigned>(rows.longest), kThreads, 0, stream>>>(rows);
   });
   check_launch("add_position_rows");
-}
-
-void embed_rows(const Embed& embed, cudaStream_t stream) {
-  if (embed.rows == 0) return;
-  check_width(embed.width);
-  const int64_t warps = kThreads / kWarp;
-  const auto blocks = static_cast<unsigned>((embed.rows + warps - 1) / warps);
-  with_type(embed.type, [&](auto type) { embed_kernel<decltype(type)><<<blocks, kThreads, 0, stream>>>(embed); });
-  check_launch("embed_rows");
 }
 
 }  // namespace txtsum::ops::cuda

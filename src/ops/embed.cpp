@@ -7,6 +7,7 @@
 #include "float_rows.h"
 #include "graph.h"
 #include "row_kernels.h"
+#include "txtsum/ops/dropout.h"
 
 namespace txtsum::ops {
 namespace {
@@ -34,17 +35,35 @@ void scatter_rows(const at::Tensor& gradient, const at::Tensor& row_numbers_N, c
 }
 
 struct EmbedNode final : torch::autograd::Node {
-  ParamRef table, positions;
+  EmbedRefs refs;
   EmbedOptions options;
   RaggedTokens tokens;
+  NormRefs norm;  // with what follows: on a GPU alone
+  DropoutKey key;
+  NormMoments saved;  // made here, not autograd variables
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
     const at::NoGradGuard no_grad;
-    if (grads[0].defined()) {
-      if (trains(table)) scatter_rows(table.gradient(), tokens.ids_N, of_moving_rows(grads[0]), options.scale);
-      if (trains(positions)) scatter_positions(grads[0]);
-    }
+    if (!grads[0].defined()) return {};
+    const at::Tensor d_ND = of_sum(grads[0]);
+    if (trains(refs.table)) scatter_rows(refs.table.gradient(), tokens.ids_N, of_moving_rows(d_ND), options.scale);
+    if (trains(refs.positions)) scatter_positions(d_ND);
     return {};
+  }
+  void release_variables() override { saved = {}; }
+
+  /// The gradient of the sum of both rows.
+  at::Tensor of_sum(const at::Tensor& grad_ND) const {
+    if constexpr (kWithCuda) {
+      if (grad_ND.is_cuda()) {
+        const at::Tensor d_ND = key.active() ? cuda::dropout(grad_ND, key) : grad_ND;
+        if (norm.scale.index < 0) return d_ND;
+        return cuda::norm_backward(d_ND, saved, norm.scale.value(), {},
+                                   {gradient_of(norm.scale), gradient_of(norm.shift), {}})
+            .d_sum_ND;
+      }
+    }
+    return grad_ND;
   }
 
   at::Tensor of_moving_rows(const at::Tensor& d_ND) const {
@@ -54,40 +73,54 @@ struct EmbedNode final : torch::autograd::Node {
 
   void scatter_positions(const at::Tensor& d_ND) const {
     if constexpr (kWithCuda) {
-      if (d_ND.is_cuda()) return cuda::add_position_rows(positions.gradient(), tokens, d_ND, options.offset);
+      if (d_ND.is_cuda()) return cuda::add_position_rows(refs.positions.gradient(), tokens, d_ND, options.offset);
     }
-    scatter_rows(positions.gradient(), tokens.positions_N + options.offset, d_ND, 1.0);
+    scatter_rows(refs.positions.gradient(), tokens.positions_N + options.offset, d_ND, 1.0);
   }
 };
 
+at::Tensor sum_on_cpu(const RaggedTokens& tokens, const EmbedRefs& refs, const EmbedOptions& options) {
+  at::Tensor sum_ND = at::index_select(refs.table.value(), 0, tokens.ids_N);
+  if (options.scale != 1.0) sum_ND.mul_(options.scale);
+  if (refs.positions.index < 0) return sum_ND;
+  return sum_ND.add_(at::index_select(refs.positions.value(), 0, tokens.positions_N + options.offset));
+}
+
 }  // namespace
 
-at::Tensor embed(const RaggedTokens& tokens, const ParamRef& table_VD, const ParamRef& positions_PD,
-                 const EmbedOptions& options) {
+at::Tensor embed(const RaggedTokens& tokens, const EmbedRefs& refs, const EmbedOptions& options, const NormRefs& norm,
+                 const DropoutKey& key) {
+  const bool on_gpu = kWithCuda && tokens.ids_N.is_cuda(), norms = norm.scale.index >= 0;
   std::shared_ptr<EmbedNode> node;
-  if (graph_needed({}, {table_VD, positions_PD})) {
+  if (on_gpu ? graph_needed({}, {refs.table, refs.positions, norm.scale, norm.shift})
+             : graph_needed({}, {refs.table, refs.positions})) {
     node = make_node<EmbedNode>({});
-    node->table = table_VD;
-    node->positions = positions_PD;
+    node->refs = refs;
     node->options = options;
     node->tokens = tokens;
   }
   at::Tensor out;
   {
     const at::NoGradGuard no_grad;
-    const at::Tensor table = table_VD.value(), positions = values_of(positions_PD);
     if constexpr (kWithCuda) {
-      if (table.is_cuda())
-        out = cuda::embed(table, positions, tokens.ids_N, tokens.positions_N, options.scale, options.offset);
+      if (on_gpu) {
+        NormMoments moments;
+        out = cuda::embed(
+            {refs.table.value(), values_of(refs.positions), values_of(norm.scale), values_of(norm.shift), norm.epsilon},
+            tokens, options, key, node ? &moments : nullptr);
+        if (node) {
+          node->norm = norm;
+          node->key = key;
+          node->saved = moments;
+        }
+      }
     }
-    if (!out.defined()) {
-      out = at::index_select(table, 0, tokens.ids_N);
-      if (options.scale != 1.0) out.mul_(options.scale);
-      if (positions.defined()) out.add_(at::index_select(positions, 0, tokens.positions_N + options.offset));
-    }
+    if (!on_gpu) out = sum_on_cpu(tokens, refs, options);
   }
   if (node) torch::autograd::set_history(out, node);
-  return out;
+  if (on_gpu) return out;
+  if (norms) out = residual_dropout_norm(out, {}, norm, {});
+  return dropout(out, key);
 }
 
 }  // namespace txtsum::ops

@@ -42,8 +42,11 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
   if (row >= norm.rows) return;
   const int width = static_cast<int>(norm.width);
   const int first = threadIdx.x % kWarp * kVector;
-  const T* x = norm.x != nullptr ? static_cast<const T*>(norm.x) + row * width : nullptr;
-  const S* residual = norm.residual != nullptr ? static_cast<const S*>(norm.residual) + row * width : nullptr;
+  const TableRows& tables = norm.tables;
+  const int64_t x_row = tables.ids != nullptr ? tables.ids[row] : row;
+  const int64_t residual_row = tables.places != nullptr ? tables.places[row] + tables.offset : row;
+  const T* x = norm.x != nullptr ? static_cast<const T*>(norm.x) + x_row * width : nullptr;
+  const S* residual = norm.residual != nullptr ? static_cast<const S*>(norm.residual) + residual_row * width : nullptr;
   const bool drops = norm.dropout.threshold != 0;
   const Dropout dropout = with_keys(norm.dropout);
   const auto position = drops ? static_cast<uint32_t>(norm.dropout.positions[row]) : 0u;
@@ -56,6 +59,8 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
     if (channel >= width) continue;
     if (x != nullptr) {
       load8(x + channel, values[chunk]);
+#pragma unroll
+      for (int i = 0; i < kVector; ++i) values[chunk][i] *= tables.factor;
     } else {
 #pragma unroll
       for (int i = 0; i < kVector; ++i) values[chunk][i] = 0.0f;
@@ -77,10 +82,20 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
     for (int i = 0; i < kVector; ++i) total += values[chunk][i];
   }
   S* sum = norm.sum != nullptr ? static_cast<S*>(norm.sum) + row * width : nullptr;
+  const bool drops_last = norm.last_dropout.threshold != 0;
+  const Dropout last_dropout = with_keys(norm.last_dropout);
+  const auto drop_last = [&](int channel, float(&row_values)[kVector]) {
+    if (!drops_last) return;
+    drop8(last_dropout, static_cast<uint32_t>(channel), static_cast<uint32_t>(last_dropout.positions[row]),
+          static_cast<uint32_t>(last_dropout.examples[row]), row_values);
+  };
   if (norm.scale == nullptr) {
 #pragma unroll
     for (int chunk = 0; chunk < kChunks; ++chunk) {
-      if (first + chunk * kStep < width) store8(sum + first + chunk * kStep, values[chunk]);
+      const int channel = first + chunk * kStep;
+      if (channel >= width) continue;
+      drop_last(channel, values[chunk]);
+      store8(sum + channel, values[chunk]);
     }
     return;
   }
@@ -107,6 +122,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
     if (norm.shift != nullptr) load8(static_cast<const T*>(norm.shift) + channel, shift);
 #pragma unroll
     for (int i = 0; i < kVector; ++i) values[chunk][i] = (values[chunk][i] - mean) * inverse * scale[i] + shift[i];
+    drop_last(channel, values[chunk]);
     store8(out + channel, values[chunk]);
   }
   if (norm.mean != nullptr && first == 0) {

@@ -71,8 +71,7 @@ BatchSlot::BatchSlot(const Bucket& bucket, const at::Device& device)
   batch_.source.recurs = batch_.labels.recurs = true;
 }
 
-void BatchSlot::fill(const MicroBatch& padded, uint64_t seed, int64_t update) {
-  // The allocator of pinned memory hands a block out again only when the copy from it is done.
+void BatchSlot::fill(const MicroBatch& padded, uint64_t seed, int64_t update, ops::DeviceCopies& copies) {
   const at::Tensor staging =
       at::empty(bytes_.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(bytes_.is_cuda()));
   Parts parts(staging);
@@ -82,7 +81,7 @@ void BatchSlot::fill(const MicroBatch& padded, uint64_t seed, int64_t update) {
   batch_.labels.offsets = padded.labels.offsets;
   const auto words = ops::dropout_words(seed, update);
   std::memcpy(parts.take(2, at::kInt).mutable_data_ptr(), words.data(), sizeof(words));
-  bytes_.copy_(staging, /*non_blocking=*/true);
+  bytes_.copy_(copies.upload(staging), /*non_blocking=*/true);
 }
 
 }  // namespace txtsum::train

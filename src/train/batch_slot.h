@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "bucket.h"
+#include "txtsum/ops/device_copy.h"
 
 namespace txtsum::train {
 
@@ -12,9 +13,9 @@ class BatchSlot {
  public:
   BatchSlot(const Bucket& bucket, const at::Device& device);
 
-  /// Copies a micro-batch of the bucket's shape (on the CPU) and what dropout is drawn from; one copy, which the host
-  /// does not wait for.
-  void fill(const MicroBatch& padded, uint64_t seed, int64_t update);
+  /// Copies a micro-batch of the bucket's shape (on the CPU) and what dropout is drawn from, without waiting: on its
+  /// way to the device while that still computes on what was in the slot.
+  void fill(const MicroBatch& padded, uint64_t seed, int64_t update, ops::DeviceCopies& copies);
 
   const MicroBatch& batch() const { return batch_; }
   /// See ops::DropoutKey::words_2.

@@ -42,6 +42,7 @@ DeviceUpdateStep::DeviceUpdateStep(const UpdateParts& parts, AdamWOptimizer& opt
       scope_(make_block_scope(parts)),
       loss_sums_2_(at::zeros({2}, at::TensorOptions().dtype(at::kDouble).device(parts.model.arena().device()))),
       update_(update_spans(parts.model.arena().layout()), /*scales_loss=*/parts.model.arena().dtype() == at::kHalf),
+      copies_(parts.model.arena().device()),
       pool_(parts.model.arena().device()) {
   TXTSUM_CHECK(parts.communicator.world() == 1, "one process");
 }
@@ -108,7 +109,7 @@ void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, 
     found = shapes_.emplace(bucket, std::move(fresh)).first;
   }
   Shape& shape = found->second;
-  shape.slot.fill(pad_to(batch, bucket, parts_.model.facts().pad_id), parts_.seed, update);
+  shape.slot.fill(pad_to(batch, bucket, parts_.model.facts().pad_id), parts_.seed, update, copies_);
   ops::seed_device_generator(parts_.seed, update, index);
   if (!shape.graph && capturable() && shape.runs >= kRunsBeforeCapture && work_.graphs < parts_.config.max_graphs) {
     capture(shape, update);

@@ -5,6 +5,7 @@
 
 #include "adamw_optimizer.h"
 #include "batch_slot.h"
+#include "txtsum/ops/device_copy.h"
 #include "txtsum/ops/device_graph.h"
 #include "txtsum/ops/device_update.h"
 #include "update_step.h"
@@ -51,6 +52,7 @@ class DeviceUpdateStep final : public UpdateStep {
   std::unique_ptr<ops::BlockScope> scope_;
   at::Tensor loss_sums_2_;  // fp64
   ops::DeviceUpdate update_;
+  ops::DeviceCopies copies_;
   ops::DevicePool pool_;
   std::map<Bucket, Shape> shapes_;  // after pool_, whose memory its graphs use
   std::deque<Started> started_;

@@ -26,6 +26,8 @@ struct Norm {
   ops::ParamRef scale, shift;
   double epsilon = 1e-5;
 
+  ops::NormRefs refs(const ops::ParamRef& bias_D = {}) const { return {scale, shift, bias_D, epsilon}; }
+
   /// LayerNorm(residual + dropout(x + bias)); `residual` may be undefined, `bias` may be none.
   at::Tensor operator()(const at::Tensor& x_ND, const ops::ParamRef& bias_D, const at::Tensor& residual_ND,
                         const ops::DropoutKey& dropout) const;

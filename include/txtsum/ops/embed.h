@@ -1,7 +1,9 @@
 #pragma once
 
+#include "txtsum/ops/dropout_key.h"
 #include "txtsum/ops/parameter.h"
 #include "txtsum/ops/ragged.h"
+#include "txtsum/ops/residual_dropout_norm.h"
 
 namespace txtsum::ops {
 
@@ -12,10 +14,15 @@ struct EmbedOptions {
   int64_t still_id = -1;  ///< A token whose row gets no gradient from here (PyTorch's padding_idx); -1: none.
 };
 
-/// Token embedding times `scale` plus position embedding: table[id] * scale + positions[position + offset], [N,
-/// D]. table: [V, D]; positions: [P, D]. Ids and positions must be in range (callers check their input against V and
-/// P). `positions` may be none (index -1).
-at::Tensor embed(const RaggedTokens& tokens, const ParamRef& table_VD, const ParamRef& positions_PD,
-                 const EmbedOptions& options);
+/// The tables, [V, D] and [P, D]; `positions` may be none.
+struct EmbedRefs {
+  ParamRef table, positions;
+};
+
+/// Token embedding times `scale` plus position embedding, table[id] * scale + positions[position + offset], then
+/// LayerNorm where `norm` has a scale (its bias must be none), then dropout: [N, D]. On a GPU one pass. Ids and
+/// positions must be in range (callers check their input against V and P).
+at::Tensor embed(const RaggedTokens& tokens, const EmbedRefs& refs, const EmbedOptions& options,
+                 const NormRefs& norm = {}, const DropoutKey& key = {});
 
 }  // namespace txtsum::ops

@@ -199,7 +199,7 @@ TEST_F(RowOps, EmbedWithoutPositionsIsTheTablesRows) {
   const ops::RaggedTokens tokens = draw_tokens({11, 1, 20}, 6);
   const at::Tensor table = draw({6, kWidth}), d_out = draw({32, kWidth});
   const ops::ParamRef t = parameters.add(table);
-  const at::Tensor y = ops::embed(tokens, t, {}, {});
+  const at::Tensor y = ops::embed(tokens, {t, {}}, {});
   y.backward(d_out);
   const at::Tensor T = reference_leaf(table);
   T.index_select(0, tokens.ids_N).backward(d_out.to(at::kDouble));
@@ -212,7 +212,7 @@ TEST_F(RowOps, EmbedAddsTheGradientsOfRepeatedIds) {
   const ops::RaggedTokens tokens = draw_tokens({11, 1, 20}, 6);  // 32 tokens of 6 ids: all repeat
   const at::Tensor table = draw({6, kWidth}), positions = draw({24, kWidth}), d_out = draw({32, kWidth});
   const ops::ParamRef t = parameters.add(table), p = parameters.add(positions);
-  at::Tensor y = ops::embed(tokens, t, p, {1.7, 2});
+  at::Tensor y = ops::embed(tokens, {t, p}, {1.7, 2});
   y.backward(d_out);
   const at::Tensor T = reference_leaf(table), P = reference_leaf(positions);
   const at::Tensor Y = T.index_select(0, tokens.ids_N) * 1.7 + P.index_select(0, tokens.positions_N + 2);
@@ -224,8 +224,60 @@ TEST_F(RowOps, EmbedAddsTheGradientsOfRepeatedIds) {
   const at::Tensor others = t.gradient().clone();
   others.select(0, 4).zero_();
   t.gradient().zero_();
-  ops::embed(tokens, t, p, {1.7, 2, /*still_id=*/4}).backward(d_out);
+  ops::embed(tokens, {t, p}, {1.7, 2, /*still_id=*/4}).backward(d_out);
   EXPECT_LT(error_of(t.gradient(), others), kOpTolerance);
+}
+
+TEST_F(RowOps, EmbedNormsItsSumsAsFloat64Does) {
+  for (const at::ScalarType dtype : tested_types()) {
+    Parameters parameters;
+    const ops::RaggedTokens tokens = draw_tokens({11, 1, 20}, 6);
+    const at::Tensor table = draw({6, kWidth}, dtype), positions = draw({24, kWidth}, dtype),
+                     scale = draw({kWidth}, dtype), shift = draw({kWidth}, dtype), d_out = draw({32, kWidth}, dtype);
+    const ops::ParamRef t = parameters.add(table), p = parameters.add(positions), s = parameters.add(scale),
+                        h = parameters.add(shift);
+    const at::Tensor y = ops::embed(tokens, {t, p}, {1.7, 2}, {s, h, {}, 1e-5});
+    y.backward(d_out);
+    const at::Tensor T = reference_leaf(table), P = reference_leaf(positions), S = reference_leaf(scale),
+                     H = reference_leaf(shift);
+    const at::Tensor sum = T.index_select(0, tokens.ids_N) * 1.7 + P.index_select(0, tokens.positions_N + 2);
+    const at::Tensor centred = sum - sum.mean(-1, true);
+    const at::Tensor Y = centred / (centred.square().mean(-1, true) + 1e-5).sqrt() * S + H;
+    Y.backward(d_out.to(at::kDouble));
+    EXPECT_LT(error_of(y, Y), tolerance_of(dtype));
+    EXPECT_LT(error_of(t.gradient(), T.grad()), tolerance_of(dtype));
+    EXPECT_LT(error_of(p.gradient(), P.grad()), tolerance_of(dtype));
+    EXPECT_LT(error_of(s.gradient(), S.grad()), tolerance_of(dtype));
+    EXPECT_LT(error_of(h.gradient(), H.grad()), tolerance_of(dtype));
+  }
+}
+
+TEST_F(RowOps, EmbedDropsAsDropoutBehindItDoes) {
+  const ops::RaggedTokens tokens = draw_tokens({11, 1, 20}, 6);
+  const ops::DropoutKey key = key_of(tokens, 0.3);
+  const at::Tensor table = draw({6, kWidth}), positions = draw({24, kWidth}), scale = draw({kWidth}),
+                   shift = draw({kWidth}), d_out = draw({32, kWidth});
+  for (const bool norms : {true, false}) {
+    Parameters joined, apart;
+    const auto refs_in = [&](Parameters& parameters) {
+      return std::pair(ops::EmbedRefs{parameters.add(table), parameters.add(positions)},
+                       norms ? ops::NormRefs{parameters.add(scale), parameters.add(shift), {}, 1e-5} : ops::NormRefs{});
+    };
+    const auto [rows, norm] = refs_in(joined);
+    const auto [other_rows, other_norm] = refs_in(apart);
+    const at::Tensor a = ops::embed(tokens, rows, {}, norm, key);
+    const at::Tensor sum = ops::embed(tokens, other_rows, {});
+    const at::Tensor b = ops::dropout(norms ? ops::residual_dropout_norm(sum, {}, other_norm, {}) : sum, key);
+    EXPECT_TRUE(at::allclose(a, b, 1e-5, 1e-5));
+    EXPECT_TRUE(at::equal(a.eq(0), b.eq(0)));
+    a.backward(d_out);
+    b.backward(d_out);
+    EXPECT_TRUE(at::allclose(rows.table.gradient(), other_rows.table.gradient(), 1e-4, 1e-4));
+    EXPECT_TRUE(at::allclose(rows.positions.gradient(), other_rows.positions.gradient(), 1e-4, 1e-4));
+    if (!norms) continue;
+    EXPECT_TRUE(at::allclose(norm.scale.gradient(), other_norm.scale.gradient(), 1e-4, 1e-4));
+    EXPECT_TRUE(at::allclose(norm.shift.gradient(), other_norm.shift.gradient(), 1e-4, 1e-4));
+  }
 }
 
 TEST_F(RowOps, AMaskDrawnFromKeyWordsOnTheDeviceIsThatOfSeedAndUpdate) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "fake_model.h"
+#include "support/test_device.h"
 #include "train/batch_slot.h"
 #include "txtsum/ops/dropout_key.h"
 
@@ -122,17 +123,18 @@ TEST(BatchSlot, HoldsWhatItWasFilledWithAndStaysWhereItIs) {
   at::manual_seed(7);
   const train::MicroBatch first = draw_batch({5, 1, 9}, {4, 6, 2}), second = draw_batch({7, 7, 2}, {1, 1, 11});
   const train::Bucket bucket{64, 64, 8, 32, 32};
-  train::BatchSlot slot(bucket, at::kCPU);
+  train::BatchSlot slot(bucket, test_device());
+  ops::DeviceCopies copies(test_device());
   const void* place = slot.batch().labels.ids_N.const_data_ptr();
   for (const train::MicroBatch* batch : {&first, &second}) {
     const train::MicroBatch padded = train::pad_to(*batch, bucket, 1);
-    slot.fill(padded, 11, 12);
+    slot.fill(padded, 11, 12, copies);
     for (const auto& [ours, wanted] :
          {std::pair(slot.batch().source, padded.source), {slot.batch().labels, padded.labels}}) {
-      EXPECT_TRUE(at::equal(ours.ids_N, wanted.ids_N));
-      EXPECT_TRUE(at::equal(ours.positions_N, wanted.positions_N));
-      EXPECT_TRUE(at::equal(ours.examples_N, wanted.examples_N));
-      EXPECT_TRUE(at::equal(ours.offsets_B1, wanted.offsets_B1));
+      EXPECT_TRUE(at::equal(ours.ids_N.cpu(), wanted.ids_N));
+      EXPECT_TRUE(at::equal(ours.positions_N.cpu(), wanted.positions_N));
+      EXPECT_TRUE(at::equal(ours.examples_N.cpu(), wanted.examples_N));
+      EXPECT_TRUE(at::equal(ours.offsets_B1.cpu(), wanted.offsets_B1));
       EXPECT_EQ(ours.tokens(), wanted.tokens());
       EXPECT_EQ(ours.sequences(), wanted.sequences());
       EXPECT_EQ(ours.longest, wanted.longest);
@@ -142,6 +144,22 @@ TEST(BatchSlot, HoldsWhatItWasFilledWithAndStaysWhereItIs) {
     EXPECT_EQ(slot.dropout_words_2()[0].item<int32_t>(), static_cast<int32_t>(words[0]));
     EXPECT_EQ(slot.dropout_words_2()[1].item<int32_t>(), static_cast<int32_t>(words[1]));
   }
+}
+
+TEST(BatchSlot, WhatIsFilledInWhileOthersAreReadReachesItsOwnReader) {
+  const train::Bucket bucket{4096, 4096, 200, 32, 32};
+  train::BatchSlot slot(bucket, test_device());
+  ops::DeviceCopies copies(test_device());
+  std::vector<at::Tensor> sums;
+  std::vector<int64_t> wanted;
+  for (int64_t round = 0; round < 40; ++round) {
+    train::MicroBatch padded = train::pad_to(draw_batch({5, 1, 9}, {4, 6, 2}), bucket, 1);
+    padded.source.ids_N.fill_(round * round);
+    slot.fill(padded, 11, round, copies);
+    sums.push_back(slot.batch().source.ids_N.sum());  // read on the device, looked at when all are on their way
+    wanted.push_back(4096 * round * round);
+  }
+  for (size_t i = 0; i < sums.size(); ++i) EXPECT_EQ(sums[i].item<int64_t>(), wanted[i]) << i;
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ class FakeModel final : public model::Seq2SeqModel {
   const model::Arena& arena() const override { return arena_; }
 
   at::Tensor encode(const ops::RaggedTokens& source, const model::ForwardContext&) const override {
-    return ops::embed(source, arena_.ref("table"), arena_.ref("positions"), {});
+    return ops::embed(source, {arena_.ref("table"), arena_.ref("positions")}, {});
   }
 
   at::Tensor decode(const ops::RaggedTokens& target, const at::Tensor& encoded_ND, const ops::RaggedTokens& source,
@@ -53,7 +53,7 @@ class FakeModel final : public model::Seq2SeqModel {
       const at::Tensor mean = encoded_ND.slice(0, source.offsets[at], source.offsets[at + 1]).mean(0, /*keepdim=*/true);
       rows.push_back(mean.expand({target.offsets[at + 1] - target.offsets[at], kWidth}));
     }
-    const at::Tensor embedded = ops::embed(target, arena_.ref("table"), arena_.ref("positions"), {});
+    const at::Tensor embedded = ops::embed(target, {arena_.ref("table"), arena_.ref("positions")}, {});
     ops::DropoutKey key;
     key.probability = context.training ? dropout_ : 0.0;
     key.seed = context.seed;
