@@ -3,7 +3,7 @@
 #
 # usage: scripts/setup.sh [--tests] [--cuda] [--no-packages] [--check | --list]
 #   --tests        also the packages that only building and running the tests needs
-#   --cuda         also what building for NVIDIA GPUs and running there needs, but for the driver (2.3 GB to download,
+#   --cuda         also what building for NVIDIA GPUs and running there needs, but for the driver (2.4 GB to download,
 #                  6 GB of disk). A CUDA 13 toolkit that is there (CUDACXX, PATH, /usr/local/cuda) compiles; without
 #                  one, nvcc is installed into .deps/ (another 0.3 GB)
 #   --no-packages  leave the distribution's packages alone (they are there, or you install them yourself)
@@ -55,6 +55,9 @@ compiler_wheels=(
   "nvidia-cuda-cccl==13.0.85 nvidia_cuda_cccl-13.0.85-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl e0da7ad981f3a8aff08241b5bfc1af868742a63e2762f53a5171c492ef242649"
   "nvidia-cuda-crt==13.0.88 nvidia_cuda_crt-13.0.88-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl 2c8043c7c9e02492716426e9919fc78d2c5b3b2a7a768a88e952676b08aa55a4"
 )
+# Arrow and Parquet for C++, which Debian and Ubuntu do not package; the libraries are the same in the wheels of every
+# Python version.
+arrow_wheel="pyarrow==26.0.1 pyarrow-26.0.1-cp311-cp311-manylinux_2_28_x86_64.whl 39cb0f2418282c24bea6ceda77b03e5a8f0a5766b63a8bf194d4e2a2c423548c"
 # Where the distribution's CMake is older than this, the wheel's is used.
 cmake_minimum=3.24
 cmake_wheel="cmake==3.31.6 cmake-3.31.6-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl 1c8b05df0602365da91ee6a3336fe57525b137706c4ab5675498f662ae1dbcec"
@@ -72,7 +75,7 @@ print_pins() {
   local wheel
   printf '%s\n' "${build_packages[@]}" cmake | sed 's/^/build package  /'
   printf 'test package   %s\n' "${test_packages[@]}"
-  for wheel in "${torch_wheels[@]}" "$cmake_wheel" "$format_wheel"; do
+  for wheel in "${torch_wheels[@]}" "$arrow_wheel" "$cmake_wheel" "$format_wheel"; do
     printf 'wheel          %s\n' "$wheel"
   done
   printf 'CUDA wheel     %s\n' "${cuda_wheels[@]}"
@@ -111,6 +114,8 @@ deps_stamp() {
 }
 
 up_to_date() { [ "$(deps_stamp)" = "$(cat "$deps/stamp" 2>/dev/null)" ]; }
+# Arrow has a stamp of its own: a new version of it does not unpack LibTorch again.
+arrow_up_to_date() { [ "$arrow_wheel" = "$(cat "$deps/arrow/stamp" 2>/dev/null)" ]; }
 
 have_wheels() {
   local file
@@ -185,6 +190,7 @@ check_disk() {
   if [ -n "$with_compiler" ]; then unpacked=$((unpacked + 250)) downloads=$((downloads + 300)); fi
   if up_to_date; then unpacked=0; fi
   if have_wheels; then downloads=0; fi
+  arrow_up_to_date || unpacked=$((unpacked + 70)) downloads=$((downloads + 60))
   require_disk "$wheels" $downloads "LibTorch's wheels"
   if [ "$(stat -c %d "$deps")" = "$(stat -c %d "$wheels")" ]; then unpacked=$((unpacked + downloads)); fi
   require_disk "$deps" $unpacked "LibTorch"
@@ -194,7 +200,7 @@ check_disk() {
 # for its smallest wheel first (install_libraries): on a fresh system there is no pip yet.
 check_network() {
   local address
-  if up_to_date && [ -z "$(missing_packages "${build_packages[@]}")" ]; then return; fi
+  if up_to_date && arrow_up_to_date && [ -z "$(missing_packages "${build_packages[@]}")" ]; then return; fi
   if [ -z "$with_packages" ] || ! command -v apt-get >/dev/null; then return; fi
   while read -r address; do
     if /usr/lib/apt/apt-helper -qq download-file "$address" "$deps/network" >/dev/null 2>&1; then
@@ -348,6 +354,27 @@ install_libraries() {
   [ -z "$cuda_asked" ] || printf '%s\n' "$nvcc" >"$deps/nvcc"
 }
 
+install_arrow() {
+  local requirement file staging=$deps/staging
+  if arrow_up_to_date; then
+    say "all there: .deps/arrow"
+    return
+  fi
+  read -r requirement file _ <<<"$arrow_wheel"
+  fetch_wheel "$arrow_wheel"
+  say "unpacking $requirement"
+  rm -rf "$staging"
+  unzip -q "$wheels/$file" 'pyarrow/libarrow.so.*' 'pyarrow/libparquet.so.*' 'pyarrow/include/arrow/*' \
+    'pyarrow/include/parquet/*' 'pyarrow-*/licenses/*' -d "$staging" -x 'pyarrow/include/arrow/python/*'
+  mkdir "$staging/arrow" "$staging/arrow/lib"
+  mv "$staging"/pyarrow/lib*.so.* "$staging/arrow/lib/"
+  mv "$staging/pyarrow/include" "$staging"/pyarrow-*/licenses "$staging/arrow/"
+  printf '%s\n' "$arrow_wheel" >"$staging/arrow/stamp"
+  rm -rf "$deps/arrow"
+  mv "$staging/arrow" "$deps/arrow"
+  rm -rf "$staging"
+}
+
 # Unpack folder $2 of the program in wheel $1 as .deps/$3.
 install_program() {
   local requirement file hash staging=$deps/staging
@@ -387,12 +414,13 @@ stage 2/4 "Distribution packages" "1 to 3 minutes the first time"
 if [ -n "$with_packages" ]; then install_packages; else say "left alone, as asked"; fi
 
 if [ -z "$with_cuda" ]; then
-  stage 3/4 "LibTorch 2.11.0" "downloads 545 MB the first time; 1 minute at 10 MB/s, and half a minute to unpack"
+  stage 3/4 "LibTorch 2.11.0 and Arrow 26" "downloads 600 MB the first time; 1 minute at 10 MB/s, and half a minute to unpack"
 else
-  stage 3/4 "LibTorch 2.11.0 and CUDA 13.0" \
-    "downloads 2.3 GB the first time, 2.6 GB with nvcc; 4 minutes at 10 MB/s, and one to unpack"
+  stage 3/4 "LibTorch 2.11.0, CUDA 13.0 and Arrow 26" \
+    "downloads 2.4 GB the first time, 2.7 GB with nvcc; 4 minutes at 10 MB/s, and one to unpack"
 fi
 install_libraries
+install_arrow
 
 stage 4/4 "Tools"
 install_tools

@@ -3,10 +3,10 @@
 #
 # usage: azureml/environments/collect_runtime.sh PROGRAM ROOT
 #
-# ROOT/opt/txtsum/bin/txtsum   the program, and a link to it in ROOT/usr/local/bin
+# ROOT/opt/txtsum/bin/txtsum   the program with its module for Arrow and Parquet files, and a link to it in ROOT/usr/local/bin
 # ROOT/opt/txtsum/configs      the experiments and tables
 # ROOT/opt/txtsum/lib          the distribution's libraries that it loads, but for the C library's own
-# ROOT/...                     all others (LibTorch's) under the path where the program looks for them
+# ROOT/...                     all others (LibTorch's, Arrow's) under the path where the program looks for them
 set -euo pipefail
 
 program=$1
@@ -16,6 +16,8 @@ home=/opt/txtsum
 
 # Opened while the program runs, where a model's tokenizer is a spiece.model.
 opened=libsentencepiece.so.0
+# Opened while the program runs, where the data are Arrow or Parquet files; the build makes it beside the program.
+module=$(dirname "$program")/libtxtsum_arrow.so
 
 # Print the paths of all libraries that are loaded, one a line. A missing one is an error.
 libraries() {
@@ -26,7 +28,11 @@ libraries() {
     return 1
   fi
   echo "$path"
-  listing=$(ldd "$program" "$path")
+  if [ ! -f "$module" ]; then
+    echo "collect_runtime.sh: $module is missing: scripts/setup.sh installs Arrow, then build again" >&2
+    return 1
+  fi
+  listing=$(ldd "$program" "$path" "$module")
   if grep -q 'not found' <<<"$listing"; then
     echo "collect_runtime.sh: $program misses libraries:" >&2
     grep 'not found' <<<"$listing" >&2
@@ -38,6 +44,7 @@ libraries() {
 paths=$(libraries)
 mkdir -p "$root$home/bin" "$root$home/lib" "$root/usr/local/bin" "$root/etc/ld.so.conf.d"
 cp "$program" "$root$home/bin/txtsum"
+cp "$module" "$root$home/bin/"
 ln -sf "$home/bin/txtsum" "$root/usr/local/bin/txtsum"
 cp -r "$repository/configs" "$root$home/"
 echo "$home/lib" >"$root/etc/ld.so.conf.d/txtsum.conf"

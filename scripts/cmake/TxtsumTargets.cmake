@@ -27,7 +27,8 @@ endif()
 if(TXTSUM_SANITIZE)
   target_compile_options(txtsum_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined
                          -fno-omit-frame-pointer)
-  target_link_options(txtsum_flags INTERFACE -fsanitize=address,undefined)
+  # The sanitizer's dlopen is in a library of its own, for which a program's RUNPATH does not count; its RPATH does.
+  target_link_options(txtsum_flags INTERFACE -fsanitize=address,undefined -Wl,--disable-new-dtags)
 endif()
 
 # One precompiled header serves every LibTorch source: it takes such a source from about 11 s to under 4 s.

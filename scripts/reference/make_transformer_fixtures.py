@@ -11,8 +11,10 @@ import sys
 import torch
 import transformers
 from safetensors.torch import save_file
-from transformers import (BartConfig, BartForConditionalGeneration, LEDConfig, LEDForConditionalGeneration, MBartConfig, MBartForConditionalGeneration, PegasusConfig,
-                          PegasusForConditionalGeneration, T5Config, T5ForConditionalGeneration)
+from transformers import (BartConfig, BartForConditionalGeneration, BigBirdPegasusConfig, BigBirdPegasusForConditionalGeneration, LEDConfig, LEDForConditionalGeneration,
+                          MBartConfig, MBartForConditionalGeneration, PegasusConfig, PegasusForConditionalGeneration, T5Config,
+                          T5ForConditionalGeneration)
+from transformers.modeling_outputs import BaseModelOutput
 from transformers.trainer_pt_utils import LabelSmoother, get_parameter_names
 
 OUT = os.path.join(os.path.dirname(__file__), "..", "..", "tests", "fixtures", "parity")
@@ -24,6 +26,9 @@ SHAPE = dict(vocab_size=99, d_model=32, encoder_layers=2, decoder_layers=3, enco
 # Windows smaller than most sources, one a layer (transformers pads to the largest); no embedding scale, two position tables.
 LED_SHAPE = {key: value for key, value in SHAPE.items() if key not in ("max_position_embeddings", "scale_embedding")}
 LED_SHAPE.update(attention_window=[4, 8], max_encoder_position_embeddings=24, max_decoder_position_embeddings=12)
+# BigBird attends in full up to (5 + 2 * random blocks) * block size = 36 tokens; then the last block is whole, or has one token or more.
+BIGBIRD_SHAPE = dict(SHAPE, max_position_embeddings=64, block_size=4, num_random_blocks=2)
+BIGBIRD_SOURCE_LENGTHS = [[7, 37, 12, 53], [36, 44], [61, 2, 40]]
 # So few buckets and so small a distance that both stacks have near, logarithmic and far distances. transformers cannot generate with more
 # layers in the decoder than in the encoder.
 T5_SHAPE = dict(vocab_size=99, d_model=32, d_kv=8, d_ff=40, num_layers=3, num_decoder_layers=2, num_heads=4, relative_attention_num_buckets=8,
@@ -40,6 +45,7 @@ def gated_t5():
 
 FAMILIES = {
     "bart": lambda: BartForConditionalGeneration(BartConfig(activation_function="gelu", **SHAPE)),
+    "bigbird_pegasus": lambda: BigBirdPegasusForConditionalGeneration(BigBirdPegasusConfig(**BIGBIRD_SHAPE)),
     "led": lambda: LEDForConditionalGeneration(LEDConfig(activation_function="gelu", **LED_SHAPE)),
     "mbart": lambda: MBartForConditionalGeneration(MBartConfig(activation_function="gelu", decoder_start_token_id=98, **SHAPE)),
     "pegasus": lambda: PegasusForConditionalGeneration(PegasusConfig(activation_function="relu", **SHAPE)),
@@ -62,10 +68,14 @@ def make_model(family):
     return model
 
 
-def make_batches():
+def source_lengths(family):
+    return BIGBIRD_SOURCE_LENGTHS if family == "bigbird_pegasus" else SOURCE_LENGTHS
+
+
+def make_batches(family):
     generator = torch.Generator().manual_seed(SEED + 1)
     draw = lambda n: torch.randint(3, 99, (n,), generator=generator)
-    return [([draw(n) for n in s], [draw(n) for n in t]) for s, t in zip(SOURCE_LENGTHS, TARGET_LENGTHS)]
+    return [([draw(n) for n in s], [draw(n) for n in t]) for s, t in zip(source_lengths(family), TARGET_LENGTHS)]
 
 
 def pad(rows, value):
@@ -82,6 +92,25 @@ def inputs_of(batch, config):
         masks["global_attention_mask"] = torch.zeros_like(masks["attention_mask"])
         masks["global_attention_mask"][:, 0] = 1
     return {"input_ids": pad(sources, 1), **masks, "labels": pad(targets, -100), "decoder_input_ids": inputs}
+
+
+def allow_sparse_attention(model):
+    """A sequence that is attended to in full leaves the model in that mode for good."""
+    if model.config.model_type == "bigbird_pegasus":
+        model.get_encoder().set_attention_type("block_sparse")
+
+
+def run(model, batch):
+    """The model on a padded batch. BigBird's mode follows the batch's padded length: its encoder runs each source alone."""
+    inputs = inputs_of(batch, model.config)
+    if model.config.model_type != "bigbird_pegasus":
+        return model(**inputs)
+    states = []
+    for source in batch[0]:
+        allow_sparse_attention(model)
+        states.append(model.get_encoder()(input_ids=source[None]).last_hidden_state[0])
+    encoded = BaseModelOutput(last_hidden_state=pad(states, 0.0))
+    return model(encoder_outputs=encoded, **{name: value for name, value in inputs.items() if name != "input_ids"})
 
 
 def unpad(x, lengths):
@@ -101,7 +130,7 @@ def adamw_losses(model, batches):
     optimizer = torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.98), eps=1e-8)
     losses = []
     for step in range(10):
-        loss = model(**inputs_of(batches[step % len(batches)], model.config)).loss
+        loss = run(model, batches[step % len(batches)]).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -136,6 +165,7 @@ def generated(model, batches):
             if model.config.model_type == "led":
                 masks["global_attention_mask"] = torch.zeros_like(masks["attention_mask"])
                 masks["global_attention_mask"][:, 0] = 1
+            allow_sparse_attention(model)
             ids = model.generate(input_ids=source[None], **masks, do_sample=False, **BEAMS)[0].tolist()
             documents.append({"source": source.tolist(), "ids": ids})
     return documents
@@ -160,7 +190,8 @@ def write(family):
     os.makedirs(folder, exist_ok=True)
     model = make_model(family)
     model.save_pretrained(folder)
-    batches = make_batches()
+    batches = make_batches(family)
+    lengths = source_lengths(family)
     if family == "t5_gated":
         as_published(folder, model, inputs_of(batches[0], model.config))
     with open(os.path.join(folder, "generated.json"), "w") as f:
@@ -174,17 +205,17 @@ def write(family):
             out[f"batch{k}.{side}_ids"] = torch.cat(rows)
             out[f"batch{k}.{side}_lengths"] = torch.tensor([len(r) for r in rows])
         inputs = inputs_of(batch, model.config)
-        result = model(**inputs)
-        out[f"batch{k}.encoded"] = unpad(result.encoder_last_hidden_state, SOURCE_LENGTHS[k])
+        result = run(model, batch)
+        out[f"batch{k}.encoded"] = unpad(result.encoder_last_hidden_state, lengths[k])
         out[f"batch{k}.logits"] = unpad(result.logits, TARGET_LENGTHS[k])
         out[f"batch{k}.loss"] = result.loss
         out[f"batch{k}.smoothed_loss"] = LabelSmoother(epsilon=0.1)(result, inputs["labels"])
         if family == "led":
-            out[f"batch{k}.encoded_with_named_globals"] = encoded_with_named_globals(model, batch, SOURCE_LENGTHS[k])
+            out[f"batch{k}.encoded_with_named_globals"] = encoded_with_named_globals(model, batch, lengths[k])
     for name, smoothing in (("gradient", 0.0), ("smoothed_gradient", 0.1)):
         model.zero_grad()
         inputs = inputs_of(batches[0], model.config)
-        result = model(**inputs)
+        result = run(model, batches[0])
         (LabelSmoother(epsilon=smoothing)(result, inputs["labels"]) if smoothing else result.loss).backward()
         out.update({f"{name}.{n}": g.float() for n, g in gradients(model).items()})  # rounding far under the tolerance
     model.zero_grad()

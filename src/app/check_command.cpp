@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include "app/command.h"
 #include "app/experiment.h"
 #include "app/run_ledger.h"
@@ -33,12 +35,12 @@ class Checks {
   int exit_code_ = 0;
 };
 
-std::string check_file(const std::string& path, const config::DataConfig& section) {
+std::string check_file(const std::string& path, const std::string& split, const config::DataConfig& section) {
   data::ColumnRequest request;
   request.source = section.source_column;
   request.target = section.summary_column;
   request.id = section.id_column;
-  data::RecordReader reader(path, request);
+  data::RecordReader reader(path, request, split);
   data::Record record;
   reader.next(record);
   return reader.columns().source + " -> " + reader.columns().target +
@@ -60,9 +62,15 @@ int run_check(const std::string& path, const std::vector<std::string>& overrides
   Checks checks;
   checks.run("config", [&] { return path; });
   checks.run("model", [&] { return check_model(config); });
-  for (const auto* files : {&config.data.train, &config.data.validation, &config.data.test}) {
-    for (const std::string& file : *files) {
-      checks.run(file, [&] { return check_file(file, config.data); });
+  for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest}) {
+    const std::vector<std::string>& files = split == Split::kTrain        ? config.data.train
+                                            : split == Split::kValidation ? config.data.validation
+                                                                          : config.data.test;
+    for (const std::string& file : files) {
+      std::error_code ignored;
+      const bool is_folder = std::filesystem::is_directory(file, ignored);
+      checks.run(is_folder ? file + " (" + split_name(split) + ")" : file,
+                 [&] { return check_file(file, split_name(split), config.data); });
     }
   }
   const metrics::Figure price = metrics::find_price(cost_options(config.resources));

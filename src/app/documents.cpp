@@ -68,8 +68,13 @@ std::vector<InputDocument> parse_documents(const std::string& content, const std
 }
 
 bool is_table(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return true;
   const std::string ending = std::filesystem::path(path).extension().string();
-  return ending == ".json" || ending == ".csv" || ending == ".tsv";
+  for (const char* known : {".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather"}) {
+    if (ending == known) return true;
+  }
+  return false;
 }
 
 std::vector<InputDocument> read_table(const std::string& path, const std::string& field) {

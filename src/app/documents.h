@@ -22,10 +22,11 @@ InputFormat format_of(const std::string& path);
 std::vector<InputDocument> parse_documents(const std::string& content, const std::string& name, InputFormat format,
                                            const std::string& field);
 
-/// Whether the ending says a file of rows with named columns: .json (one document), .csv or .tsv.
+/// Whether `path` has rows with named columns: a folder, or by its ending .json (one document), .csv, .tsv, .parquet,
+/// .arrow or .feather.
 bool is_table(const std::string& path);
 
-/// The column `field` of such a file (docs/data.md); an id is the column `id`, else the number of the row from 1.
+/// The column `field` of it (docs/data.md); an id is the column `id`, else the number of the row from 1.
 /// Throws DataError with the line.
 std::vector<InputDocument> read_table(const std::string& path, const std::string& field);
 

@@ -74,6 +74,12 @@ model::LoadedModel load_for_training(const ModelFiles& files, const config::Expe
   request.dtype = scalar_type(config.train.precision);
   request.freeze = config.model.freeze;
   request.global_tokens = global_tokens_of(config.model.global_tokens, *files.tokenizer);
+  request.usual_random_blocks.seed = request.seed;
+  if (config.model.random_blocks) {
+    const bool seeded = *config.model.random_blocks == config::RandomBlocks::kSeeded;
+    request.random_blocks.emplace();
+    if (seeded) request.random_blocks->seed = request.seed;
+  }
   request.dropout = config.model.dropout;
   request.attention_dropout = config.model.attention_dropout;
   request.activation_dropout = config.model.activation_dropout;
@@ -151,12 +157,31 @@ const char* split_name(Split split) {
   return "";
 }
 
+namespace {
+
+/// Files of a split, and the part of them that is its own.
+void choose_rows(const config::DataConfig& section, Split split, data::DatasetOptions& options) {
+  const std::vector<std::string>& own = split == Split::kTrain        ? section.train
+                                        : split == Split::kValidation ? section.validation
+                                                                      : section.test;
+  const double share = split == Split::kValidation ? section.validation_share
+                       : split == Split::kTest     ? section.test_share
+                                                   : 0.0;
+  const bool takes_share = own.empty() && share > 0;
+  options.files = takes_share ? section.train : own;
+  options.folder_split = split_name(takes_share ? Split::kTrain : split);
+  // Each end of [0, 1) belongs to one, so that changing a share leaves the other split as it is.
+  if (split == Split::kTrain) options.share = {section.test_share, 1.0 - section.validation_share};
+  if (takes_share && split == Split::kTest) options.share = {0.0, share};
+  if (takes_share && split == Split::kValidation) options.share = {1.0 - share, 1.0};
+}
+
+}  // namespace
+
 data::LoadedDataset load_split(const config::ExperimentConfig& config, Split split, const text::Tokenizer& tokenizer) {
   const config::DataConfig& section = config.data;
   data::DatasetOptions options;
-  options.files = split == Split::kTrain        ? section.train
-                  : split == Split::kValidation ? section.validation
-                                                : section.test;
+  choose_rows(section, split, options);
   if (options.files.empty()) {
     throw core::UserError(std::string("data.") + split_name(split) +
                           " names no file: set it in the config, or as data." + split_name(split) + "=FILE");

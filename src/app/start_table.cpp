@@ -65,8 +65,8 @@ void add_meters(Table& table, const metrics::AttemptRecord& attempt) {
 }
 
 void add_validation(Table& table, const config::ExperimentConfig& config) {
-  if (config.data.validation.empty()) {
-    table.add_row({"validation", "none (data.validation is not set)"});
+  if (!config.data.has_validation()) {
+    table.add_row({"validation", "none (data.validation and data.validation_share are not set)"});
     return;
   }
   const config::ValidationConfig& section = config.validation;

@@ -144,12 +144,13 @@ void add_summarize_command(CommandLine& line) {
                                   "txtsum summarize --model facebook/bart-large-cnn --input-format document "
                                   "--input article.txt generation.beams=6"));
   command->add_option("--model", options->model, "Hub folder or id, a step's or a run's folder.")->required();
-  command->add_option("--input", options->input, "File of texts; - is stdin.")->capture_default_str();
+  command->add_option("--input", options->input, "File or folder of texts; - is stdin.")->capture_default_str();
   command->add_option("--output", options->output, "File of summaries; - is stdout.")->capture_default_str();
   command
       ->add_option("--input-format", options->input_format,
                    "lines (a text a line), document (all of it is one text), or jsonl. Default: what the file's ending "
-                   "says (.jsonl, .md; .json, .csv and .tsv are rows with columns), else lines.")
+                   "says (.jsonl, .md; .json, .csv, .tsv, .parquet, .arrow, .feather and data folders are rows with "
+                   "columns), else lines.")
       ->check(CLI::IsMember({"lines", "document", "jsonl"}));
   command
       ->add_option(

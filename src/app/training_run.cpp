@@ -96,11 +96,11 @@ void TrainingRun::load() {
 void TrainingRun::load_data() {
   train_data_ = load_split(config_, Split::kTrain, *files_.tokenizer);
   std::vector<data::NamedDataset> splits{{"train", &train_data_.dataset}};
-  if (!config_.data.validation.empty()) {
+  if (config_.data.has_validation()) {
     validation_data_ = load_split(config_, Split::kValidation, *files_.tokenizer);
     splits.push_back({"validation", &validation_data_->dataset});
   }
-  if (!config_.data.test.empty()) {
+  if (config_.data.has_test()) {
     test_data_ = load_split(config_, Split::kTest, *files_.tokenizer);
     splits.push_back({"test", &test_data_->dataset});
   }

@@ -1,6 +1,7 @@
 #include "txtsum/config/data_config.h"
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "txtsum/config/field.h"
 #include "txtsum/core/error.h"
@@ -9,7 +10,7 @@ namespace txtsum::config {
 namespace {
 
 bool has_known_ending(const std::string& path) {
-  for (const char* ending : {".jsonl", ".ndjson", ".json", ".csv", ".tsv"}) {
+  for (const char* ending : {".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather"}) {
     if (path.ends_with(ending)) return true;
   }
   return false;
@@ -17,10 +18,60 @@ bool has_known_ending(const std::string& path) {
 
 void check_endings(const std::string& key, const std::vector<std::string>& paths, Complaints& complaints) {
   for (const std::string& path : paths) {
-    if (!has_known_ending(path)) {
-      complaints.add(key, "'" + path + "' ends in none of .jsonl, .ndjson, .json, .csv and .tsv");
-    }
+    // What has no ending may be a folder; whether it is there is said when it is read.
+    const std::filesystem::path named(path);
+    if (has_known_ending(path) || (!path.empty() && !named.has_extension())) continue;
+    std::error_code ignored;
+    if (std::filesystem::is_directory(named, ignored)) continue;
+    complaints.add(key, "'" + path + "' is no folder and ends in none of .jsonl, .ndjson, .json, .csv, .tsv, " +
+                            ".parquet, .arrow and .feather");
   }
+}
+
+void check_shares(const DataConfig& data, Complaints& complaints) {
+  const auto check_alone = [&](const char* key, double share, const char* files_key, bool has_files) {
+    if (share > 0 && has_files) {
+      complaints.add(key, std::string("takes a share of the training data, and ") + files_key +
+                              " names files: keep one of the two");
+    }
+  };
+  check_alone("data.validation_share", data.validation_share, "data.validation", !data.validation.empty());
+  check_alone("data.test_share", data.test_share, "data.test", !data.test.empty());
+  if (data.validation_share + data.test_share >= 1) {
+    complaints.add("data.validation_share", "with data.test_share it takes everything: nothing is left to train on");
+  }
+}
+
+void describe_files(DataConfig& data, FieldVisitor& visitor) {
+  visitor.field("train", data.train,
+                {.help = "Training file or files; the ending says the format: .jsonl, .ndjson, .json, .csv, .tsv, "
+                         ".parquet, .arrow, .feather. Or a folder: of datasets' save_to_disk, or of Parquet or Arrow "
+                         "shards; of several splits in it, the one of the key's name is read.",
+                 .required = true});
+  visitor.field("validation", data.validation, {.help = "Validation files or folders, as train; none: no validation."});
+  visitor.field(
+      "test", data.test,
+      {.help = "Test files or folders, as train; none: no test when training is over.", .changes_training = false});
+  visitor.field("validation_share", data.validation_share,
+                {.help = "Instead of validation: so much of the training data is set aside, chosen by a hash of each "
+                         "document; equal documents stay together.",
+                 .minimum = 0,
+                 .maximum = 1,
+                 .below_maximum = true});
+  visitor.field("test_share", data.test_share,
+                {.help = "Instead of test: likewise, by the same hash; the two never overlap.",
+                 .minimum = 0,
+                 .maximum = 1,
+                 .below_maximum = true});
+  visitor.field("source_column", data.source_column,
+                {.help = "Column of the documents.",
+                 .default_note = "the known pair that the file has: dialogue/summary, article/highlights, "
+                                 "document/summary, text/summary, else one of the rarer ones in docs/data.md"});
+  visitor.field("summary_column", data.summary_column,
+                {.help = "Column of the summaries.", .default_note = "as source_column"});
+  visitor.field("id_column", data.id_column,
+                {.help = "Column that names an example in predictions.",
+                 .default_note = "`id` where the file has it, else the row's number"});
 }
 
 }  // namespace
@@ -35,21 +86,7 @@ std::string DataConfig::cache_folder() const {
 }
 
 void DataConfig::describe(FieldVisitor& visitor) {
-  visitor.field("train", train,
-                {.help = "Training file or files; the ending says the format: .jsonl, .ndjson, .json, .csv, .tsv.",
-                 .required = true});
-  visitor.field("validation", validation, {.help = "Validation file or files; none: no validation."});
-  visitor.field("test", test,
-                {.help = "Test file or files; none: no test when training is over.", .changes_training = false});
-  visitor.field("source_column", source_column,
-                {.help = "Column of the documents.",
-                 .default_note = "the known pair that the file has: dialogue/summary, article/highlights, "
-                                 "document/summary, text/summary, else one of the rarer ones in docs/data.md"});
-  visitor.field("summary_column", summary_column,
-                {.help = "Column of the summaries.", .default_note = "as source_column"});
-  visitor.field("id_column", id_column,
-                {.help = "Column that names an example in predictions.",
-                 .default_note = "`id` where the file has it, else the row's number"});
+  describe_files(*this, visitor);
   visitor.field("source_prefix", source_prefix, {.help = "Text put before every document."});
   visitor.field(
       "max_source_tokens", max_source_tokens,
@@ -88,6 +125,7 @@ void DataConfig::check(Complaints& complaints) const {
   check_endings("data.train", train, complaints);
   check_endings("data.validation", validation, complaints);
   check_endings("data.test", test, complaints);
+  check_shares(*this, complaints);
   if (source_column.has_value() != summary_column.has_value()) {
     complaints.add(source_column ? "data.source_column" : "data.summary_column",
                    "source_column and summary_column are set together or not at all");

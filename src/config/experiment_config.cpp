@@ -14,8 +14,8 @@ void check_best_metric(const ExperimentConfig& config, Complaints& complaints) {
     return;
   }
   const std::string name(name_of(metric));
-  if (config.data.validation.empty()) {
-    complaints.add("checkpoint.best_metric", name + " needs data.validation");
+  if (!config.data.has_validation()) {
+    complaints.add("checkpoint.best_metric", name + " needs data.validation or data.validation_share");
   } else if (metric == BestMetric::kLoss && !config.validation.loss) {
     complaints.add("checkpoint.best_metric", "loss needs validation.loss=true");
   } else if (metric != BestMetric::kLoss && !config.validation.generate) {

@@ -36,6 +36,13 @@ void ModelConfig::describe(FieldVisitor& visitor) {
                          "is kept in the finished model's config.json.",
                  .default_note = "the model's config.json; the first token where that names none"});
   visitor.field(
+      "random_blocks", random_blocks,
+      {.help = "Of a model with block-sparse attention (BigBird-Pegasus): `seeded` draws the random blocks once "
+               "from run.seed, the same in training and evaluation; `transformers` has what transformers has "
+               "when it evaluates, the first block once more for each random one. It is kept in the finished "
+               "model's config.json.",
+       .default_note = "the model's config.json; `seeded` where that names none"});
+  visitor.field(
       "freeze", freeze,
       {.help = "What does not learn: `embeddings`, `encoder`, `decoder`, `encoder.layers.0-5`, or patterns of "
                "parameter names such as `*.layer_norm.*`."});

@@ -3,7 +3,6 @@
 #include "record_format.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
-#include "txtsum/core/json.h"
 
 namespace txtsum::data {
 namespace {
@@ -109,13 +108,7 @@ class CsvFormat : public RecordReader::Format {
   }
 
   void check_utf8(const std::string& field) const {
-    try {
-      if (std::any_of(field.begin(), field.end(), [](char c) { return (c & 0x80) != 0; })) {
-        static_cast<void>(nlohmann::json(field).dump());
-      }
-    } catch (const nlohmann::json::type_error&) {
-      fail("a field is not UTF-8; convert the file, e.g. with iconv -f latin1 -t utf-8");
-    }
+    if (!is_utf8(field)) fail("a field is not UTF-8; convert the file, e.g. with iconv -f latin1 -t utf-8");
   }
 
   // pandas writes its row numbers as such a column

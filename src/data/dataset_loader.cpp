@@ -60,12 +60,13 @@ class RowSource {
     while (!options_.max_examples || counts_.read < *options_.max_examples) {
       if (!reader_) {
         if (file_ == options_.files.size()) return false;
-        reader_.emplace(options_.files[file_++], options_.columns);
+        reader_.emplace(options_.files[file_++], options_.columns, options_.folder_split);
       }
       if (!reader_->next(row.record)) {
         reader_.reset();
         continue;
       }
+      if (!options_.share.is_all() && !options_.share.holds(row.record.source)) continue;
       row.number = counts_.read++;
       if (keep(row.record)) return true;
     }
@@ -79,7 +80,7 @@ class RowSource {
     const bool no_target = !reader_->columns().target.empty() && is_blank(record.target);
     if (!no_source && !no_target) return true;
     if (options_.fail_on_empty) {
-      throw core::DataError(reader_->path() + ":" + std::to_string(record.line) + ": column '" +
+      throw core::DataError(reader_->where() + ": column '" +
                             (no_source ? reader_->columns().source : reader_->columns().target) +
                             "' is empty; fill it, or let such pairs be dropped (data.empty: drop)");
     }
@@ -127,15 +128,24 @@ TokenTable tokenize(const DatasetOptions& options, const Encode& encode) {
   return builder.finish(source.counts());
 }
 
-/// `formats` as the readers name them: the same bytes have other rows as CSV than as TSV.
-std::string cache_key(const DatasetOptions& options, const std::vector<std::string>& formats,
-                      const std::vector<ColumnChoice>& columns) {
+/// A file or folder of the split. `format` as the reader names it: the same bytes have other rows as CSV than as TSV.
+struct OpenedInput {
+  std::vector<std::string> files;
+  std::string format;
+  ColumnChoice columns;
+};
+
+std::string cache_key(const DatasetOptions& options, const std::vector<OpenedInput>& inputs) {
   core::Json parts;
   parts["version"] = kTableVersion;
-  for (size_t i = 0; i < options.files.size(); ++i) {
-    const core::MappedFile file(options.files[i]);
-    parts["files"].push_back({core::content_hash(file.text()), formats[i], columns[i].source, columns[i].target});
+  for (const OpenedInput& input : inputs) {
+    std::string content;
+    for (const std::string& path : input.files) {
+      content.append(content.empty() ? "" : " ").append(core::content_hash(core::MappedFile(path).text()));
+    }
+    parts["files"].push_back({content, input.format, input.columns.source, input.columns.target});
   }
+  if (!options.share.is_all()) parts["share"] = {options.share.begin, options.share.end};
   parts["tokenizer"] = options.tokenizer_fingerprint;
   parts["prefix"] = options.source_prefix;
   parts["limits"] = {options.max_source_tokens, options.max_target_tokens, options.max_examples.value_or(-1)};
@@ -160,22 +170,30 @@ std::vector<ExampleText> read_texts(const DatasetOptions& options, const TokenTa
 
 }  // namespace
 
+bool SourceShare::holds(const std::string& source) const {
+  // The lower half of the hash: the upper one is what the data report tells documents apart by.
+  const uint64_t hash = std::stoull(core::content_hash(source).substr(16), nullptr, 16);
+  const double place = static_cast<double>(hash >> 11) * 0x1p-53;
+  return place >= begin && place < end;
+}
+
 LoadedDataset load_dataset(const DatasetOptions& options, const Encode& encode) {
   TXTSUM_CHECK(!options.files.empty());
   LoadedDataset loaded;
-  std::vector<std::string> formats;
+  std::vector<OpenedInput> inputs;
   for (const std::string& file : options.files) {
-    const RecordReader reader(file, options.columns);
-    formats.push_back(reader.format_name());
+    const RecordReader reader(file, options.columns, options.folder_split);
+    inputs.push_back({reader.files(), reader.format_name(), reader.columns()});
     loaded.columns.push_back(reader.columns());
   }
-  const std::string key = options.cache_folder.empty() ? "" : cache_key(options, formats, loaded.columns);
+  const std::string key = options.cache_folder.empty() ? "" : cache_key(options, inputs);
   TokenTable table = open_or_build_token_cache(
       options.cache_folder, key, [&] { return tokenize(options, encode); }, loaded.was_cached);
   if (table.size() == 0) {
     throw core::DataError(options.files.front() + ": no example: " + std::to_string(table.counts.read) +
                           " rows read, " + std::to_string(table.counts.empty_source) + " with an empty source and " +
-                          std::to_string(table.counts.empty_target) + " with an empty target");
+                          std::to_string(table.counts.empty_target) + " with an empty target" +
+                          (options.share.is_all() ? "" : ", in the share of the documents that this split takes"));
   }
   std::vector<ExampleText> texts;
   if (options.keep_texts) texts = read_texts(options, table);

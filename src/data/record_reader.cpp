@@ -7,19 +7,23 @@
 #include "known_columns.h"
 #include "record_format.h"
 #include "txtsum/core/error.h"
+#include "txtsum/core/json.h"
 
 namespace txtsum::data {
 namespace {
 
-std::unique_ptr<RecordReader::Format> open_format(const std::string& path) {
-  std::string ending = std::filesystem::path(path).extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
+std::unique_ptr<RecordReader::Format> open_format(const std::string& path, const std::string& split) {
+  std::error_code ignored;  // what cannot be looked at is said when it is opened
+  if (std::filesystem::is_directory(path, ignored)) return open_arrow(find_data_files(path, split));
+  const std::string ending = ending_of(path);
   if (ending == ".jsonl" || ending == ".ndjson") return open_json_lines(core::MappedFile(path));
   if (ending == ".json") return open_json(core::MappedFile(path));
   if (ending == ".csv") return open_csv(core::MappedFile(path));
   if (ending == ".tsv") return open_tsv(core::MappedFile(path));
-  throw core::DataError(path + ": cannot tell the format: wanted a name that ends in .jsonl, .ndjson, .json, .csv or " +
-                        ".tsv, found '" + ending + "'");
+  if (is_arrow_ending(ending)) return open_arrow({{path}, {}});
+  if (!std::filesystem::exists(path, ignored)) throw core::DataError(path + ": no such file or folder");
+  throw core::DataError(path + ": cannot tell the format: wanted a folder, or a name that ends in .jsonl, .ndjson, " +
+                        ".json, .csv, .tsv, .parquet, .arrow or .feather, found '" + ending + "'");
 }
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
@@ -28,8 +32,7 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 
 void require_column(const RecordReader::Format& format, const std::string& name) {
   if (contains(format.names(), name)) return;
-  throw core::DataError(format.path() + ":" + std::to_string(format.line()) + ": no column '" + name + "'; found " +
-                        quoted_list(format.names()));
+  throw core::DataError(format.where() + ": no column '" + name + "'; found " + quoted_list(format.names()));
 }
 
 ColumnChoice choose_columns(const RecordReader::Format& format, const ColumnRequest& request) {
@@ -47,8 +50,7 @@ ColumnChoice choose_columns(const RecordReader::Format& format, const ColumnRequ
     throw core::DataError(format.path() + ": the target column is named ('" + *request.target +
                           "') and the source column is not; name both (data.source_column, data.summary_column)");
   } else {
-    const std::string where = format.path() + ":" + std::to_string(format.line()) + ": ";
-    find_known_columns(format.names(), request.wants_target, where, choice);
+    find_known_columns(format.names(), request.wants_target, format.where() + ": ", choice);
   }
   if (request.id) {
     require_column(format, *request.id);
@@ -67,12 +69,32 @@ std::string quoted_list(const std::vector<std::string>& names) {
   return text.empty() ? "none" : text;
 }
 
-RecordReader::RecordReader(const std::string& path, const ColumnRequest& request)
-    : format_(open_format(path)), columns_(choose_columns(*format_, request)) {}
+std::string ending_of(const std::string& path) {
+  std::string ending = std::filesystem::path(path).extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
+  return ending;
+}
+
+bool is_utf8(const std::string& text) {
+  if (std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; })) return true;
+  try {
+    static_cast<void>(nlohmann::json(text).dump());
+    return true;
+  } catch (const nlohmann::json::type_error&) {
+    return false;
+  }
+}
+
+RecordReader::RecordReader(const std::string& path, const ColumnRequest& request, const std::string& split)
+    : format_(open_format(path, split)), columns_(choose_columns(*format_, request)) {
+  format_->select(columns_);
+}
 RecordReader::~RecordReader() = default;
 RecordReader::RecordReader(RecordReader&&) noexcept = default;
 
 const std::string& RecordReader::path() const { return format_->path(); }
+std::string RecordReader::where() const { return format_->where(); }
+std::vector<std::string> RecordReader::files() const { return format_->files(); }
 const char* RecordReader::format_name() const { return format_->format_name(); }
 const ColumnChoice& RecordReader::columns() const { return columns_; }
 

@@ -38,23 +38,36 @@ void LogitsRules::block_bad_words(std::span<const int64_t> ids, std::vector<int3
   }
 }
 
+namespace {
+
 /// Suppressed tokens are suppressed after a token was forced.
-void LogitsRules::force(std::span<const int64_t> allowed, TokenRules& rules) const {
-  rules.forced.clear();
-  for (const int64_t id : allowed) {
-    const auto& suppressed = settings_.suppress_tokens;
-    if (std::find(suppressed.begin(), suppressed.end(), id) == suppressed.end()) rules.forced.push_back(id);
+std::vector<int64_t> without(const std::vector<int64_t>& suppressed, std::span<const int64_t> forced) {
+  std::vector<int64_t> allowed;
+  for (const int64_t id : forced) {
+    if (std::find(suppressed.begin(), suppressed.end(), id) == suppressed.end()) allowed.push_back(id);
   }
-  if (rules.forced.empty()) throw core::DataError("generation: the rules forbid every token");
-  std::sort(rules.forced.begin(), rules.forced.end());
+  if (allowed.empty() && !forced.empty()) throw core::DataError("generation: the rules forbid every token");
+  std::sort(allowed.begin(), allowed.end());
+  return allowed;
+}
+
+}  // namespace
+
+std::vector<int64_t> LogitsRules::forced_first() const {
+  if (settings_.forced_bos_id < 0) return {};
+  return without(settings_.suppress_tokens, {&settings_.forced_bos_id, 1});
+}
+
+std::vector<int64_t> LogitsRules::forced_last() const {
+  return without(settings_.suppress_tokens, settings_.forced_eos_ids);
 }
 
 TokenRules LogitsRules::rules(std::span<const int64_t> ids, std::span<const int32_t> source) const {
   TokenRules rules;
   const int64_t length = static_cast<int64_t>(ids.size());
-  std::vector<int32_t>& forbidden = rules.edits.forbidden;
+  std::vector<int32_t>& forbidden = rules.forbidden;
   if (settings_.repetition_penalty != 1.0) {
-    std::vector<int32_t>& penalized = rules.edits.penalized;
+    std::vector<int32_t>& penalized = rules.penalized;
     penalized.assign(ids.begin(), ids.end());
     std::sort(penalized.begin(), penalized.end());
     penalized.erase(std::unique(penalized.begin(), penalized.end()), penalized.end());
@@ -63,8 +76,8 @@ TokenRules LogitsRules::rules(std::span<const int64_t> ids, std::span<const int3
   block_ngrams(ids, source, static_cast<size_t>(settings_.encoder_no_repeat_ngram), forbidden);
   block_bad_words(ids, forbidden);
   if (length < settings_.min_length) append(forbidden, settings_.eos_ids);
-  if (length == 1 && settings_.forced_bos_id >= 0) force({&settings_.forced_bos_id, 1}, rules);
-  if (length == settings_.max_length - 1 && !settings_.forced_eos_ids.empty()) force(settings_.forced_eos_ids, rules);
+  if (length == 1) rules.forced = forced_first();
+  if (length == settings_.max_length - 1 && !settings_.forced_eos_ids.empty()) rules.forced = forced_last();
   append(forbidden, settings_.suppress_tokens);
   return rules;
 }
@@ -76,11 +89,11 @@ void LogitsRules::apply(std::span<float> scores, const TokenRules& rules) const 
     return;
   }
   const float penalty = static_cast<float>(settings_.repetition_penalty);
-  for (const int32_t id : rules.edits.penalized) {
+  for (const int32_t id : rules.penalized) {
     float& score = scores[static_cast<size_t>(id)];
     score = score < 0.0f ? score * penalty : score / penalty;
   }
-  for (const int32_t id : rules.edits.forbidden) scores[static_cast<size_t>(id)] = kForbidden;
+  for (const int32_t id : rules.forbidden) scores[static_cast<size_t>(id)] = kForbidden;
 }
 
 }  // namespace txtsum::generate

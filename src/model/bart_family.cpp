@@ -73,6 +73,21 @@ std::vector<int64_t> windows_of(const ConfigReader& reader, int64_t layers) {
   return windows;
 }
 
+/// The rule of BigBird's attention; the random blocks are chosen later.
+ops::BlockRule block_rule_of(const ConfigReader& reader, const TransformerArchitecture& a) {
+  ops::BlockRule rule;
+  rule.block = reader.has("block_size") ? reader.size("block_size") : 64;
+  rule.random = reader.integer("num_random_blocks", 3);
+  rule.heads = a.encoder_heads;
+  if (rule.random < 0 || rule.random >= ops::kMaxTimes) {
+    reader.fail("num_random_blocks", "an integer from 0 to " + std::to_string(ops::kMaxTimes - 1));
+  }
+  if (rule.blocks_of(a.facts.max_source_tokens) >= ops::kMaxBlocks) {
+    reader.fail("block_size", "max_position_embeddings in fewer than " + std::to_string(ops::kMaxBlocks) + " blocks");
+  }
+  return rule;
+}
+
 }  // namespace
 
 TransformerArchitecture read_bart(const core::Json& config, const std::string& path) {
@@ -107,6 +122,28 @@ TransformerArchitecture read_pegasus(const core::Json& config, const std::string
   a.facts.decoder_start_id = reader.integer("decoder_start_token_id", a.facts.pad_id);
   a.pre_norm = a.final_norm = a.sinusoidal = true;
   a.embedding_norm = false;
+  return a;
+}
+
+TransformerArchitecture read_bigbird_pegasus(const core::Json& config, const std::string& path) {
+  const ConfigReader reader(config, path);
+  TransformerArchitecture a = read_common(reader, "bigbird_pegasus", {.pad = 0, .bos = 2, .eos = 1});
+  a.class_name = "BigBirdPegasusForConditionalGeneration";
+  a.facts.decoder_start_id = reader.integer("decoder_start_token_id", 2);
+  // What transformers takes where the config says nothing is not what it takes for the others.
+  if (!reader.has("scale_embedding")) a.embedding_scale = std::sqrt(static_cast<double>(a.facts.width));
+  a.activation = ops::activation_named(reader.text("activation_function", "gelu_new"));
+  a.nested_attention = true;
+  a.attention_biases = reader.flag("use_bias", false);
+  a.pre_norm = a.final_norm = true;
+  a.embedding_norm = false;
+  a.final_norm_name = "layernorm_embedding";
+  const std::string type = reader.text("attention_type", "block_sparse");
+  if (type == "block_sparse") {
+    a.facts.blocks = block_rule_of(reader, a);
+  } else if (type != "original_full") {
+    reader.fail("attention_type", "block_sparse or original_full");
+  }
   return a;
 }
 

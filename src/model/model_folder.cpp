@@ -12,12 +12,16 @@
 #include "txtsum/core/random.h"
 #include "txtsum/io/weight_folder.h"
 #include "txtsum/model/freezing.h"
+#include "txtsum/ops/block_sparse_attention.h"
+#include "txtsum/ops/varlen_attention.h"
 
 namespace txtsum::model {
 namespace {
 
 constexpr const char* kGlobalTokensKey = "txtsum_global_tokens";
 constexpr const char* kFirstToken = "first";
+constexpr const char* kRandomBlocksKey = "txtsum_random_blocks";
+constexpr const char* kTransformersBlocks = "transformers";
 
 std::string shape_text(at::IntArrayRef shape) {
   std::string text = "[";
@@ -126,18 +130,13 @@ at::Tensor sinusoidal_positions(int64_t positions, int64_t width) {
 
 bool is_position_table(const ArenaEntry& entry) { return entry.name.ends_with("embed_positions.weight"); }
 
-/// What the request replaces of config.json. Changes `config` where a saved model has to say so.
-void apply_request(const LoadRequest& request, TransformerArchitecture& architecture, core::Json& config) {
-  if (request.dropout) {
-    architecture.dropout = *request.dropout;
-    if (architecture.one_dropout) architecture.attention_dropout = architecture.activation_dropout = *request.dropout;
-  }
-  if (request.attention_dropout) architecture.attention_dropout = *request.attention_dropout;
-  if (request.activation_dropout) architecture.activation_dropout = *request.activation_dropout;
-  architecture.facts.drops_probabilities = architecture.attention_dropout > 0.0;
+/// Puts the choices of attention that the request makes into the architecture, and into the config that is saved.
+void choose_attention(const LoadRequest& request, core::Json& config, TransformerArchitecture& architecture) {
+  const std::string path = request.folder + "/config.json";
+  ModelFacts& facts = architecture.facts;
   if (request.global_tokens) {
-    if (architecture.facts.windows.empty()) {
-      throw core::UserError("model.global_tokens: family " + architecture.facts.family + " has no windowed attention");
+    if (facts.windows.empty()) {
+      throw core::UserError("model.global_tokens: family " + facts.family + " has no windowed attention");
     }
     architecture.global_tokens = *request.global_tokens;
     core::Json chosen = core::Json::array();
@@ -145,14 +144,42 @@ void apply_request(const LoadRequest& request, TransformerArchitecture& architec
     for (const int64_t id : request.global_tokens->ids) chosen.push_back(id);
     config[kGlobalTokensKey] = chosen;
   }
-  if (!architecture.facts.windows.empty() && architecture.attention_dropout > 0.0) {
-    throw core::DataError(request.folder + "/config.json: key 'attention_dropout': dropping attention probabilities " +
-                          "is not there for windowed attention; set model.attention_dropout=0");
+  if (request.random_blocks && !facts.block_sparse()) {
+    throw core::UserError("model.random_blocks: this model of family " + facts.family +
+                          " has no block-sparse attention");
   }
+  if (facts.block_sparse()) {
+    const std::optional<RandomBlockChoice> named =
+        request.random_blocks ? request.random_blocks : RandomBlockChoice::of(config, path);
+    facts.blocks.seed = named.value_or(request.usual_random_blocks).seed;
+    config[kRandomBlocksKey] = facts.blocks.seed ? core::Json(*facts.blocks.seed) : core::Json(kTransformersBlocks);
+  }
+  if ((!facts.windows.empty() || facts.block_sparse()) && architecture.attention_dropout > 0.0) {
+    throw core::DataError(path + ": key 'attention_dropout': dropping attention probabilities is not there for " +
+                          (facts.block_sparse() ? "block-sparse" : "windowed") +
+                          " attention; set model.attention_dropout=0");
+  }
+}
+
+/// Puts what the request replaces of config.json into the architecture, and into the config that is saved.
+void apply_request(const LoadRequest& request, core::Json& config, TransformerArchitecture& architecture) {
+  if (request.dropout) {
+    architecture.dropout = *request.dropout;
+    if (architecture.one_dropout) architecture.attention_dropout = architecture.activation_dropout = *request.dropout;
+  }
+  if (request.attention_dropout) architecture.attention_dropout = *request.attention_dropout;
+  if (request.activation_dropout) architecture.activation_dropout = *request.activation_dropout;
+  choose_attention(request, config, architecture);
+  ModelFacts& facts = architecture.facts;
+  facts.drops_probabilities = architecture.attention_dropout > 0.0;
+  facts.asks_host = !facts.windows.empty() ||
+                    (facts.block_sparse() &&
+                     !ops::block_sparse_attention_is_fused(request.dtype, facts.head_width, facts.blocks.block)) ||
+                    (facts.relative_bias &&
+                     !ops::attention_is_fused(request.dtype, facts.drops_probabilities, /*relative_bias=*/true));
   if (architecture.overflows_fp16 && request.dtype == at::kHalf) {
-    throw core::UserError("train.precision=fp16: activations of family " + architecture.facts.family +
-                          " leave fp16's range (" + request.folder +
-                          "). Set train.precision=bf16, or fp32 where the GPU has no bf16");
+    throw core::UserError("train.precision=fp16: activations of family " + facts.family + " leave fp16's range (" +
+                          request.folder + "). Set train.precision=bf16, or fp32 where the GPU has no bf16");
   }
 }
 
@@ -178,7 +205,7 @@ std::vector<at::Tensor> read_weights(NamedWeights& weights, const TransformerArc
 }
 
 LoadedModel load_transformer(const LoadRequest& request, core::Json config, TransformerArchitecture architecture) {
-  apply_request(request, architecture, config);
+  apply_request(request, config, architecture);
   std::optional<NamedWeights> weights;
   if (!request.random_weights) {
     weights.emplace(request.folder, architecture);
@@ -214,7 +241,9 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
-    {"bart", read_bart}, {"led", read_led}, {"mbart", read_mbart}, {"pegasus", read_pegasus}, {"t5", read_t5},
+    {"bart", read_bart},       {"bigbird_pegasus", read_bigbird_pegasus},
+    {"led", read_led},         {"mbart", read_mbart},
+    {"pegasus", read_pegasus}, {"t5", read_t5},
 };
 
 const char* dtype_name(at::ScalarType dtype) {
@@ -239,6 +268,15 @@ GlobalTokenChoice GlobalTokenChoice::of(const core::Json& config, const std::str
     }
   }
   return choice;
+}
+
+std::optional<RandomBlockChoice> RandomBlockChoice::of(const core::Json& config, const std::string& path) {
+  const auto found = config.find(kRandomBlocksKey);
+  if (found == config.end()) return std::nullopt;
+  if (found->is_number_integer()) return RandomBlockChoice{found->get<uint64_t>()};
+  if (found->is_string() && found->get<std::string>() == kTransformersBlocks) return RandomBlockChoice{};
+  throw core::DataError(path + ": key '" + kRandomBlocksKey + "': wanted \"" + kTransformersBlocks +
+                        "\" or a seed, found " + core::to_line(*found));
 }
 
 std::vector<std::string> known_families() {

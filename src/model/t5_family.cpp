@@ -81,7 +81,7 @@ TransformerArchitecture read_t5(const core::Json& config, const std::string& pat
   a.one_dropout = true;
   a.norm_epsilon = reader.number("layer_norm_epsilon", 1e-6);
   a.pre_norm = a.final_norm = a.final_dropout = true;
-  a.embedding_norm = a.biases = a.scaled_attention = a.still_padding = a.output_bias = false;
+  a.embedding_norm = a.biases = a.attention_biases = a.scaled_attention = a.still_padding = a.output_bias = false;
   a.overflows_fp16 = a.may_untie_head = true;
   // transformers 5 keeps in a flag of its own what tie_word_embeddings used to decide: whether the result is scaled.
   a.tied_head = reader.flag("tie_word_embeddings", true);

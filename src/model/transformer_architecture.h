@@ -38,15 +38,19 @@ struct TransformerArchitecture {
   ops::Activation activation = ops::Activation::kGelu;
   /// Norms stand before attention and feed-forward, on a residual stream in fp32; behind them otherwise.
   bool pre_norm = false;
-  bool embedding_norm = true;   ///< `layernorm_embedding`, behind the embeddings.
-  bool final_norm = false;      ///< At the end of each stack.
-  bool final_dropout = false;   ///< Behind it.
+  bool embedding_norm = true;  ///< `layernorm_embedding`, behind the embeddings.
+  bool final_norm = false;     ///< At the end of each stack, called `final_norm_name` in BART's families.
+  std::string final_norm_name = "layer_norm";
+  bool final_dropout = false;  ///< Behind it.
+  /// The encoder's attention has its projections under `self` and its output under `output`; `q_proj`, ... otherwise.
+  bool nested_attention = false;
   bool sinusoidal = false;      ///< Positions are a fixed table of sines and cosines; learned otherwise.
   int64_t position_offset = 0;  ///< Rows of the position table before position 0.
   /// More than 0: there is no table of positions; each head adds a bias to scores by the distance of query and key. A
   /// stack's layers share its table, and there are as many buckets in both stacks.
   int64_t relative_buckets = 0, relative_max_distance = 0;
-  bool biases = true;  ///< Products have a bias, norms a shift (see ops::NormRefs for norms without).
+  bool attention_biases = true;  ///< The products of attention have a bias.
+  bool biases = true;            ///< Other products have a bias, norms a shift (see ops::NormRefs for norms without).
   double norm_epsilon = 1e-5;
   bool scaled_attention = true;  ///< Products of queries and keys are divided by the root of the heads' width.
   bool still_padding = true;     ///< The padding token's row learns nothing from inputs (PyTorch's padding_idx).
@@ -65,6 +69,7 @@ struct TransformerArchitecture {
 TransformerArchitecture read_bart(const core::Json& config, const std::string& path);
 TransformerArchitecture read_mbart(const core::Json& config, const std::string& path);
 TransformerArchitecture read_pegasus(const core::Json& config, const std::string& path);
+TransformerArchitecture read_bigbird_pegasus(const core::Json& config, const std::string& path);
 TransformerArchitecture read_led(const core::Json& config, const std::string& path);
 TransformerArchitecture read_t5(const core::Json& config, const std::string& path);
 

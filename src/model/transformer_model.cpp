@@ -70,16 +70,34 @@ double TransformerModel::attention_scale(Side side) const {
   return nn::attention_scale(facts().attention_width, heads);
 }
 
-TransformerModel::EncoderLayer TransformerModel::encoder_layer(int64_t i) const {
+nn::Linear TransformerModel::attention_linear(const std::string& name) const {
+  return {arena_->ref(name + ".weight"),
+          architecture_.attention_biases ? arena_->ref(name + ".bias") : ops::ParamRef()};
+}
+
+std::shared_ptr<const ops::BlockPlan> TransformerModel::block_plan(int64_t layer) {
+  ops::BlockRule rule = facts().blocks;
+  rule.layer = layer;
+  const auto make = [&] {
+    return std::make_shared<const ops::BlockPlan>(rule, facts().max_source_tokens, arena_->device());
+  };
+  if (rule.seed) return make();
+  if (!shared_plan_) shared_plan_ = make();
+  return shared_plan_;
+}
+
+TransformerModel::EncoderLayer TransformerModel::encoder_layer(int64_t i) {
   const LayerNames names = layer_names(architecture_, kEncoder, i);
   const AttentionNames& attention = names.attention;
   EncoderLayer layer;
-  layer.attention = {linear(attention.stem + ".qkv"), linear(attention.out), architecture_.encoder_heads,
-                     attention_scale(kEncoder), ends_[kEncoder].relative_bias};
+  layer.attention = {attention_linear(attention.stem + ".qkv"), attention_linear(attention.out),
+                     architecture_.encoder_heads, attention_scale(kEncoder), ends_[kEncoder].relative_bias};
   if (!architecture_.facts.windows.empty()) {
     layer.band = nn::BandAttention{
         layer.attention.qkv, linear(attention.query + "_global"), linear(attention.stem + ".kv_global"),
         layer.attention.out, architecture_.encoder_heads,         architecture_.facts.windows[static_cast<size_t>(i)]};
+  } else if (facts().block_sparse()) {
+    layer.blocks = nn::BlockSparseAttention{layer.attention.qkv, layer.attention.out, block_plan(i)};
   }
   layer.feed_forward = feed_forward(names);
   layer.attention_norm = norm(names.attention_norm);
@@ -90,10 +108,10 @@ TransformerModel::EncoderLayer TransformerModel::encoder_layer(int64_t i) const 
 TransformerModel::DecoderLayer TransformerModel::decoder_layer(int64_t i) const {
   const LayerNames names = layer_names(architecture_, kDecoder, i);
   const double scale = attention_scale(kDecoder);
-  return {{linear(names.attention.stem + ".qkv"), linear(names.attention.out), architecture_.decoder_heads, scale,
-           ends_[kDecoder].relative_bias},
-          {linear(names.cross.query), linear(names.cross.stem + ".kv"), linear(names.cross.out),
-           architecture_.decoder_heads, scale},
+  return {{attention_linear(names.attention.stem + ".qkv"), attention_linear(names.attention.out),
+           architecture_.decoder_heads, scale, ends_[kDecoder].relative_bias},
+          {attention_linear(names.cross.query), attention_linear(names.cross.stem + ".kv"),
+           attention_linear(names.cross.out), architecture_.decoder_heads, scale},
           feed_forward(names),
           norm(names.attention_norm),
           norm(names.cross_norm),
@@ -244,6 +262,7 @@ at::Tensor TransformerModel::encode(const ops::RaggedTokens& source, const Forwa
     const auto body = [this, &layer, source, globals, keys](const std::vector<at::Tensor>& inputs) {
       const auto attend = [&](const at::Tensor& x) {
         if (layer.band) return (*layer.band)(x, source, globals);
+        if (layer.blocks) return (*layer.blocks)(x, source);
         return layer.attention(x, source, /*causal=*/false, keys.probabilities);
       };
       return run_layer(layer, inputs[0], attend, keys);
@@ -304,8 +323,12 @@ LossSum TransformerModel::loss(const ops::RaggedTokens& source, const ops::Ragge
 }
 
 std::unique_ptr<DecodingSession> TransformerModel::start_decoding(const DecodingCapacity& capacity) const {
-  if (arena_->values().is_cuda()) return std::make_unique<TransformerDeviceSession>(*this, capacity);
   return std::make_unique<TransformerSession>(*this, capacity);
+}
+
+std::unique_ptr<DeviceDecodingSession> TransformerModel::start_device_decoding(const DecodingCapacity& capacity,
+                                                                               const ops::DecodingRows& rows) const {
+  return std::make_unique<TransformerDeviceSession>(*this, capacity, rows);
 }
 
 std::vector<std::pair<std::string, at::Tensor>> TransformerModel::buffers() const {
@@ -314,6 +337,7 @@ std::vector<std::pair<std::string, at::Tensor>> TransformerModel::buffers() cons
 }
 
 double source_pairs(const ModelFacts& facts, int64_t tokens) {
+  if (facts.block_sparse()) return ops::block_pairs(facts.blocks, tokens);
   const auto n = static_cast<double>(tokens);
   if (facts.windows.empty()) return n * n;
   double sum = 0.0;

@@ -30,6 +30,8 @@ class TransformerModel final : public Seq2SeqModel {
   LossSum loss(const ops::RaggedTokens& source, const ops::RaggedTokens& labels, double label_smoothing,
                const ForwardContext& context) const override;
   std::unique_ptr<DecodingSession> start_decoding(const DecodingCapacity& capacity) const override;
+  std::unique_ptr<DeviceDecodingSession> start_device_decoding(const DecodingCapacity& capacity,
+                                                               const ops::DecodingRows& rows) const override;
   std::vector<std::pair<std::string, at::Tensor>> buffers() const override;
 
  private:
@@ -38,7 +40,9 @@ class TransformerModel final : public Seq2SeqModel {
 
   struct EncoderLayer {
     nn::SelfAttention attention;
-    std::optional<nn::BandAttention> band;  ///< In place of `attention`, whose `out` is its.
+    // In place of `attention`, whose `out` is theirs.
+    std::optional<nn::BandAttention> band;
+    std::optional<nn::BlockSparseAttention> blocks;
     nn::FeedForward feed_forward;
     nn::Norm attention_norm, final_norm;
   };
@@ -63,11 +67,15 @@ class TransformerModel final : public Seq2SeqModel {
 
   ops::ParamRef bias(const std::string& name) const;
   nn::Linear linear(const std::string& name) const;
+  /// One of attention's products, which have biases or not.
+  nn::Linear attention_linear(const std::string& name) const;
   nn::Norm norm(const std::string& name) const;
   double attention_scale(Side side) const;
   Ends stack_ends(Side side) const;
   nn::FeedForward feed_forward(const LayerNames& names) const;
-  EncoderLayer encoder_layer(int64_t i) const;
+  EncoderLayer encoder_layer(int64_t i);
+  /// The lists of blocks of an encoder layer.
+  std::shared_ptr<const ops::BlockPlan> block_plan(int64_t layer);
   DecoderLayer decoder_layer(int64_t i) const;
   /// Computes one decoder layer; `attend` and `cross` map its input and what stands between to their products.
   using Product = std::function<at::Tensor(const at::Tensor& x)>;
@@ -98,7 +106,8 @@ class TransformerModel final : public Seq2SeqModel {
   at::Tensor final_logits_bias_V_;
   bool has_bias_ = false;  // a bias of zeros is left out of the products
   ops::ParamRef table_, head_;
-  std::array<Ends, 2> ends_;  // by side
+  std::shared_ptr<const ops::BlockPlan> shared_plan_;  // where no layer's blocks are drawn
+  std::array<Ends, 2> ends_;                           // by side
   std::vector<EncoderLayer> encoder_;
   std::vector<DecoderLayer> decoder_;
 };

@@ -20,10 +20,15 @@ AttentionNames led_attention(const std::string& stem) {
   return {stem, inner + ".query", inner + ".key", inner + ".value", stem + ".output"};
 }
 
+AttentionNames nested_attention(const std::string& stem) {
+  return {stem, stem + ".self.query", stem + ".self.key", stem + ".self.value", stem + ".output"};
+}
+
 LayerNames bart_layer(const TransformerArchitecture& a, Side side, const std::string& layer) {
   LayerNames names;
-  const bool windowed = side == kEncoder && !a.facts.windows.empty();
-  names.attention = windowed ? led_attention(layer + ".self_attn") : bart_attention(layer + ".self_attn");
+  names.attention = bart_attention(layer + ".self_attn");
+  if (side == kEncoder && !a.facts.windows.empty()) names.attention = led_attention(layer + ".self_attn");
+  if (side == kEncoder && a.nested_attention) names.attention = nested_attention(layer + ".self_attn");
   names.attention_norm = layer + ".self_attn_layer_norm";
   names.cross = bart_attention(layer + ".encoder_attn");
   names.cross_norm = layer + ".encoder_attn_layer_norm";
@@ -64,7 +69,7 @@ StackNames stack_names(const TransformerArchitecture& a, Side side) {
   if (a.naming == Naming::kT5) {
     return {"", stack + ".block.0.layer.0.SelfAttention.relative_attention_bias", "", stack + ".final_layer_norm"};
   }
-  return {stack + ".embed_positions", "", stack + ".layernorm_embedding", stack + ".layer_norm"};
+  return {stack + ".embed_positions", "", stack + ".layernorm_embedding", stack + "." + a.final_norm_name};
 }
 
 LayerNames layer_names(const TransformerArchitecture& a, Side side, int64_t layer) {

@@ -66,8 +66,9 @@ class Builder {
 
   void feed_forward(const LayerNames& names, int64_t width) {
     const std::string group = names.feed_in_parts.size() > 1 ? names.feed_in : "";
-    for (const std::string& part : names.feed_in_parts) linear(part, {width, a_.facts.width}, a_.init.feed_in, group);
-    linear(names.feed_out, {a_.facts.width, width}, a_.init.feed_out);
+    for (const std::string& part : names.feed_in_parts)
+      linear(part, {width, a_.facts.width}, {a_.init.feed_in, a_.biases, group});
+    linear(names.feed_out, {a_.facts.width, width}, {a_.init.feed_out, a_.biases});
   }
 
   std::vector<ParameterSpec> specs;
@@ -79,18 +80,23 @@ class Builder {
     for (const std::string& part : {names.key, names.value}) into_heads(part, a_.init.key_value, group);
   }
   void into_heads(const std::string& name, double std, const std::string& group = "") {
-    linear(name, {a_.facts.attention_width, a_.facts.width}, std, group);
+    linear(name, {a_.facts.attention_width, a_.facts.width}, {std, a_.attention_biases, group});
   }
   void out_of_heads(const std::string& name) {
-    linear(name, {a_.facts.width, a_.facts.attention_width}, a_.init.attention_out);
+    linear(name, {a_.facts.width, a_.facts.attention_width}, {a_.init.attention_out, a_.attention_biases});
   }
 
-  /// A product, [out, in]; `group` joins it with its neighbours.
-  void linear(const std::string& name, std::vector<int64_t> shape, double std, const std::string& group = "") {
-    const auto member = [&](const std::string& part) { return group.empty() ? "" : group + "." + part; };
+  struct Product {
+    double std = 0.0;
+    bool bias = true;
+    std::string group = {};  ///< Joins it with its neighbours.
+  };
+  /// A product, [out, in].
+  void linear(const std::string& name, std::vector<int64_t> shape, const Product& product) {
+    const auto member = [&](const char* part) { return product.group.empty() ? "" : product.group + "." + part; };
     const int64_t out = shape.front();
-    add(name + ".weight", std::move(shape), {.group = member("weight"), .std = std});
-    if (a_.biases) add(name + ".bias", {out}, {.decay = false, .group = member("bias")});
+    add(name + ".weight", std::move(shape), {.group = member("weight"), .std = product.std});
+    if (product.bias) add(name + ".bias", {out}, {.decay = false, .group = member("bias")});
   }
 
   struct Traits {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "txtsum/ops/activated_linear.h"
+#include "txtsum/ops/block_sparse_attention.h"
 #include "txtsum/ops/gated_linear.h"
 #include "txtsum/ops/linear.h"
 #include "txtsum/ops/residual_dropout_norm.h"
@@ -55,6 +56,11 @@ at::Tensor BandAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTo
     attended = attended.index_copy(0, globals.rows_G, seen_GD);
   }
   return out.product(attended);
+}
+
+at::Tensor BlockSparseAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens) const {
+  const double scale = attention_scale(x_ND.size(1), plan->rule().heads);
+  return out.product(ops::block_sparse_attention(qkv(x_ND), tokens, plan, scale));
 }
 
 at::Tensor CrossAttention::operator()(const at::Tensor& x_MD, const ops::RaggedTokens& target,

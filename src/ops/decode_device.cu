@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <climits>
 #include <stdexcept>
 #include <string>
 
@@ -192,131 +191,6 @@ __global__ void __launch_bounds__(kCrossThreads) decode_cross_kernel(DecodeCross
   }
 }
 
-constexpr int kTopThreads = 1024;
-constexpr int kTopWarps = kTopThreads / kWarp;
-
-struct Choice {
-  float score;
-  int32_t id;
-};
-
-__device__ __forceinline__ bool better(Choice a, Choice b) {
-  return a.score > b.score || (a.score == b.score && a.id < b.id);
-}
-
-/// The best of all threads, in every thread.
-__device__ __forceinline__ Choice block_best(Choice mine, Choice* shared) {
-#pragma unroll
-  for (int step = kWarp / 2; step > 0; step /= 2) {
-    const Choice other{__shfl_xor_sync(0xFFFFFFFFu, mine.score, step), __shfl_xor_sync(0xFFFFFFFFu, mine.id, step)};
-    if (better(other, mine)) mine = other;
-  }
-  __syncthreads();
-  if (threadIdx.x % kWarp == 0) shared[threadIdx.x / kWarp] = mine;
-  __syncthreads();
-  mine = shared[threadIdx.x % kTopWarps];
-#pragma unroll
-  for (int step = kWarp / 2; step > 0; step /= 2) {
-    const Choice other{__shfl_xor_sync(0xFFFFFFFFu, mine.score, step), __shfl_xor_sync(0xFFFFFFFFu, mine.id, step)};
-    if (better(other, mine)) mine = other;
-  }
-  return mine;
-}
-
-/// This thread's best token behind `limit` in the order of better(). Ids past the vocabulary never count.
-template <typename T>
-__device__ __forceinline__ Choice next_best(const T* logits, int64_t vocabulary, Choice limit) {
-  Choice best{-INFINITY, INT32_MAX};
-  for (int64_t v = threadIdx.x * kVector; v < vocabulary; v += kTopThreads * kVector) {
-    float values[kVector];
-    load8(logits + v, values);
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) {
-      const Choice candidate{values[i], static_cast<int32_t>(v + i)};
-      if (v + i < vocabulary && better(limit, candidate) && better(candidate, best)) best = candidate;
-    }
-  }
-  return best;
-}
-
-/// A block a row.
-template <typename T>
-__global__ void __launch_bounds__(kTopThreads) top_tokens_kernel(TopTokens in) {
-  const int64_t row = blockIdx.x;
-  T* logits = static_cast<T*>(in.logits) + in.row_of[row] * in.stride;
-  __shared__ float shared_largest[kTopWarps], shared_sum[kTopWarps];
-  __shared__ Choice shared_choice[kTopWarps];
-  float largest = -INFINITY, sum = 0.0f;
-  for (int64_t v = threadIdx.x * kVector; v < in.vocabulary; v += kTopThreads * kVector) {
-    float values[kVector];
-    load8(logits + v, values);
-    float now = largest;
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) {
-      if (v + i < in.vocabulary) now = fmaxf(now, values[i]);
-    }
-    sum *= expf(largest - now);
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) {
-      if (v + i < in.vocabulary) sum += expf(values[i] - now);
-    }
-    largest = now;
-  }
-  if (largest == -INFINITY) sum = 0.0f;  // a thread without tokens
-#pragma unroll
-  for (int step = kWarp / 2; step > 0; step /= 2) {
-    const float other = __shfl_xor_sync(0xFFFFFFFFu, largest, step);
-    const float other_sum = __shfl_xor_sync(0xFFFFFFFFu, sum, step);
-    const float now = fmaxf(largest, other);
-    if (now != -INFINITY) sum = sum * expf(largest - now) + other_sum * expf(other - now);
-    largest = now;
-  }
-  if (threadIdx.x % kWarp == 0) {
-    shared_largest[threadIdx.x / kWarp] = largest;
-    shared_sum[threadIdx.x / kWarp] = sum;
-  }
-  __syncthreads();
-  largest = -INFINITY;
-  for (int w = 0; w < kTopWarps; ++w) largest = fmaxf(largest, shared_largest[w]);
-  sum = 0.0f;
-  for (int w = 0; w < kTopWarps; ++w) {
-    if (shared_largest[w] != -INFINITY || isnan(shared_sum[w]))
-      sum += shared_sum[w] * expf(shared_largest[w] - largest);
-  }
-  const float log_sum = largest + logf(sum), shift = in.log_probabilities ? log_sum : 0.0f;
-
-  const int32_t begin = row == 0 ? 0 : in.edit_ends[2 * row - 1];
-  const int32_t middle = in.edit_ends[2 * row], end = in.edit_ends[2 * row + 1];
-  for (int32_t e = begin + static_cast<int32_t>(threadIdx.x); e < middle; e += kTopThreads) {
-    const float logit = to_float(logits[in.edits[e]]), score = logit - shift;
-    in.saved[e] = logit;
-    store(logits + in.edits[e], (score < 0.0f ? score * in.penalty : score / in.penalty) + shift);
-  }
-  __syncthreads();
-  for (int32_t e = middle + static_cast<int32_t>(threadIdx.x); e < end; e += kTopThreads) {
-    store(logits + in.edits[e], -INFINITY);
-  }
-  __syncthreads();
-
-  Choice mine = next_best(logits, in.vocabulary, Choice{INFINITY, -1});
-  for (int32_t k = 0; k < in.count; ++k) {
-    const Choice best = block_best(mine, shared_choice);
-    const bool is_number = best.id != INT32_MAX && !isnan(log_sum);
-    if (threadIdx.x == 0) {
-      in.scores[row * in.count + k] = best.score - shift;
-      in.ids[row * in.count + k] = is_number ? best.id : -1;
-      if (k == 0 && is_number) {
-        float logit = best.score;
-        for (int32_t e = begin; e < middle; ++e) {
-          if (in.edits[e] == best.id) logit = in.saved[e];
-        }
-        in.log_probability[row] = logit - log_sum;
-      }
-    }
-    if (mine.id == best.id && mine.id != INT32_MAX) mine = next_best(logits, in.vocabulary, best);
-  }
-}
-
 void check_heads(int64_t head_width) {
   const bool power = head_width >= kVector && head_width <= kWarp * kVector && (head_width & (head_width - 1)) == 0;
   if (power) return;
@@ -363,15 +237,6 @@ void decode_cross(const DecodeCross& attention, cudaStream_t stream) {
   check_heads(attention.head_width);
   with_type(attention.type, [&](auto type) { launch_cross<decltype(type)>(attention, stream); });
   check_launch("decode_cross");
-}
-
-void top_tokens(const TopTokens& tokens, cudaStream_t stream) {
-  if (tokens.rows == 0) return;
-  if (tokens.stride % kVector != 0) throw std::runtime_error("rows of logits must start at multiples of 8 elements");
-  const auto rows = static_cast<unsigned>(tokens.rows);
-  with_type(tokens.type,
-            [&](auto type) { top_tokens_kernel<decltype(type)><<<rows, kTopThreads, 0, stream>>>(tokens); });
-  check_launch("top_tokens");
 }
 
 }  // namespace txtsum::ops::cuda

@@ -35,23 +35,4 @@ struct DecodeCross {
 };
 void decode_cross(const DecodeCross& attention, cudaStream_t stream);
 
-/// The tokens of highest score of each row.
-struct TopTokens {
-  Type type = Type::kFloat;
-  int64_t rows = 0, vocabulary = 0;
-  int64_t stride = 0;                  ///< Elements from row to row of the logits, a multiple of 8.
-  void* logits = nullptr;              ///< Changed where tokens are penalized or forbidden.
-  const int32_t* row_of = nullptr;     ///< [rows]: where row i's logits are
-  int32_t count = 1;                   ///< Tokens wanted a row, best first, equal ones by id.
-  bool log_probabilities = true;       ///< Scores are log-probabilities; false: logits.
-  float penalty = 1.0f;                ///< Positive scores of penalized tokens are divided by it, others multiplied.
-  const int32_t* edits = nullptr;      ///< Tokens: penalized ones of row 0, forbidden ones of row 0, of row 1, ...
-  const int32_t* edit_ends = nullptr;  ///< [rows, 2]: where in `edits` a row's penalized and forbidden ones end
-  float* saved = nullptr;              ///< As long as `edits`; scratch.
-  float* scores = nullptr;             ///< [rows, count]
-  int32_t* ids = nullptr;              ///< [rows, count]; -1 where a score is no number
-  float* log_probability = nullptr;    ///< [rows]: of the best token by the logits as they came
-};
-void top_tokens(const TopTokens& tokens, cudaStream_t stream);
-
 }  // namespace txtsum::ops::cuda

@@ -97,8 +97,8 @@ bool DeviceUpdateStep::capturable() const {
   // Recomputation draws the same masks again by moving a generator back, which a graph cannot hold; a model that leaves
   // layers out runs other work at each update; attention sequence by sequence has a shape of its own for each batch.
   const model::ModelFacts& facts = parts_.model.facts();
-  return !scope_ && !facts.drops_layers && facts.windows.empty() &&
-         ops::attention_is_fused(parts_.model.arena().dtype(), facts.drops_probabilities, facts.relative_bias);
+  return !scope_ && !facts.drops_layers && !facts.asks_host &&
+         ops::attention_is_fused(parts_.model.arena().dtype(), facts.drops_probabilities);
 }
 
 void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, int64_t index) {

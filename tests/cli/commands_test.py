@@ -26,9 +26,12 @@ STEMMED = {"rouge1": 47.1795, "rouge2": 6.0606, "rougeL": 40.5128, "rougeLsum": 
 UNSTEMMED = {"rouge1": 28.7179, "rouge2": 6.0606, "rougeL": 22.0513, "rougeLsum": 22.0513}
 
 
-def run(*arguments, text=""):
+ARROW_MODULE = PROGRAM.parent / "libtxtsum_arrow.so"
+
+
+def run(*arguments, text="", env=None):
     return subprocess.run([PROGRAM, *map(str, arguments)], cwd=REPOSITORY, input=text, capture_output=True, text=True,
-                          timeout=120)
+                          timeout=120, env=env)
 
 
 class CommandsTest(unittest.TestCase):
@@ -220,6 +223,49 @@ class CommandsTest(unittest.TestCase):
         self.assertEqual(found[0], found[1])
         self.assertEqual(found[0], found[2])
         self.assertEqual([json.loads(line)["id"] for line in found[0].splitlines()], ["r0", "r1"])
+
+    def test_arrow_and_parquet_are_summarized_as_json_lines_are(self):
+        if not ARROW_MODULE.exists():
+            self.skipTest("built without Arrow")
+        fixtures = REPOSITORY / "tests/fixtures/data/arrow"
+        expected = json.loads((fixtures / "expected.json").read_text())
+        for name in ("saved", "saved_splits/test", "files/zstd.parquet", "files/dictionary_stream.arrow", "files/lz4.feather"):
+            lines = "".join(json.dumps({"id": row[0], "document": row[1]}) + "\n" for row in expected[name])
+            (self.root / "in.jsonl").write_text(lines)
+            found = []
+            for source in (self.root / "in.jsonl", fixtures / name):
+                out = self.root / "out.jsonl"
+                result = run("summarize", "--model", "configs/models/txtsum-mini", "--input", source, "--output", out,
+                             "generation.max_new_tokens=2", "generation.beams=1")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                found.append(out.read_text().splitlines())
+            self.assertEqual(found[0], found[1], name)
+            self.assertEqual(len(found[1]), len(expected[name]))
+        result = run("summarize", "--model", "configs/models/txtsum-mini", "--input", fixtures / "saved_splits")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("holds the splits 'train', 'validation', 'test'; name the folder of one", result.stderr)
+
+    def test_a_module_that_cannot_be_opened_is_a_data_error_with_the_way_out(self):
+        (self.root / ARROW_MODULE.name).write_text("no library")
+        parquet = "tests/fixtures/data/arrow/files/none.parquet"
+        arguments = ["summarize", "--model", "configs/models/txtsum-mini", "--input", parquet]
+        result = run(*arguments, env={**os.environ, "LD_LIBRARY_PATH": str(self.root)})
+        self.assertEqual(result.returncode, 3)
+        self.assertIn(parquet + ": reading it needs Arrow, and its module cannot be opened (", result.stderr)
+        self.assertIn("run scripts/setup.sh", result.stderr)
+
+    def test_check_reads_each_split_of_a_saved_data_set(self):
+        if not ARROW_MODULE.exists():
+            self.skipTest("built without Arrow")
+        fixtures = "tests/fixtures/data/arrow/"
+        keys = [f"data.{split}={fixtures}saved_splits" for split in ("train", "validation", "test")]
+        result = run("check", "configs/smoke/tiny_bart.yaml", *keys)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertEqual(result.stdout.count("document -> summary"), 3)
+        self.assertIn("saved_splits (validation)", result.stdout)
+        result = run("check", "configs/smoke/tiny_bart.yaml", *keys[:2], f"data.test={fixtures}hub")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("no split 'test'; found 'train', 'validation'", result.stderr)
 
     def expect_transformers_summaries(self, family, prefix, *settings):
         """Of a folder as the Hub has them (scripts/reference/make_hub_fixtures.py). Returns the log."""

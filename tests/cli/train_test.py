@@ -279,6 +279,23 @@ class CliTest(unittest.TestCase):
         self.assertLess(losses(folder)[-1][1], losses(folder)[0][1] / 2)
         self.assertAlmostEqual(losses(folder)[0][1], losses(self.done)[0][1], delta=0.05)
 
+    def test_shares_of_the_training_data_are_validation_and_test(self):
+        folder = self.root / "shares"
+        result = run("train", SMOKE, f"run.output={folder}", "data.validation=[]", "data.test=[]",
+                     "data.validation_share=0.25", "data.test_share=0.25", "train.max_updates=4", "generation.beams=1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        data = json.loads((folder / "report.json").read_text())["data"]
+        whole = json.loads((self.done / "report.json").read_text())["data"]["splits"][0]["rows_read"]
+        rows = {split["name"]: split["rows_read"] for split in data["splits"]}
+        self.assertEqual(list(rows), ["train", "validation", "test"])
+        self.assertEqual(sum(rows.values()), whole)
+        self.assertTrue(all(count > whole / 8 for count in rows.values()), rows)
+        self.assertEqual([leak["examples"] for leak in data["leaks"]], [0, 0, 0])
+        again = run("evaluate", folder, "--split", "test", f"run.output={self.root / 'shares_test'}")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        found = [row["id"] for row in read_lines(self.root / "shares_test/predictions.jsonl")]
+        self.assertEqual(found, [row["id"] for row in read_lines(folder / "predictions.jsonl")])
+
     def test_a_missing_data_file_is_a_data_error_that_names_it(self):
         result = run("train", SMOKE, f"run.output={self.root / 'nodata'}", "data.train=nothing.jsonl")
         self.assertEqual(result.returncode, 3)

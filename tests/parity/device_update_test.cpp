@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "parity/transformer_fixture.h"
+#include "support/temporary_folder.h"
 #include "support/test_device.h"
 #include "support/tolerances.h"
 #include "train/bucket.h"
 #include "train/update_step.h"
+#include "txtsum/core/file.h"
 
 namespace txtsum::tests {
 namespace {
@@ -30,6 +32,50 @@ class FixtureBatches final : public train::BatchSource {
   const TransformerFixture& fixture_;
 };
 
+/// Random batches of documents around the length from which on LongBigBird's attention is block-sparse.
+class LongBatches final : public train::BatchSource {
+ public:
+  int64_t examples() const override { return 9; }
+  int64_t updates_in_epoch(int64_t) override { return 3; }
+  bool one_micro_batch() override { return true; }
+  train::GlobalBatch batch(int64_t, int64_t index) override {
+    static const std::vector<std::vector<int64_t>> kLengths{{700, 64, 449}, {1024, 3, 448}, {512, 600, 30}};
+    at::manual_seed(static_cast<uint64_t>(index % 3));
+    const train::MicroBatch micro{tokens(kLengths[static_cast<size_t>(index % 3)]), tokens({9, 5, 20})};
+    return {{micro}, {}, micro.source.tokens(), micro.labels.tokens()};
+  }
+
+ private:
+  static ops::RaggedTokens tokens(const std::vector<int64_t>& lengths) {
+    std::vector<int64_t> offsets{0}, examples;
+    for (const int64_t length : lengths) {
+      examples.push_back(static_cast<int64_t>(examples.size()));
+      offsets.push_back(offsets.back() + length);
+    }
+    const at::Tensor ids = at::randint(3, 99, {offsets.back()}, at::kLong);
+    const int64_t* data = ids.const_data_ptr<int64_t>();
+    return ops::make_ragged_tokens({data, data + ids.numel()}, offsets, examples);
+  }
+};
+
+/// A BigBird-Pegasus of few layers whose blocks and heads are those of the published ones.
+class LongBigBird {
+ public:
+  LongBigBird() {
+    core::Json config = core::read_json_file(TransformerFixture("bigbird_pegasus").folder() + "/config.json");
+    config.update({{"d_model", 128},
+                   {"encoder_attention_heads", 2},
+                   {"block_size", 64},
+                   {"num_random_blocks", 1},
+                   {"max_position_embeddings", 1024}});
+    core::write_file(folder_.path("config.json"), config.dump());
+  }
+  std::string path() const { return folder_.path(); }
+
+ private:
+  TemporaryFolder folder_;
+};
+
 struct Numbers {
   std::vector<double> losses, norms;
   at::Tensor weights;
@@ -41,6 +87,8 @@ struct Way {
   double attention_dropout = 0.0;
   bool plain = false;  ///< Update by update, on batches that are rounded up alike.
   int64_t max_graphs = 64;
+  std::string long_bigbird = "";  ///< Folder of a LongBigBird, in place of the family's fixture.
+  std::optional<uint64_t> block_seed = std::nullopt;
 };
 
 Numbers train(const Way& way) {
@@ -51,8 +99,17 @@ Numbers train(const Way& way) {
   request.device = test_device();
   request.dropout = 0.1;
   request.attention_dropout = way.attention_dropout;
+  const bool is_long = !way.long_bigbird.empty();
+  if (is_long) {
+    request.folder = way.long_bigbird;
+    request.random_weights = true;
+    request.random_blocks = model::RandomBlockChoice{way.block_seed};
+  }
   const model::LoadedModel loaded = model::load_model(request);
-  FixtureBatches batches(fixture);
+  FixtureBatches fixture_batches(fixture);
+  LongBatches long_batches;
+  train::BatchSource& batches =
+      is_long ? static_cast<train::BatchSource&>(long_batches) : static_cast<train::BatchSource&>(fixture_batches);
   config::TrainConfig config;
   config.max_graphs = way.max_graphs;
   config.clip_norm = 1.0;
@@ -131,6 +188,25 @@ TEST_F(DeviceUpdateStep, NarrowTypesFollowFp32) {
     const Numbers wide = train({.family = family}), narrow = train({.family = family, .dtype = dtype});
     for (size_t i = 0; i < static_cast<size_t>(kUpdates); ++i) {
       EXPECT_NEAR(narrow.losses[i] / wide.losses[i], 1.0, tolerance) << dtype << ", update " << i + 1;
+    }
+  }
+}
+
+/// In fp32 attention goes block by block; in bf16 and fp16 it is a kernel, and the update a graph.
+TEST_F(DeviceUpdateStep, BlockSparseAttentionIsTheSameInGraphsAndFollowsFp32) {
+  const LongBigBird folder;
+  for (const std::optional<uint64_t>& seed : {std::optional<uint64_t>(), std::optional<uint64_t>(4)}) {
+    const Numbers wide = train({.long_bigbird = folder.path(), .block_seed = seed});
+    for (const auto& [dtype, tolerance] : {std::pair(at::kBFloat16, 3e-2), {at::kHalf, 4e-3}}) {
+      SCOPED_TRACE(std::string(c10::toString(dtype)) + (seed ? ", seeded" : ", as transformers evaluates"));
+      const Numbers graphs = train({.dtype = dtype, .long_bigbird = folder.path(), .block_seed = seed});
+      const Numbers eager = train({.dtype = dtype, .max_graphs = 0, .long_bigbird = folder.path(), .block_seed = seed});
+      EXPECT_EQ(graphs.losses, eager.losses);
+      EXPECT_EQ(graphs.norms, eager.norms);
+      EXPECT_TRUE(at::equal(graphs.weights, eager.weights));
+      for (size_t i = 0; i < static_cast<size_t>(kUpdates); ++i) {
+        EXPECT_NEAR(graphs.losses[i] / wide.losses[i], 1.0, tolerance) << "update " << i + 1;
+      }
     }
   }
 }

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "parity/transformer_fixture.h"
+#include "support/temporary_folder.h"
 #include "support/tolerances.h"
 #include "txtsum/core/error.h"
+#include "txtsum/core/file.h"
 
 namespace txtsum::tests {
 namespace {
@@ -152,6 +154,91 @@ TEST(LedGlobalTokens, NamedOnesEqualTransformersAndAreKeptInTheConfig) {
 TEST(LedGlobalTokens, AreRefusedWhereNothingIsWindowed) {
   EXPECT_THROW(led_encoded(TransformerFixture("bart"), 0, model::GlobalTokenChoice{}), core::UserError);
   EXPECT_THROW(model::GlobalTokenChoice::of({{"txtsum_global_tokens", {"last"}}}, "config.json"), core::DataError);
+}
+
+model::LoadedModel bigbird_with(const model::RandomBlockChoice& choice) {
+  model::LoadRequest request;
+  request.folder = TransformerFixture("bigbird_pegasus").folder();
+  request.random_blocks = choice;
+  return model::load_model(request);
+}
+
+TEST(BigBirdRandomBlocks, OfASeedRepeatAndAreKeptInTheConfig) {
+  const at::NoGradGuard no_grad;
+  const TransformerFixture fixture("bigbird_pegasus");
+  const ops::RaggedTokens source = fixture.tokens(0, "source");  // 7, 37, 12 and 53 tokens
+  const model::LoadedModel seeded = bigbird_with({41});
+  const at::Tensor encoded = seeded.model->encode(source, {});
+  EXPECT_TRUE(at::equal(encoded, bigbird_with({41}).model->encode(source, {})));
+  model::ForwardContext training;
+  training.training = true;
+  training.seed = 5;
+  EXPECT_TRUE(at::equal(encoded, seeded.model->encode(source, training)));  // nothing drops in this model
+  const at::Tensor as_transformers = fixture.batch_tensor(0, "encoded");
+  const auto error = [&](const at::Tensor& ours, int64_t begin, int64_t length) {
+    return relative_error(ours.narrow(0, begin, length), as_transformers.narrow(0, begin, length));
+  };
+  EXPECT_LT(error(encoded, 0, 7), kEncodedTolerance);
+  EXPECT_LT(error(encoded, 44, 12), kEncodedTolerance);
+  EXPECT_GT(error(encoded, 7, 37), 1e-3);
+  EXPECT_GT(error(encoded, 56, 53), 1e-3);
+  EXPECT_GT(relative_error(bigbird_with({42}).model->encode(source, {}), encoded), 1e-3);
+
+  const core::Json saved = model::config_to_save(seeded, at::kFloat);
+  EXPECT_EQ(model::RandomBlockChoice::of(saved, "config.json")->seed, 41u);
+  const core::Json of_transformers = model::config_to_save(bigbird_with({}), at::kFloat);
+  ASSERT_TRUE(model::RandomBlockChoice::of(of_transformers, "config.json"));
+  EXPECT_FALSE(model::RandomBlockChoice::of(of_transformers, "config.json")->seed);
+  EXPECT_FALSE(model::RandomBlockChoice::of(core::Json::object(), "config.json"));
+}
+
+TEST(BigBirdRandomBlocks, AreRefusedWhereThereAreNone) {
+  model::LoadRequest request;
+  request.folder = TransformerFixture("bart").folder();
+  request.random_blocks.emplace();
+  EXPECT_THROW(model::load_model(request), core::UserError);
+  EXPECT_THROW(model::RandomBlockChoice::of({{"txtsum_random_blocks", "none"}}, "config.json"), core::DataError);
+}
+
+/// A BigBird-Pegasus of random weights whose config.json has `changes`.
+model::LoadedModel bigbird_from(const core::Json& changes = core::Json::object()) {
+  const TemporaryFolder folder;
+  core::Json config = core::read_json_file(TransformerFixture("bigbird_pegasus").folder() + "/config.json");
+  config.update(changes);
+  core::write_file(folder.path("config.json"), config.dump());
+  model::LoadRequest request;
+  request.folder = folder.path();
+  request.random_weights = true;
+  return model::load_model(request);
+}
+
+TEST(BigBirdConfig, WhatDoesNotFitIsRefusedByName) {
+  EXPECT_NO_THROW(bigbird_from());
+  const core::Json wrong = {{{"attention_type", "sparse"}},   {{"block_size", 0}},          {{"num_random_blocks", 16}},
+                            {{"num_random_blocks", -1}},      {{"attention_dropout", 0.1}}, {{"use_bias", "no"}},
+                            {{"txtsum_random_blocks", "all"}}};
+  for (const core::Json& changes : wrong) {
+    const std::string key = changes.begin().key();
+    try {
+      bigbird_from(changes);
+      ADD_FAILURE() << changes;
+    } catch (const core::DataError& error) {
+      EXPECT_NE(std::string(error.what()).find("key '" + key + "'"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(BigBirdConfig, OriginalFullHasNoBlocksAndBiasesAreThereWhereTheConfigSaysSo) {
+  const model::LoadedModel full =
+      bigbird_from({{"attention_type", "original_full"}, {"attention_dropout", 0.1}, {"use_bias", true}});
+  EXPECT_FALSE(full.model->facts().block_sparse());
+  const model::ArenaLayout& layout = full.model->arena().layout();
+  for (const char* name :
+       {"model.encoder.layers.1.self_attn.self.query.bias", "model.encoder.layers.0.self_attn.output.bias",
+        "model.decoder.layers.2.encoder_attn.k_proj.bias"}) {
+    EXPECT_NE(layout.find(name), nullptr) << name;
+    EXPECT_EQ(bigbird_from().model->arena().layout().find(name), nullptr) << name;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, TransformerParity, testing::ValuesIn(kFamilies),

@@ -17,9 +17,11 @@ inline std::vector<std::string_view> choice_names(EmptyPolicy) { return {"drop",
 
 /// Section `data`: files, columns, lengths and limits. Paths are relative to the current folder.
 struct DataConfig {
-  std::vector<std::string> train;                  ///< Files; the ending says the format (docs/data.md).
+  std::vector<std::string> train;                  ///< Files or folders; the ending says the format (docs/data.md).
   std::vector<std::string> validation;             ///< Files; none: no validation.
   std::vector<std::string> test;                   ///< Files; none: no test at the end.
+  double validation_share = 0.0;                   ///< Or: of the training documents, by their hash.
+  double test_share = 0.0;                         ///< Likewise.
   std::optional<std::string> source_column;        ///< Unset: the known pair that the file has.
   std::optional<std::string> summary_column;       ///< Set or unset together with source_column.
   std::optional<std::string> id_column;            ///< Unset: `id` where the file has it, else the row number.
@@ -33,6 +35,8 @@ struct DataConfig {
   std::string cache = "~/.cache/txtsum";           ///< Folder of tokenized data; empty: no cache.
   int64_t prefetch_batches = 4;                    ///< Batches made ahead on a thread; 0: none.
 
+  bool has_validation() const { return !validation.empty() || validation_share > 0; }
+  bool has_test() const { return !test.empty() || test_share > 0; }
   /// `cache` with a leading `~` replaced by HOME. Empty when there is no cache. Throws UserError when HOME is unset.
   std::string cache_folder() const;
 

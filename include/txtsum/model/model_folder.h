@@ -22,6 +22,16 @@ struct GlobalTokenChoice {
   static GlobalTokenChoice of(const core::Json& config, const std::string& path);
 };
 
+/// Which random blocks a model with block-sparse attention has. A saved config.json has it under
+/// `txtsum_random_blocks`: `transformers`, or the seed.
+struct RandomBlockChoice {
+  /// See ops::BlockRule. Unset: those of transformers' evaluation.
+  std::optional<uint64_t> seed;
+
+  /// Reads config.json; none where it has no such key. Throws DataError.
+  static std::optional<RandomBlockChoice> of(const core::Json& config, const std::string& path);
+};
+
 /// What to load and how.
 struct LoadRequest {
   std::string folder;                 ///< A Hugging Face folder: config.json and, unless random_weights, the weights.
@@ -32,6 +42,8 @@ struct LoadRequest {
   std::vector<std::string> freeze;    ///< See freeze().
   std::optional<double> dropout, attention_dropout, activation_dropout;  ///< Replace config.json's.
   std::optional<GlobalTokenChoice> global_tokens;                        ///< Replaces config.json's.
+  std::optional<RandomBlockChoice> random_blocks;                        ///< Replaces config.json's.
+  RandomBlockChoice usual_random_blocks;  ///< Where neither names any and the model has some.
 };
 
 /// A model with what is needed to write its folder again.

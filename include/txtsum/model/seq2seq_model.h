@@ -9,7 +9,9 @@
 
 #include "txtsum/core/json.h"
 #include "txtsum/model/arena.h"
+#include "txtsum/ops/block_plan.h"
 #include "txtsum/ops/block_scope.h"
+#include "txtsum/ops/device_search.h"
 #include "txtsum/ops/ragged.h"
 
 // Shapes: B sequences of a batch, N source tokens, M target tokens, D model width, V vocabulary, R decoding rows.
@@ -34,16 +36,21 @@ struct ModelFacts {
   int64_t max_source_tokens = 0;    ///< Positions that the encoder has; kNoPositionLimit where they are relative.
   int64_t max_target_tokens = 0;
   bool drops_layers = false;  ///< Training leaves whole layers out at random.
-  /// Neighbours on each side that a token of an encoder layer sees, beside global tokens; empty: it sees all. A pass
-  /// with windows asks the host where sequences lie, so that no graph can hold it.
+  /// A pass asks the host where sequences lie, so that no graph can hold it.
+  bool asks_host = false;
+  /// Neighbours on each side that a token of an encoder layer sees, beside global tokens; empty: it sees all.
   std::vector<int64_t> windows;
+  /// Of an encoder with block-sparse attention, in place of windows: the rule that its layers follow; no tokens in a
+  /// block: none.
+  ops::BlockRule blocks;
+  bool block_sparse() const { return blocks.block > 0; }
   bool drops_probabilities = false;  ///< Training drops attention probabilities.
   bool relative_bias = false;        ///< Self-attention adds a bias by distance.
   int64_t pad_id = 1, bos_id = 0, eos_id = 2, decoder_start_id = 2;
 };
 
 /// Pairs of query and key in an encoder layer's attention over a source of `tokens`, in the mean over the layers; of
-/// global tokens the first one is counted.
+/// global tokens the first one is counted, and a block that counts several times is counted once.
 double source_pairs(const ModelFacts& facts, int64_t tokens);
 
 /// How one forward pass runs.
@@ -63,8 +70,8 @@ struct LossSum {
   int64_t tokens = 0;
 };
 
-/// Incremental decoding for a fixed number of slots. A slot holds one example; its hypotheses are rows slot * beams ...
-/// slot * beams + beams - 1. Keys and values of the source are held once a slot.
+/// Incremental decoding on a CPU, for a fixed number of slots. A slot holds one example; its hypotheses are rows slot *
+/// beams ... slot * beams + beams - 1. Keys and values of the source are held once a slot.
 class DecodingSession {
  public:
   virtual ~DecodingSession() = default;
@@ -72,12 +79,22 @@ class DecodingSession {
   /// result.
   virtual void admit(const std::vector<int64_t>& slots, const at::Tensor& encoded_ND,
                      const ops::RaggedTokens& source) = 0;
-  /// Appends token ids[i] to row rows[i] and returns the next token's logits. Rows may be any subset. On the CPU: fp32,
-  /// [rows, V]. On a GPU: of every row of the session, row r at r, in fp32 or the weights' type, with columns behind V
-  /// that do not count; they may be changed, and last until the next step.
+  /// Appends token ids[i] to row rows[i] and returns the next token's logits, fp32, [rows, V]. Rows may be any subset.
   virtual at::Tensor step(const std::vector<int64_t>& rows, const std::vector<int64_t>& ids) = 0;
   /// Makes row rows[i] continue what row parents[i] held before the call, for all i at once.
   virtual void reorder(const std::vector<int64_t>& rows, const std::vector<int64_t>& parents) = 0;
+};
+
+/// The same on a GPU, where the rows and what they stand at are an ops::DeviceSearch's.
+class DeviceDecodingSession {
+ public:
+  virtual ~DeviceDecodingSession() = default;
+  /// Keeps the keys and values of new examples in `slots`, one a sequence of `source`.
+  virtual void admit(const std::vector<int64_t>& slots, const at::Tensor& encoded_ND,
+                     const ops::RaggedTokens& source) = 0;
+  /// Appends each row's token and returns the next token's logits of all rows, in fp32 or the weights' type, with
+  /// columns behind V that do not count; they may be changed. A graph can hold it.
+  virtual at::Tensor logits() = 0;
 };
 
 /// Sizes of a decoding session.
@@ -110,7 +127,11 @@ class Seq2SeqModel {
   virtual LossSum loss(const ops::RaggedTokens& source, const ops::RaggedTokens& labels, double label_smoothing,
                        const ForwardContext& context) const = 0;
 
+  /// On a CPU.
   virtual std::unique_ptr<DecodingSession> start_decoding(const DecodingCapacity& capacity) const = 0;
+  /// On a GPU; `rows` says what each row stands at.
+  virtual std::unique_ptr<DeviceDecodingSession> start_device_decoding(const DecodingCapacity& capacity,
+                                                                       const ops::DecodingRows& rows) const = 0;
 
   /// Named tensors to save beside the arena's entries that are no parameters (BART: final_logits_bias).
   virtual std::vector<std::pair<std::string, at::Tensor>> buffers() const = 0;

@@ -2,6 +2,7 @@
 
 #include "txtsum/ops/activation.h"
 #include "txtsum/ops/band_attention.h"
+#include "txtsum/ops/block_plan.h"
 #include "txtsum/ops/dropout_key.h"
 #include "txtsum/ops/parameter.h"
 #include "txtsum/ops/ragged.h"
@@ -60,6 +61,15 @@ struct BandAttention {
 
   at::Tensor operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens,
                         const ops::GlobalTokens& globals) const;
+};
+
+/// Multi-head attention by blocks (Zaheer et al. 2020, as transformers' BigBird-Pegasus has it). The result lacks
+/// out.bias.
+struct BlockSparseAttention {
+  Linear qkv, out;
+  std::shared_ptr<const ops::BlockPlan> plan;
+
+  at::Tensor operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens) const;
 };
 
 /// Multi-head attention of target tokens to the encoder's result, keys and values in one product. The result

@@ -26,7 +26,7 @@ run:
 )";
   EXPECT_EQ(
       files.complaints(text, {"optimizer.learning_rate=-1", "train.epoch=2", "hello"}),
-      R"(x.yaml data.train: is missing. Training file or files; the ending says the format: .jsonl, .ndjson, .json, .csv, .tsv. Set it in the file, or as data.train=...
+      R"(x.yaml data.train: is missing. Training file or files; the ending says the format: .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .feather. Or a folder: of datasets' save_to_disk, or of Parquet or Arrow shards; of several splits in it, the one of the key's name is read. Set it in the file, or as data.train=...
 x.yaml:3:3 model.init: wanted pretrained or random, found 'randm' (did you mean random?) (`pretrained` reads the weights; `random` builds from config.json alone.)
 x.yaml:5:3 train.lerning_rate: unknown key (did you mean optimizer.learning_rate?)
 x.yaml:6:3 train.epochs: wanted number, found 'many' (Ends training after so many passes over the data. The first limit that is reached counts.)

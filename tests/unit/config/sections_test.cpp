@@ -30,12 +30,22 @@ INSTANTIATE_TEST_SUITE_P(Run, Sections,
                          testing::Values(Case{{"run.overwrite=true", "run.resume=runs/x"}, "run.resume names a path"},
                                          Case{{"run.overwrite=true"}, ""}));
 
-INSTANTIATE_TEST_SUITE_P(Data, Sections,
-                         testing::Values(Case{{"data.train=a.txt"}, "'a.txt' ends in none of .jsonl"},
-                                         Case{{"data.validation=[a.csv, b]"}, "'b' ends in none of .jsonl"},
-                                         Case{{"data.source_column=a"}, "set together or not at all"},
-                                         Case{{"data.source_column=a", "data.summary_column=a"}, "is the same column"},
-                                         Case{{"data.source_column=a", "data.summary_column=b"}, ""}));
+INSTANTIATE_TEST_SUITE_P(
+    Data, Sections,
+    testing::Values(Case{{"data.train=a.txt"}, "'a.txt' is no folder and ends in none of .jsonl"},
+                    Case{{"data.validation=[a.csv, b.c]"}, "'b.c' is no folder and ends"},
+                    Case{{"data.train=[a.parquet, b.arrow, folder/of, .]"}, ""},
+                    Case{{"data.test_share=0.1", "data.test=t.csv"},
+                         "takes a share of the training data, and data.test names files"},
+                    Case{{"data.validation_share=0.1", "data.validation=t.csv"},
+                         "data.validation names files: keep one of the two"},
+                    Case{{"data.validation_share=0.5", "data.test_share=0.5"}, "nothing is left to train on"},
+                    Case{{"data.validation_share=1"}, "must be"}, Case{{"data.validation_share=-0.1"}, "must be"},
+                    Case{{"data.validation_share=0.5", "data.test_share=0.4"}, ""},
+                    Case{{"data.validation_share=0.1", "checkpoint.best_metric=loss"}, ""},
+                    Case{{"data.source_column=a"}, "set together or not at all"},
+                    Case{{"data.source_column=a", "data.summary_column=a"}, "is the same column"},
+                    Case{{"data.source_column=a", "data.summary_column=b"}, ""}));
 
 INSTANTIATE_TEST_SUITE_P(
     Optimizer, Sections,

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <set>
 
 #include "fake_encode.h"
 #include "support/temporary_folder.h"
@@ -143,6 +144,128 @@ TEST_F(DatasetLoader, KeepsFormatsApartInTheCache) {
   EXPECT_FALSE(tabs.was_cached);
   EXPECT_THAT(to_vector(tabs.dataset.source(0)), ElementsAre(0, 13, 2));
   EXPECT_TRUE(load_as("y.CSV", table).was_cached);
+}
+
+#if TXTSUM_WITH_ARROW
+TEST_F(DatasetLoader, KeysTheCacheOfAFolderByAllItsFiles) {
+  namespace fs = std::filesystem;
+  const std::string fixtures = std::string(TXTSUM_SOURCE_DIR) + "/tests/fixtures/data/arrow/";
+  fs::copy(fixtures + "saved_splits", folder_.path("saved"), fs::copy_options::recursive);
+  options_.cache_folder = folder_.path("cache");
+  options_.files = {folder_.path("saved")};
+  options_.folder_split = "train";
+  EXPECT_FALSE(load().was_cached);
+  EXPECT_TRUE(load().was_cached);
+  EXPECT_EQ(load().dataset.table().counts.read, 12);
+  fs::copy_file(fixtures + "saved/data-00002-of-00003.arrow", folder_.path("saved/train/data-00001-of-00002.arrow"),
+                fs::copy_options::overwrite_existing);
+  const LoadedDataset changed = load();
+  EXPECT_FALSE(changed.was_cached);
+  EXPECT_EQ(changed.columns.size(), 1u);
+  options_.folder_split = "validation";
+  EXPECT_EQ(load().dataset.table().counts.read, 5);
+  options_.fail_on_empty = true;
+  options_.files = {fixtures + "files/none.parquet"};
+  try {
+    load();
+    FAIL();
+  } catch (const core::DataError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("none.parquet, row "));
+  }
+}
+#endif
+
+class SourceShares : public DatasetLoader {
+ protected:
+  static constexpr double kTest = 0.1, kValidation = 0.2;
+  void SetUp() override {
+    DatasetLoader::SetUp();
+    std::string text;
+    for (int i = 0; i < 4000; ++i) {
+      const std::string source = "document " + std::to_string(i % 3000);  // some are there twice
+      text += "{\"text\":\"" + source + "\",\"summary\":\"s\",\"id\":" + std::to_string(i) + "}\n";
+    }
+    core::write_file(folder_.path("a.jsonl"), text);
+    options_.files = {folder_.path("a.jsonl")};
+    options_.keep_texts = true;
+  }
+  std::vector<ExampleText> texts_of(double begin, double end) {
+    options_.share = {begin, end};
+    const Dataset dataset = load().dataset;
+    std::vector<ExampleText> texts;
+    for (int64_t i = 0; i < dataset.size(); ++i) texts.push_back(dataset.text(i));
+    return texts;
+  }
+};
+
+TEST_F(SourceShares, CutTheRowsIntoDisjointPartsThatAreEverything) {
+  std::set<std::string> ids, sources;
+  size_t rows = 0, documents = 0;
+  std::vector<size_t> sizes;
+  for (const auto& [begin, end] : {std::pair(0.0, kTest), {kTest, 1.0 - kValidation}, {1.0 - kValidation, 1.0}}) {
+    const std::vector<ExampleText> texts = texts_of(begin, end);
+    std::set<std::string> own;
+    for (const ExampleText& text : texts) {
+      ids.insert(text.id);
+      own.insert(text.source);
+    }
+    rows += texts.size();
+    documents += own.size();  // a document on two sides would be counted twice
+    sources.merge(own);
+    sizes.push_back(texts.size());
+  }
+  EXPECT_EQ(rows, 4000u);
+  EXPECT_EQ(ids.size(), 4000u);
+  EXPECT_EQ(documents, 3000u);
+  EXPECT_EQ(sources.size(), 3000u);
+  // Six standard deviations of 3000 documents, a third of them double.
+  EXPECT_NEAR(static_cast<double>(sizes[0]), 4000 * kTest, 140);
+  EXPECT_NEAR(static_cast<double>(sizes[2]), 4000 * kValidation, 190);
+}
+
+TEST_F(SourceShares, DependOnTheDocumentAlone) {
+  const std::vector<ExampleText> small = texts_of(0.0, 0.05), large = texts_of(0.0, 0.1);
+  std::set<std::string> in_large;
+  for (const ExampleText& text : large) in_large.insert(text.id);
+  for (const ExampleText& text : small) EXPECT_TRUE(in_large.contains(text.id));
+  EXPECT_LT(small.size(), large.size());
+  // Fixed for good: another version of the program must not move a document from the test data to the training data.
+  const SourceShare half{0.0, 0.5};
+  EXPECT_EQ(half.holds("document 0"), false);
+  EXPECT_EQ(half.holds("document 1"), true);
+  EXPECT_EQ(half.holds("document 2"), true);
+  EXPECT_EQ(half.holds(""), true);
+}
+
+TEST_F(SourceShares, CountTheirOwnRows) {
+  options_.max_examples = 7;
+  const std::vector<ExampleText> first = texts_of(0.0, kTest);
+  ASSERT_EQ(first.size(), 7u);
+  options_.max_examples.reset();
+  const std::vector<ExampleText> all = texts_of(0.0, kTest);
+  for (size_t i = 0; i < first.size(); ++i) EXPECT_EQ(first[i].id, all[i].id);
+}
+
+TEST_F(SourceShares, AreInTheCachesKey) {
+  options_.cache_folder = folder_.path("cache");
+  EXPECT_FALSE(load().was_cached);
+  options_.share = {0.0, 0.1};
+  EXPECT_FALSE(load().was_cached);
+  EXPECT_TRUE(load().was_cached);
+  options_.share = {0.1, 1.0};
+  EXPECT_FALSE(load().was_cached);
+  options_.share = {};
+  EXPECT_TRUE(load().was_cached);
+}
+
+TEST_F(SourceShares, SayThatAnEmptyOneIsAShare) {
+  options_.share = {0.0, 1e-12};
+  try {
+    load();
+    FAIL();
+  } catch (const core::DataError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("in the share of the documents that this split takes"));
+  }
 }
 
 TEST_F(DatasetLoader, PutsThePrefixBeforeSources) {

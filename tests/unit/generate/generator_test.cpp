@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "tiny_model.h"
 #include "txtsum/core/error.h"
@@ -79,11 +80,11 @@ at::Tensor next_logits(const model::Seq2SeqModel& model, const std::vector<int32
   const at::NoGradGuard no_grad;
   const auto tokens = [](std::vector<int64_t> values) {
     const auto count = static_cast<int64_t>(values.size());
-    return ops::make_ragged_tokens(std::move(values), {0, count}, {0});
+    return ops::to_device(ops::make_ragged_tokens(std::move(values), {0, count}, {0}), test_device());
   };
   const ops::RaggedTokens encoder_input = tokens({source.begin(), source.end()});
   const at::Tensor decoded = model.decode(tokens(ids), model.encode(encoder_input, {}), encoder_input, {});
-  return model.logits(decoded).select(0, -1);
+  return model.logits(decoded).select(0, -1).cpu();
 }
 
 TEST_F(Generator, GreedyTakesTheBestTokenOfTheWholeDecoderEachTime) {
@@ -121,6 +122,8 @@ TEST_F(Generator, CountsTheRowsThatWereDecoded) {
         tokens += static_cast<int64_t>(found.front().ids.size()) - 1;
       });
   EXPECT_EQ(counts.decoder_rows, tokens);
+  EXPECT_GT(counts.self_positions, static_cast<double>(tokens));
+  EXPECT_GT(counts.cross_positions, static_cast<double>(tokens));
 }
 
 TEST_F(Generator, AStopSignalEndsItBetweenStepsAndKeepsWhatIsFinished) {
@@ -133,6 +136,19 @@ TEST_F(Generator, AStopSignalEndsItBetweenStepsAndKeepsWhatIsFinished) {
   EXPECT_THROW(generate::generate(model_, one, source_set(documents_), sink), core::StoppedBySignal);
   core::set_stop_signal(0);
   EXPECT_EQ(finished, 3);
+}
+
+TEST_F(Generator, ATableOfWeightsThatAreNoNumbersIsAnError) {
+  loaded_.model->arena().values().fill_(std::numeric_limits<float>::quiet_NaN());
+  for (const int64_t beams : {1, 3}) EXPECT_THROW(generate_all(model_, settings(beams), documents_), core::DataError);
+}
+
+TEST_F(Generator, RulesThatForbidEveryTokenAreAnError) {
+  for (const int64_t beams : {1, 3}) {
+    generate::GenerationSettings all = settings(beams);
+    for (int64_t id = 0; id < model_.facts().vocabulary; ++id) all.suppress_tokens.push_back(id);
+    EXPECT_THROW(generate_all(model_, all, documents_), core::DataError);
+  }
 }
 
 TEST_F(Generator, NoDocumentsGiveNoSummaries) { EXPECT_TRUE(generate_all(model_, settings(2), {}).empty()); }

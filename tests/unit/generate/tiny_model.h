@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "support/test_device.h"
 #include "txtsum/core/json.h"
 #include "txtsum/core/random.h"
 #include "txtsum/generate/generator.h"
@@ -17,6 +18,7 @@ inline constexpr const char* kTinyModel = TXTSUM_SOURCE_DIR "/tests/fixtures/gen
 inline model::LoadedModel load_tiny_model() {
   model::LoadRequest request;
   request.folder = kTinyModel;
+  request.device = test_device();
   return model::load_model(request);
 }
 

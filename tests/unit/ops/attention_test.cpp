@@ -2,7 +2,6 @@
 
 #include "op_fixture.h"
 #include "txtsum/ops/decode_attention.h"
-#include "txtsum/ops/top_tokens.h"
 #include "txtsum/ops/varlen_attention.h"
 
 namespace txtsum::tests {
@@ -247,35 +246,6 @@ TEST_F(Attention, DecodingOnADeviceAttendsToEachSlotsSource) {
         EXPECT_LT(error_of(rows, wanted), tolerance_of(dtype));
       }
     }
-  }
-}
-
-TEST_F(Attention, TheBestTokensOfARowAreThoseOfASort) {
-  if (test_device().is_cpu()) GTEST_SKIP() << "needs a GPU";
-  constexpr int64_t kVocabulary = 5003, kStride = 5056;
-  const at::Tensor logits = draw({3, kStride}).mul_(3);
-  logits.slice(1, kVocabulary).fill_(1e9);  // must not be looked at
-  const at::Tensor before = logits.slice(1, 0, kVocabulary).cpu();
-  const auto best_of = [&](int64_t row) { return static_cast<int32_t>(before[row].argmax().item<int64_t>()); };
-  const std::vector<ops::TokenEdits> edits{{{best_of(2), 17}, {}}, {{}, {best_of(0), 5, 5}}};
-  ops::TopTokensRequest request;
-  request.vocabulary = kVocabulary;
-  request.count = 12;
-  request.penalty = 2.0;
-  const ops::TopTokens top = ops::top_tokens(logits, {2, 0}, edits, request);
-  for (size_t i = 0; i < 2; ++i) {
-    const int64_t row = i == 0 ? 2 : 0;
-    const at::Tensor plain = at::log_softmax(before[row].to(at::kDouble), 0);
-    const at::Tensor scores = plain.clone();
-    for (const int32_t id : edits[i].penalized) scores[id].mul_(2.0);
-    for (const int32_t id : edits[i].forbidden) scores[id].fill_(-INFINITY);
-    const auto [values, ids] = scores.topk(12);
-    for (int64_t k = 0; k < 12; ++k) {
-      const size_t at = i * 12 + static_cast<size_t>(k);
-      EXPECT_EQ(top.ids[at], ids[k].item<int64_t>());
-      EXPECT_NEAR(top.scores[at], values[k].item<double>(), 1e-4);
-    }
-    EXPECT_NEAR(top.log_probability[i], plain[top.ids[i * 12]].item<double>(), 1e-4);
   }
 }
 

@@ -90,6 +90,12 @@ class FakeModel final : public model::Seq2SeqModel {
     return nullptr;
   }
 
+  std::unique_ptr<model::DeviceDecodingSession> start_device_decoding(const model::DecodingCapacity&,
+                                                                      const ops::DecodingRows&) const override {
+    TXTSUM_CHECK(false, "no test decodes with it");
+    return nullptr;
+  }
+
   std::vector<std::pair<std::string, at::Tensor>> buffers() const override { return {}; }
 
   mutable int64_t body_calls = 0;
