@@ -1,4 +1,4 @@
-"""Reference values of tiny random models from transformers, one a family that descends from BART, for tests/parity.
+"""Reference values of tiny random models from transformers, one a family, for tests/parity.
 
 Everything is computed in float64 from fp32 weights, so that the reference's own rounding does not count.
 Run:  python scripts/reference/make_transformer_fixtures.py [FAMILY ...]        (torch 2.11.0, transformers 5.17.0)
@@ -12,7 +12,8 @@ import torch
 import transformers
 from safetensors.torch import save_file
 from transformers import (BartConfig, BartForConditionalGeneration, BigBirdPegasusConfig, BigBirdPegasusForConditionalGeneration, LEDConfig, LEDForConditionalGeneration,
-                          MBartConfig, MBartForConditionalGeneration, PegasusConfig, PegasusForConditionalGeneration)
+                          MBartConfig, MBartForConditionalGeneration, PegasusConfig, PegasusForConditionalGeneration, T5Config,
+                          T5ForConditionalGeneration)
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.trainer_pt_utils import LabelSmoother, get_parameter_names
 
@@ -28,12 +29,28 @@ LED_SHAPE.update(attention_window=[4, 8], max_encoder_position_embeddings=24, ma
 # BigBird attends in full up to (5 + 2 * random blocks) * block size = 36 tokens; then the last block is whole, or has one token or more.
 BIGBIRD_SHAPE = dict(SHAPE, max_position_embeddings=64, block_size=4, num_random_blocks=2)
 BIGBIRD_SOURCE_LENGTHS = [[7, 37, 12, 53], [36, 44], [61, 2, 40]]
+# So few buckets and so small a distance that both stacks have near, logarithmic and far distances. transformers cannot generate with more
+# layers in the decoder than in the encoder.
+T5_SHAPE = dict(vocab_size=99, d_model=32, d_kv=8, d_ff=40, num_layers=3, num_decoder_layers=2, num_heads=4, relative_attention_num_buckets=8,
+                relative_attention_max_distance=7, dropout_rate=0.0, decoder_start_token_id=0)
+
+
+def gated_t5():
+    """As T5 v1.1 and FLAN-T5: heads narrower than the model, a gate, an output table of its own, no factor on the result."""
+    shape = {**T5_SHAPE, "d_kv": 16, "num_heads": 3, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+    model = T5ForConditionalGeneration(T5Config(**shape))
+    model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.shared.weight))
+    return model
+
+
 FAMILIES = {
     "bart": lambda: BartForConditionalGeneration(BartConfig(activation_function="gelu", **SHAPE)),
     "bigbird_pegasus": lambda: BigBirdPegasusForConditionalGeneration(BigBirdPegasusConfig(**BIGBIRD_SHAPE)),
     "led": lambda: LEDForConditionalGeneration(LEDConfig(activation_function="gelu", **LED_SHAPE)),
     "mbart": lambda: MBartForConditionalGeneration(MBartConfig(activation_function="gelu", decoder_start_token_id=98, **SHAPE)),
     "pegasus": lambda: PegasusForConditionalGeneration(PegasusConfig(activation_function="relu", **SHAPE)),
+    "t5": lambda: T5ForConditionalGeneration(T5Config(feed_forward_proj="relu", **T5_SHAPE)),
+    "t5_gated": gated_t5,
 }
 
 
@@ -44,7 +61,10 @@ def make_model(family):
         for name, parameter in model.named_parameters():
             if parameter.dim() == 1:  # biases and norms start trivial, which would hide mistakes
                 parameter.add_(0.1 * torch.randn_like(parameter))
-        model.final_logits_bias.copy_(0.3 * torch.randn_like(model.final_logits_bias))
+            if "relative_attention_bias" in name:  # starts small
+                parameter.mul_(5)
+        if hasattr(model, "final_logits_bias"):
+            model.final_logits_bias.copy_(0.3 * torch.randn_like(model.final_logits_bias))
     return model
 
 
@@ -102,7 +122,9 @@ def gradients(model):
 
 
 def adamw_losses(model, batches):
-    decayed = set(get_parameter_names(model, [torch.nn.LayerNorm], [r"bias"]))
+    # As Trainer.get_decay_parameter_names.
+    names = [r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)"]
+    decayed = set(get_parameter_names(model, [torch.nn.LayerNorm], names))
     groups = [{"params": [p for n, p in model.named_parameters() if n in decayed], "weight_decay": 0.1},
               {"params": [p for n, p in model.named_parameters() if n not in decayed], "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.98), eps=1e-8)
@@ -145,10 +167,22 @@ def generated(model, batches):
                 masks["global_attention_mask"][:, 0] = 1
             allow_sparse_attention(model)
             ids = model.generate(input_ids=source[None], **masks, do_sample=False, **BEAMS)[0].tolist()
-            while len(ids) > 1 and ids[-1] == model.config.pad_token_id:
-                ids.pop()
             documents.append({"source": source.tolist(), "ids": ids})
     return documents
+
+
+def as_published(folder, model, inputs):
+    """Says of the output table what v1.1's config.json says, instead of what transformers 5 makes of it."""
+    path = os.path.join(folder, "config.json")
+    with open(path) as f:
+        config = json.load(f)
+    config["tie_word_embeddings"] = False
+    del config["scale_decoder_outputs"]
+    with open(path, "w") as f:
+        json.dump(config, f, indent=2)
+        f.write("\n")
+    again = T5ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    assert torch.equal(again.eval()(**inputs).logits, model.eval()(**inputs).logits)
 
 
 def write(family):
@@ -158,6 +192,8 @@ def write(family):
     model.save_pretrained(folder)
     batches = make_batches(family)
     lengths = source_lengths(family)
+    if family == "t5_gated":
+        as_published(folder, model, inputs_of(batches[0], model.config))
     with open(os.path.join(folder, "generated.json"), "w") as f:
         json.dump(generated(model.eval(), batches), f)
         f.write("\n")

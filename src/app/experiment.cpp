@@ -8,6 +8,7 @@
 
 #include "txtsum/core/error.h"
 #include "txtsum/core/log.h"
+#include "txtsum/model/freezing.h"
 
 namespace txtsum::app {
 
@@ -217,36 +218,37 @@ int set_threads(int64_t threads) {
 metrics::EncoderDecoderShape shape_of(const model::ModelFacts& facts) {
   metrics::EncoderDecoderShape shape;
   shape.model_width = facts.width;
-  shape.attention_width = facts.width;
+  shape.attention_width = facts.attention_width;
   shape.encoder_feed_forward = facts.encoder_feed_forward;
   shape.decoder_feed_forward = facts.decoder_feed_forward;
   shape.encoder_layers = facts.encoder_layers;
   shape.decoder_layers = facts.decoder_layers;
   shape.vocabulary = facts.vocabulary;
+  if (facts.gated_feed_forward) shape.feed_forward_matrices = 3;
   if (!facts.windows.empty()) shape.encoder_projections += 2;  // the global tokens' keys and values
   return shape;
 }
 
 metrics::TrainableParts trainable_parts(const model::Seq2SeqModel& model) {
   metrics::TrainableParts parts;
-  parts.embeddings = false;
+  parts.embeddings = parts.output_table = false;
   parts.encoder_layers.assign(static_cast<size_t>(model.facts().encoder_layers), false);
   parts.decoder_layers.assign(static_cast<size_t>(model.facts().decoder_layers), false);
-  const auto layer_of = [](const std::string& name, const char* prefix) -> std::optional<size_t> {
-    const size_t at = name.find(prefix);
-    if (at == std::string::npos) return std::nullopt;
-    return static_cast<size_t>(std::stoul(name.substr(at + std::string_view(prefix).size())));
-  };
+  bool own_head = false;
   for (const model::ArenaEntry& entry : model.arena().layout().entries()) {
+    const bool is_head = entry.name == "lm_head.weight";
+    if (is_head) own_head = true;
     if (!entry.in_trainable_range) continue;
-    if (const auto layer = layer_of(entry.name, "encoder.layers.")) {
-      parts.encoder_layers[*layer] = true;
-    } else if (const auto decoder_layer = layer_of(entry.name, "decoder.layers.")) {
-      parts.decoder_layers[*decoder_layer] = true;
+    if (const auto place = model::layer_of(entry.name)) {
+      (place->side == "encoder" ? parts.encoder_layers : parts.decoder_layers)[static_cast<size_t>(place->layer)] =
+          true;
     } else if (entry.name.find("shared") != std::string::npos) {
       parts.embeddings = true;
+    } else if (is_head) {
+      parts.output_table = true;
     }
   }
+  if (!own_head) parts.output_table = parts.embeddings;
   return parts;
 }
 

@@ -38,7 +38,7 @@ std::string out_of_memory_text(const model::Seq2SeqModel& model, const Generatio
   const model::ModelFacts& facts = model.facts();
   const int64_t slots = std::min(settings.slots, sources.size), longest = longest_of(sources);
   const auto gib = [&](int64_t positions) {
-    const double bytes = static_cast<double>(positions * 2 * facts.width * facts.decoder_layers) *
+    const double bytes = static_cast<double>(positions * 2 * facts.attention_width * facts.decoder_layers) *
                          static_cast<double>(c10::elementSize(model.arena().dtype()));
     char text[32];
     std::snprintf(text, sizeof(text), "%.2f GiB", bytes / (1024.0 * 1024.0 * 1024.0));

@@ -108,7 +108,7 @@ TrainFlops train_flops(const EncoderDecoderShape& shape, const LengthSums& sums,
   }
   const double output = 2.0 * static_cast<double>(sums.target_tokens) * static_cast<double>(shape.model_width) *
                         static_cast<double>(shape.vocabulary);
-  tally.add(output, decoder_needs, parts.embeddings);
+  tally.add(output, decoder_needs, parts.output_table);
   return {tally.forward, tally.backward};
 }
 

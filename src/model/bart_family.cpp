@@ -16,7 +16,7 @@ TransformerArchitecture read_common(const ConfigReader& reader, const std::strin
   TransformerArchitecture a;
   a.facts.family = family;
   a.facts.vocabulary = reader.size("vocab_size");
-  a.facts.width = reader.size("d_model");
+  a.facts.width = a.facts.attention_width = reader.size("d_model");
   a.facts.encoder_layers = reader.size("encoder_layers");
   a.facts.decoder_layers = reader.size("decoder_layers");
   a.facts.encoder_feed_forward = reader.size("encoder_ffn_dim");
@@ -43,7 +43,7 @@ TransformerArchitecture read_common(const ConfigReader& reader, const std::strin
   a.encoder_layerdrop = reader.probability("encoder_layerdrop", 0.0);
   a.decoder_layerdrop = reader.probability("decoder_layerdrop", 0.0);
   a.facts.drops_layers = a.encoder_layerdrop > 0.0 || a.decoder_layerdrop > 0.0;
-  a.init_std = reader.number("init_std", 0.02);
+  a.init = InitStds::all(reader.number("init_std", 0.02));
   a.embedding_scale = reader.flag("scale_embedding", false) ? std::sqrt(static_cast<double>(a.facts.width)) : 1.0;
   a.activation = ops::activation_named(reader.text("activation_function", "gelu"));
   if (!reader.flag("tie_word_embeddings", true)) {

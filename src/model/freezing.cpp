@@ -11,9 +11,12 @@
 namespace txtsum::model {
 namespace {
 
+/// The table that all layers of a T5's stack share stands among the parameters of the first one.
+bool is_relative_bias(const std::string& name) { return name.ends_with("relative_attention_bias.weight"); }
+
 bool is_embedding(const std::string& name) {
-  return name.find("embed_positions") != std::string::npos || name.find("embed_tokens") != std::string::npos ||
-         name == "shared.weight" || name.ends_with(".shared.weight");
+  return is_relative_bias(name) || name.find("embed_positions") != std::string::npos ||
+         name.find("embed_tokens") != std::string::npos || name == "shared.weight" || name.ends_with(".shared.weight");
 }
 
 /// Number that starts `text`; consumes it.
@@ -49,12 +52,8 @@ std::optional<LayerRange> parse_layers(const std::string& pattern) {
 }
 
 bool in_layers(const std::string& name, const LayerRange& range) {
-  const std::string marker = range.side + ".layers.";
-  const size_t place = name.find(marker);
-  if (place == std::string::npos) return false;
-  std::string_view rest = std::string_view(name).substr(place + marker.size());
-  const auto layer = take_number(rest);
-  return layer && *layer >= range.first && *layer <= range.last;
+  const auto place = layer_of(name);
+  return place && place->side == range.side && place->layer >= range.first && place->layer <= range.last;
 }
 
 bool matches(const std::string& pattern, const std::string& name) {
@@ -70,16 +69,26 @@ bool matches(const std::string& pattern, const std::string& name) {
 /// `encoder.layers.3` of `model.encoder.layers.3.fc1.weight`.
 std::string part_of(const std::string& name) {
   if (is_embedding(name)) return "embeddings";
-  for (const std::string side : {"encoder", "decoder"}) {
-    const std::string marker = side + ".layers.";
-    const size_t place = name.find(marker);
-    if (place == std::string::npos) continue;
-    return name.substr(place, name.find('.', place + marker.size()) - place);
-  }
+  if (const auto place = layer_of(name)) return place->side + ".layers." + std::to_string(place->layer);
+  if (name.find("lm_head") != std::string::npos) return "output table";
   return name.find("encoder") != std::string::npos ? "encoder, other" : "decoder, other";
 }
 
 }  // namespace
+
+std::optional<LayerPlace> layer_of(const std::string& name) {
+  if (is_relative_bias(name)) return std::nullopt;
+  for (const std::string side : {"encoder", "decoder"}) {
+    for (const char* layers : {".layers.", ".block."}) {
+      const std::string marker = side + layers;
+      const size_t place = name.find(marker);
+      if (place == std::string::npos) continue;
+      std::string_view rest = std::string_view(name).substr(place + marker.size());
+      if (const auto layer = take_number(rest)) return LayerPlace{side, *layer};
+    }
+  }
+  return std::nullopt;
+}
 
 void freeze(std::vector<ParameterSpec>& specs, const std::vector<std::string>& patterns) {
   for (const std::string& pattern : patterns) {

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "transformer_model.h"
@@ -12,6 +13,7 @@
 #include "txtsum/io/weight_folder.h"
 #include "txtsum/model/freezing.h"
 #include "txtsum/ops/block_sparse_attention.h"
+#include "txtsum/ops/varlen_attention.h"
 
 namespace txtsum::model {
 namespace {
@@ -30,7 +32,8 @@ std::string shape_text(at::IntArrayRef shape) {
 /// Finds a weight under the names that published folders use for it.
 class NamedWeights {
  public:
-  explicit NamedWeights(const std::string& folder) : weights_(folder) {
+  NamedWeights(const std::string& folder, const TransformerArchitecture& architecture)
+      : weights_(folder), prefix_(architecture.prefix.empty() ? "" : architecture.prefix + ".") {
     for (const std::string& name : weights_.names()) unused_.insert(name);
   }
 
@@ -49,13 +52,25 @@ class NamedWeights {
     return {};
   }
 
+  /// Whether the files have an output table that is another than that of the tokens.
+  bool has_other_head() const {
+    const std::string head = kOutputTable + std::string(".weight"), table = prefix_ + "shared.weight";
+    if (weights_.find(head) == nullptr) return false;
+    for (const std::string& candidate : candidates(table)) {
+      if (candidate == head || weights_.find(candidate) == nullptr) continue;
+      return !at::equal(weights_.tensor(candidate).to(at::kFloat), weights_.tensor(head).to(at::kFloat));
+    }
+    return false;
+  }
+
   /// Duplicates of the tied table are not needed; anything else that was not taken is a mistake.
   void check_nothing_left() {
     for (const std::string& name : unused_) {
       const bool duplicate = name.find("embed_tokens.weight") != std::string::npos || name == "lm_head.weight";
-      // fairseq's mark, in early uploads; transformers passes over it too.
-      const bool version = name.ends_with("encoder.version") || name.ends_with("decoder.version");
-      if (!duplicate && !version)
+      // fairseq's mark, in early uploads, and a table that early T5 had and never used; transformers passes over both.
+      const bool left_over = name.ends_with("encoder.version") || name.ends_with("decoder.version") ||
+                             name == "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight";
+      if (!duplicate && !left_over)
         throw core::DataError(weights_.folder() + ": weight " + name + " does not belong to this model");
     }
   }
@@ -63,41 +78,43 @@ class NamedWeights {
   const std::string& folder() const { return weights_.folder(); }
 
  private:
-  static std::vector<std::string> candidates(const std::string& name) {
+  std::vector<std::string> candidates(const std::string& name) const {
     std::vector<std::string> names{name};
-    const std::string prefix = name.substr(0, name.find('.') + 1);
-    if (name == prefix + "shared.weight") {
-      names.insert(names.end(), {prefix + "encoder.embed_tokens.weight", "lm_head.weight"});
+    if (name == prefix_ + "shared.weight") {
+      names.insert(names.end(), {prefix_ + "encoder.embed_tokens.weight", "lm_head.weight"});
     }
     const size_t count = names.size();
-    for (size_t i = 0; i < count; ++i) {
-      if (names[i].starts_with(prefix)) names.push_back(names[i].substr(prefix.size()));
+    for (size_t i = 0; i < count && !prefix_.empty(); ++i) {
+      if (names[i].starts_with(prefix_)) names.push_back(names[i].substr(prefix_.size()));
     }
     return names;
   }
 
   io::WeightFolder weights_;
+  std::string prefix_;
   std::set<std::string> unused_;
 };
 
 /// Each parameter draws from a stream of its own, so the weights do not depend on the threads.
-void draw_random_weights(Arena& arena, double init_std, int64_t pad_id, uint64_t seed) {
-  const std::vector<ArenaEntry>& entries = arena.layout().entries();
-  at::parallel_for(0, static_cast<int64_t>(entries.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t e = begin; e < end; ++e) {
-      const ArenaEntry& entry = entries[static_cast<size_t>(e)];
+void draw_random_weights(Arena& arena, const std::vector<ParameterSpec>& specs, const TransformerArchitecture& a,
+                         uint64_t seed) {
+  at::parallel_for(0, static_cast<int64_t>(specs.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const ParameterSpec& spec = specs[static_cast<size_t>(i)];
+      const ArenaEntry& entry = *arena.layout().find(spec.name);
       const at::Tensor values = arena.entry_values(entry);
-      const bool is_norm = entry.name.find("norm") != std::string::npos && entry.shape.size() == 1;
-      if (entry.shape.size() == 1) {
-        values.fill_(is_norm && entry.name.ends_with(".weight") ? 1.0 : 0.0);
+      if (spec.init_std == 0.0) {
+        values.fill_(spec.init_mean);
         continue;
       }
       const at::Tensor draws = at::empty({entry.numel}, at::kFloat);
       float* out = draws.mutable_data_ptr<float>();
       core::RandomStream random(seed, static_cast<uint64_t>(entry.offset));
-      for (int64_t i = 0; i < entry.numel; ++i) out[i] = static_cast<float>(init_std * random.next_normal());
+      for (int64_t j = 0; j < entry.numel; ++j)
+        out[j] = static_cast<float>(spec.init_mean + spec.init_std * random.next_normal());
       values.copy_(draws.view(entry.shape));
-      if (entry.name.ends_with("shared.weight") && pad_id < entry.shape[0]) values.select(0, pad_id).zero_();
+      const bool has_padding = a.still_padding && spec.name == table_name(a) + ".weight";
+      if (has_padding && a.facts.pad_id < entry.shape[0]) values.select(0, a.facts.pad_id).zero_();
     }
   });
 }
@@ -144,16 +161,57 @@ void choose_attention(const LoadRequest& request, core::Json& config, Transforme
   }
 }
 
-LoadedModel load_transformer(const LoadRequest& request, core::Json config, TransformerArchitecture architecture) {
-  if (request.dropout) architecture.dropout = *request.dropout;
+/// Puts what the request replaces of config.json into the architecture, and into the config that is saved.
+void apply_request(const LoadRequest& request, core::Json& config, TransformerArchitecture& architecture) {
+  if (request.dropout) {
+    architecture.dropout = *request.dropout;
+    if (architecture.one_dropout) architecture.attention_dropout = architecture.activation_dropout = *request.dropout;
+  }
   if (request.attention_dropout) architecture.attention_dropout = *request.attention_dropout;
   if (request.activation_dropout) architecture.activation_dropout = *request.activation_dropout;
-  architecture.facts.drops_probabilities = architecture.attention_dropout > 0.0;
   choose_attention(request, config, architecture);
   ModelFacts& facts = architecture.facts;
+  facts.drops_probabilities = architecture.attention_dropout > 0.0;
   facts.asks_host = !facts.windows.empty() ||
                     (facts.block_sparse() &&
-                     !ops::block_sparse_attention_is_fused(request.dtype, facts.head_width, facts.blocks.block));
+                     !ops::block_sparse_attention_is_fused(request.dtype, facts.head_width, facts.blocks.block)) ||
+                    (facts.relative_bias &&
+                     !ops::attention_is_fused(request.dtype, facts.drops_probabilities, /*relative_bias=*/true));
+  if (architecture.overflows_fp16 && request.dtype == at::kHalf) {
+    throw core::UserError("train.precision=fp16: activations of family " + facts.family + " leave fp16's range (" +
+                          request.folder + "). Set train.precision=bf16, or fp32 where the GPU has no bf16");
+  }
+}
+
+/// Fills the arena from the folder's files; returns each entry as its file has it. Fills `bias_V`, where there is one.
+std::vector<at::Tensor> read_weights(NamedWeights& weights, const TransformerArchitecture& architecture,
+                                     const Arena& arena, const at::Tensor& bias_V) {
+  std::vector<at::Tensor> sources;
+  for (const ArenaEntry& entry : arena.layout().entries()) {
+    at::Tensor tensor = weights.take(entry.name, entry.shape);
+    if (!tensor.defined() && architecture.sinusoidal && is_position_table(entry)) {
+      tensor = sinusoidal_positions(entry.shape[0], entry.shape[1]);  // nothing was learned: files may leave it out
+    }
+    if (!tensor.defined()) throw core::DataError(weights.folder() + ": weight " + entry.name + " is missing");
+    arena.entry_values(entry).copy_(tensor);
+    sources.push_back(tensor);
+  }
+  if (architecture.output_bias) {
+    const at::Tensor bias = weights.take("final_logits_bias", {1, architecture.facts.vocabulary});
+    if (bias.defined()) bias_V.copy_(bias.view(-1));
+  }
+  weights.check_nothing_left();
+  return sources;
+}
+
+LoadedModel load_transformer(const LoadRequest& request, core::Json config, TransformerArchitecture architecture) {
+  apply_request(request, config, architecture);
+  std::optional<NamedWeights> weights;
+  if (!request.random_weights) {
+    weights.emplace(request.folder, architecture);
+    // As in transformers 5, whose config.json no longer says it.
+    if (architecture.may_untie_head) architecture.tied_head = !weights->has_other_head();
+  }
   std::vector<ParameterSpec> specs = transformer_parameters(architecture);
   freeze(specs, request.freeze);
   auto arena = std::make_unique<Arena>(ArenaLayout(specs), request.dtype);
@@ -161,26 +219,14 @@ LoadedModel load_transformer(const LoadRequest& request, core::Json config, Tran
   LoadedModel loaded;
   loaded.config = std::move(config);
   loaded.class_name = architecture.class_name;
-  if (request.random_weights) {
-    draw_random_weights(*arena, architecture.init_std, architecture.facts.pad_id, request.seed);
+  if (weights) {
+    loaded.sources = read_weights(*weights, architecture, *arena, bias_V);
+  } else {
+    draw_random_weights(*arena, specs, architecture, request.seed);
     for (const ArenaEntry& entry : arena->layout().entries()) {
       if (architecture.sinusoidal && is_position_table(entry))
         arena->entry_values(entry).copy_(sinusoidal_positions(entry.shape[0], entry.shape[1]));
     }
-  } else {
-    NamedWeights weights(request.folder);
-    for (const ArenaEntry& entry : arena->layout().entries()) {
-      at::Tensor tensor = weights.take(entry.name, entry.shape);
-      if (!tensor.defined() && architecture.sinusoidal && is_position_table(entry)) {
-        tensor = sinusoidal_positions(entry.shape[0], entry.shape[1]);  // nothing was learned: files may leave it out
-      }
-      if (!tensor.defined()) throw core::DataError(request.folder + ": weight " + entry.name + " is missing");
-      arena->entry_values(entry).copy_(tensor);
-      loaded.sources.push_back(tensor);
-    }
-    const at::Tensor bias = weights.take("final_logits_bias", {1, architecture.facts.vocabulary});
-    if (bias.defined()) bias_V.copy_(bias.view(-1));
-    weights.check_nothing_left();
   }
   arena->move_to(request.device);
   bias_V = bias_V.to(request.device);
@@ -195,8 +241,9 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
-    {"bart", read_bart},       {"bigbird_pegasus", read_bigbird_pegasus}, {"led", read_led}, {"mbart", read_mbart},
-    {"pegasus", read_pegasus},
+    {"bart", read_bart},       {"bigbird_pegasus", read_bigbird_pegasus},
+    {"led", read_led},         {"mbart", read_mbart},
+    {"pegasus", read_pegasus}, {"t5", read_t5},
 };
 
 const char* dtype_name(at::ScalarType dtype) {

@@ -16,9 +16,11 @@ TransformerSession::TransformerSession(const TransformerModel& model, const Deco
   const int64_t rows = capacity.slots * capacity.beams;
   for (int64_t i = 0; i < facts.decoder_layers; ++i) {
     // Decoding attention works in fp32 whatever the weights' type.
-    self_PE_.push_back(at::empty({rows * capacity.max_target_tokens, 2 * facts.width}, at::kFloat));
-    cross_PE_.push_back(at::empty({capacity.slots * capacity.max_source_tokens, 2 * facts.width}, at::kFloat));
+    self_PE_.push_back(at::empty({rows * capacity.max_target_tokens, 2 * facts.attention_width}, at::kFloat));
+    cross_PE_.push_back(
+        at::empty({capacity.slots * capacity.max_source_tokens, 2 * facts.attention_width}, at::kFloat));
   }
+  self_bias_HT_ = model.bias_of_past(capacity.max_target_tokens);
   row_tokens_.assign(static_cast<size_t>(rows), 0);
   slot_tokens_.assign(static_cast<size_t>(capacity.slots), 0);
 }
@@ -51,13 +53,12 @@ at::Tensor TransformerSession::embed(const std::vector<int64_t>& rows, const std
   ops::RaggedTokens tokens;
   tokens.ids_N = at::tensor(ids, at::kLong);
   tokens.positions_N = at::tensor(positions, at::kLong);
-  return model_.enter(TransformerModel::kDecoder, tokens, {});
+  return model_.enter(kDecoder, tokens, {});
 }
 
 at::Tensor TransformerSession::run_layer(size_t index, const at::Tensor& y_RD, const std::vector<int64_t>& rows) {
   const TransformerModel::DecoderLayer& layer = model_.decoder_[index];
-  const int64_t width = model_.facts().width, heads = model_.architecture_.decoder_heads;
-  const double scale = nn::attention_scale(width, heads);
+  const int64_t width = model_.facts().attention_width;
   std::vector<int64_t> self_begin, self_length, cross_begin, cross_length, places;
   for (const int64_t row : rows) {
     const int64_t held = row_tokens_[static_cast<size_t>(row)], slot = row / capacity_.beams;
@@ -71,15 +72,15 @@ at::Tensor TransformerSession::run_layer(size_t index, const at::Tensor& y_RD, c
     const at::Tensor qkv_RE = layer.attention.qkv(y);
     const at::Tensor& self = self_PE_[index];
     self.index_copy_(0, at::tensor(places, at::kLong), qkv_RE.narrow(1, width, 2 * width).to(at::kFloat));
-    return layer.attention.out.product(ops::decode_attention(qkv_RE.narrow(1, 0, width), self.narrow(1, 0, width),
-                                                             self.narrow(1, width, width), self_begin, self_length,
-                                                             heads, scale));
+    return layer.attention.out.product(
+        ops::decode_attention(qkv_RE.narrow(1, 0, width), self.narrow(1, 0, width), self.narrow(1, width, width),
+                              self_begin, self_length, {layer.attention.heads, layer.attention.scale, self_bias_HT_}));
   };
   const auto cross = [&](const at::Tensor& h) {
     const at::Tensor& source = cross_PE_[index];
     return layer.cross.out.product(ops::decode_attention(layer.cross.q(h), source.narrow(1, 0, width),
                                                          source.narrow(1, width, width), cross_begin, cross_length,
-                                                         heads, scale));
+                                                         {layer.cross.heads, layer.cross.scale}));
   };
   return model_.run_layer(layer, y_RD, attend, cross, {});
 }
@@ -92,7 +93,7 @@ at::Tensor TransformerSession::step(const std::vector<int64_t>& rows, const std:
   at::Tensor y_RD = embed(rows, ids);
   for (size_t layer = 0; layer < self_PE_.size(); ++layer) y_RD = run_layer(layer, y_RD, rows);
   for (const int64_t row : rows) ++row_tokens_[static_cast<size_t>(row)];
-  return model_.logits(model_.leave(TransformerModel::kDecoder, y_RD));
+  return model_.logits(model_.leave(kDecoder, y_RD, {}));
 }
 
 void TransformerSession::reorder(const std::vector<int64_t>& rows, const std::vector<int64_t>& parents) {
@@ -104,7 +105,7 @@ void TransformerSession::reorder(const std::vector<int64_t>& rows, const std::ve
     moved_parents.push_back(parents[i]);
   }
   if (moved_rows.empty()) return;
-  const size_t row_floats = static_cast<size_t>(2 * model_.facts().width);
+  const size_t row_floats = static_cast<size_t>(2 * model_.facts().attention_width);
   const std::vector<int64_t> held = row_tokens_;
   std::vector<float> buffer;
   for (at::Tensor& pool : self_PE_) {

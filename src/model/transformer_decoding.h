@@ -23,6 +23,7 @@ class TransformerSession final : public DecodingSession {
   DecodingCapacity capacity_;
   std::vector<at::Tensor> self_PE_;   // a layer: [rows * max_target_tokens, 2 D], keys then values
   std::vector<at::Tensor> cross_PE_;  // a layer: [slots * max_source_tokens, 2 D]
+  at::Tensor self_bias_HT_;           // see TransformerModel::bias_of_past
   std::vector<int64_t> row_tokens_;   // tokens that each row holds
   std::vector<int64_t> slot_tokens_;  // source tokens of each slot
 };

@@ -14,9 +14,10 @@ TransformerDeviceSession::TransformerDeviceSession(const TransformerModel& model
   TXTSUM_CHECK(rows.ids_R.size(0) == capacity.slots * capacity.beams, rows.ids_R.size(0));
   const at::TensorOptions on_gpu = model.arena().values().options();
   for (int64_t i = 0; i < facts.decoder_layers; ++i) {
-    self_PE_.push_back(at::empty({rows.ids_R.size(0) * capacity.max_target_tokens, 2 * facts.width}, on_gpu));
-    cross_PE_.push_back(at::empty({capacity.slots * capacity.max_source_tokens, 2 * facts.width}, on_gpu));
+    self_PE_.push_back(at::empty({rows.ids_R.size(0) * capacity.max_target_tokens, 2 * facts.attention_width}, on_gpu));
+    cross_PE_.push_back(at::empty({capacity.slots * capacity.max_source_tokens, 2 * facts.attention_width}, on_gpu));
   }
+  self_bias_HT_ = model.bias_of_past(capacity.max_target_tokens);
 }
 
 void TransformerDeviceSession::admit(const std::vector<int64_t>& slots, const at::Tensor& encoded_ND,
@@ -37,15 +38,14 @@ void TransformerDeviceSession::admit(const std::vector<int64_t>& slots, const at
 
 at::Tensor TransformerDeviceSession::run_layer(size_t index, const at::Tensor& y_RD) const {
   const TransformerModel::DecoderLayer& layer = model_.decoder_[index];
-  const int64_t heads = model_.architecture_.decoder_heads;
-  const double scale = nn::attention_scale(model_.facts().width, heads);
   const auto attend = [&](const at::Tensor& y) {
     return layer.attention.out.product(
-        ops::decode_self_attention(layer.attention.qkv(y), self_PE_[index], rows_.past, heads, scale));
+        ops::decode_self_attention(layer.attention.qkv(y), self_PE_[index], rows_.past,
+                                   {layer.attention.heads, layer.attention.scale, self_bias_HT_}));
   };
   const auto cross = [&](const at::Tensor& h) {
-    return layer.cross.out.product(
-        ops::decode_cross_attention(layer.cross.q(h), cross_PE_[index], rows_.source_lengths, heads, scale));
+    return layer.cross.out.product(ops::decode_cross_attention(layer.cross.q(h), cross_PE_[index], rows_.source_lengths,
+                                                               {layer.cross.heads, layer.cross.scale}));
   };
   return model_.run_layer(layer, y_RD, attend, cross, {});
 }
@@ -54,11 +54,11 @@ at::Tensor TransformerDeviceSession::logits() {
   ops::RaggedTokens tokens;
   tokens.ids_N = rows_.ids_R;
   tokens.positions_N = rows_.positions_R;
-  at::Tensor y_RD = model_.enter(TransformerModel::kDecoder, tokens, {});
+  at::Tensor y_RD = model_.enter(kDecoder, tokens, {});
   for (size_t layer = 0; layer < self_PE_.size(); ++layer) y_RD = run_layer(layer, y_RD);
-  y_RD = model_.leave(TransformerModel::kDecoder, y_RD);
+  y_RD = model_.leave(kDecoder, y_RD, {});
   // Over the padding rows too, so that the product is aligned.
-  const at::Tensor logits_RV = at::mm(y_RD, model_.table_.value().t());
+  const at::Tensor logits_RV = at::mm(y_RD, model_.head_.value().t());
   if (!model_.has_bias_) return logits_RV;
   const at::Tensor wide_RV = logits_RV.to(at::kFloat);
   wide_RV.narrow(1, 0, model_.facts().vocabulary).add_(model_.final_logits_bias_V_);

@@ -23,6 +23,7 @@ class TransformerDeviceSession final : public DeviceDecodingSession {
   const DecodingCapacity capacity_;
   const ops::DecodingRows rows_;
   std::vector<at::Tensor> self_PE_, cross_PE_;  // a layer each, as TransformerSession has them
+  at::Tensor self_bias_HT_;                     // see TransformerModel::bias_of_past
 };
 
 }  // namespace txtsum::model

@@ -8,13 +8,14 @@
 #include "transformer_device_decoding.h"
 #include "txtsum/core/check.h"
 #include "txtsum/core/random.h"
+#include "txtsum/ops/dropout.h"
 #include "txtsum/ops/embed.h"
 #include "txtsum/ops/linear_cross_entropy.h"
 
 namespace txtsum::model {
 namespace {
 
-// Dropout sites of one layer, and of the two stacks.
+// Dropout sites of one layer, and of the two stacks, whose first numbers are those of their ends.
 enum LayerSite : int64_t {
   kAttentionProbabilities,
   kAttentionOut,
@@ -26,6 +27,7 @@ enum LayerSite : int64_t {
 constexpr int64_t kSitesPerLayer = 8;
 constexpr int64_t kEncoderSites = 0;
 constexpr int64_t kDecoderSites = int64_t{1} << 20;
+constexpr int64_t kStackOut = 1;
 
 int64_t layer_site(int64_t stack, int64_t layer, LayerSite site) { return stack + (layer + 1) * kSitesPerLayer + site; }
 
@@ -43,23 +45,34 @@ TransformerModel::TransformerModel(TransformerArchitecture architecture, std::un
       final_logits_bias_V_(std::move(final_logits_bias)) {
   TXTSUM_CHECK(final_logits_bias_V_.numel() == architecture_.facts.vocabulary);
   has_bias_ = final_logits_bias_V_.count_nonzero().item<int64_t>() != 0;
-  table_ = arena_->ref(architecture_.prefix + ".shared.weight");
-  ends_ = {stack_ends(architecture_.prefix + ".encoder"), stack_ends(architecture_.prefix + ".decoder")};
+  table_ = arena_->ref(table_name(architecture_) + ".weight");
+  head_ = arena_->ref(head_name(architecture_) + ".weight");
+  ends_ = {stack_ends(kEncoder), stack_ends(kDecoder)};
   for (int64_t i = 0; i < architecture_.facts.encoder_layers; ++i) encoder_.push_back(encoder_layer(i));
   for (int64_t i = 0; i < architecture_.facts.decoder_layers; ++i) decoder_.push_back(decoder_layer(i));
 }
 
+ops::ParamRef TransformerModel::bias(const std::string& name) const {
+  return architecture_.biases ? arena_->ref(name + ".bias") : ops::ParamRef();
+}
+
 nn::Linear TransformerModel::linear(const std::string& name) const {
-  return {arena_->ref(name + ".weight"), arena_->ref(name + ".bias")};
+  return {arena_->ref(name + ".weight"), bias(name)};
 }
 
 nn::Norm TransformerModel::norm(const std::string& name) const {
-  return {arena_->ref(name + ".weight"), arena_->ref(name + ".bias")};
+  return {arena_->ref(name + ".weight"), bias(name), architecture_.norm_epsilon};
+}
+
+double TransformerModel::attention_scale(Side side) const {
+  if (!architecture_.scaled_attention) return 1.0;
+  const int64_t heads = side == kEncoder ? architecture_.encoder_heads : architecture_.decoder_heads;
+  return nn::attention_scale(facts().attention_width, heads);
 }
 
 nn::Linear TransformerModel::attention_linear(const std::string& name) const {
-  if (architecture_.attention_biases) return linear(name);
-  return {arena_->ref(name + ".weight"), {}};
+  return {arena_->ref(name + ".weight"),
+          architecture_.attention_biases ? arena_->ref(name + ".bias") : ops::ParamRef()};
 }
 
 std::shared_ptr<const ops::BlockPlan> TransformerModel::block_plan(int64_t layer) {
@@ -74,47 +87,61 @@ std::shared_ptr<const ops::BlockPlan> TransformerModel::block_plan(int64_t layer
 }
 
 TransformerModel::EncoderLayer TransformerModel::encoder_layer(int64_t i) {
-  const std::string name = architecture_.prefix + ".encoder.layers." + std::to_string(i),
-                    attention = name + ".self_attn";
+  const LayerNames names = layer_names(architecture_, kEncoder, i);
+  const AttentionNames& attention = names.attention;
   EncoderLayer layer;
-  layer.attention.heads = architecture_.encoder_heads;
-  layer.attention.qkv = attention_linear(attention + ".qkv");
-  const bool renamed = !facts().windows.empty() || architecture_.nested_attention;
-  layer.attention.out = attention_linear(attention + (renamed ? ".output" : ".out_proj"));
-  if (!facts().windows.empty()) {
-    layer.band = nn::BandAttention{layer.attention.qkv,
-                                   linear(attention + ".longformer_self_attn.query_global"),
-                                   linear(attention + ".kv_global"),
-                                   layer.attention.out,
-                                   architecture_.encoder_heads,
-                                   facts().windows[static_cast<size_t>(i)]};
+  layer.attention = {attention_linear(attention.stem + ".qkv"), attention_linear(attention.out),
+                     architecture_.encoder_heads, attention_scale(kEncoder), ends_[kEncoder].relative_bias};
+  if (!architecture_.facts.windows.empty()) {
+    layer.band = nn::BandAttention{
+        layer.attention.qkv, linear(attention.query + "_global"), linear(attention.stem + ".kv_global"),
+        layer.attention.out, architecture_.encoder_heads,         architecture_.facts.windows[static_cast<size_t>(i)]};
   } else if (facts().block_sparse()) {
     layer.blocks = nn::BlockSparseAttention{layer.attention.qkv, layer.attention.out, block_plan(i)};
   }
-  layer.feed_forward = {linear(name + ".fc1"), linear(name + ".fc2"), architecture_.activation};
-  layer.attention_norm = norm(name + ".self_attn_layer_norm");
-  layer.final_norm = norm(name + ".final_layer_norm");
+  layer.feed_forward = feed_forward(names);
+  layer.attention_norm = norm(names.attention_norm);
+  layer.final_norm = norm(names.final_norm);
   return layer;
 }
 
 TransformerModel::DecoderLayer TransformerModel::decoder_layer(int64_t i) const {
-  const std::string name = architecture_.prefix + ".decoder.layers." + std::to_string(i);
-  const auto of = [&](const char* part) { return attention_linear(name + part); };
-  return {
-      {of(".self_attn.qkv"), of(".self_attn.out_proj"), architecture_.decoder_heads},
-      {of(".encoder_attn.q_proj"), of(".encoder_attn.kv"), of(".encoder_attn.out_proj"), architecture_.decoder_heads},
-      {linear(name + ".fc1"), linear(name + ".fc2"), architecture_.activation},
-      norm(name + ".self_attn_layer_norm"),
-      norm(name + ".encoder_attn_layer_norm"),
-      norm(name + ".final_layer_norm")};
+  const LayerNames names = layer_names(architecture_, kDecoder, i);
+  const double scale = attention_scale(kDecoder);
+  return {{attention_linear(names.attention.stem + ".qkv"), attention_linear(names.attention.out),
+           architecture_.decoder_heads, scale, ends_[kDecoder].relative_bias},
+          {attention_linear(names.cross.query), attention_linear(names.cross.stem + ".kv"),
+           attention_linear(names.cross.out), architecture_.decoder_heads, scale},
+          feed_forward(names),
+          norm(names.attention_norm),
+          norm(names.cross_norm),
+          norm(names.final_norm)};
 }
 
-TransformerModel::Ends TransformerModel::stack_ends(const std::string& stack) const {
+nn::FeedForward TransformerModel::feed_forward(const LayerNames& names) const {
+  return {linear(names.feed_in), linear(names.feed_out), architecture_.activation, facts().gated_feed_forward};
+}
+
+TransformerModel::Ends TransformerModel::stack_ends(Side side) const {
+  const StackNames names = stack_names(architecture_, side);
   Ends ends;
-  ends.positions = arena_->ref(stack + ".embed_positions.weight");
-  if (architecture_.embedding_norm) ends.embedding_norm = norm(stack + ".layernorm_embedding");
-  if (architecture_.final_norm) ends.final_norm = norm(stack + "." + architecture_.final_norm_name);
+  if (architecture_.relative_buckets > 0) {
+    ends.relative_bias = ops::make_relative_bias(
+        arena_->ref(names.relative_bias + ".weight"),
+        {architecture_.relative_buckets, architecture_.relative_max_distance, /*bidirectional=*/side == kEncoder},
+        arena_->device());
+  } else {
+    ends.positions = arena_->ref(names.positions + ".weight");
+  }
+  if (architecture_.embedding_norm) ends.embedding_norm = norm(names.embedding_norm);
+  if (architecture_.final_norm) ends.final_norm = norm(names.final_norm);
   return ends;
+}
+
+at::Tensor TransformerModel::bias_of_past(int64_t positions) const {
+  const at::NoGradGuard no_grad;
+  const ops::RelativeBias& bias = ends_[kDecoder].relative_bias;
+  return bias.present() ? ops::bias_of_distances(bias, 1 - positions, positions).flip(1) : at::Tensor();
 }
 
 int64_t TransformerModel::first_decoder_block() const {
@@ -143,13 +170,22 @@ at::Tensor TransformerModel::enter(Side side, const ops::RaggedTokens& tokens, c
   const Ends& ends = ends_[side];
   ops::EmbedOptions options{architecture_.embedding_scale, architecture_.position_offset};
   // transformers' tables pass no gradient to the padding token's row, which some families' decoders start with.
-  if (side == kDecoder && facts().decoder_start_id == facts().pad_id) options.still_id = facts().pad_id;
+  const bool starts_with_padding = side == kDecoder && facts().decoder_start_id == facts().pad_id;
+  if (starts_with_padding && architecture_.still_padding) options.still_id = facts().pad_id;
   const at::Tensor x_ND = ops::embed(tokens, {table_, ends.positions}, options, ends.embedding_norm.refs(), dropout);
   return architecture_.pre_norm ? x_ND.to(at::kFloat) : x_ND;
 }
 
-at::Tensor TransformerModel::leave(Side side, const at::Tensor& x_ND) const {
-  return architecture_.final_norm ? ends_[side].final_norm.of_stream(x_ND) : x_ND;
+at::Tensor TransformerModel::leave(Side side, const at::Tensor& x_ND, const ops::DropoutKey& dropout) const {
+  if (!architecture_.final_norm) return x_ND;
+  const at::Tensor result_ND = ops::dropout(ends_[side].final_norm.of_stream(x_ND), dropout);
+  return side == kDecoder && architecture_.head_factor != 1.0 ? result_ND * architecture_.head_factor : result_ND;
+}
+
+ops::DropoutKey TransformerModel::final_key(Side side, const ops::RaggedTokens& tokens,
+                                            const ForwardContext& context) const {
+  if (!architecture_.final_dropout) return {};
+  return key(architecture_.dropout, (side == kEncoder ? kEncoderSites : kDecoderSites) + kStackOut, tokens, context);
 }
 
 at::Tensor TransformerModel::run_layer(const EncoderLayer& layer, const at::Tensor& x_ND, const Product& attend,
@@ -234,7 +270,9 @@ at::Tensor TransformerModel::encode(const ops::RaggedTokens& source, const Forwa
     x_ND = run_block(context, block, {x_ND}, body);
   }
   if (!architecture_.final_norm) return x_ND;
-  return run_block(context, block, {x_ND}, [this](const auto& inputs) { return leave(kEncoder, inputs[0]); });
+  const ops::DropoutKey last_key = final_key(kEncoder, source, context);
+  return run_block(context, block, {x_ND},
+                   [=, this](const auto& inputs) { return leave(kEncoder, inputs[0], last_key); });
 }
 
 at::Tensor TransformerModel::decode(const ops::RaggedTokens& target, const at::Tensor& encoded_ND,
@@ -262,11 +300,13 @@ at::Tensor TransformerModel::decode(const ops::RaggedTokens& target, const at::T
     });
   }
   if (!architecture_.final_norm) return y_MD;
-  return run_block(context, block, {y_MD}, [this](const auto& inputs) { return leave(kDecoder, inputs[0]); });
+  const ops::DropoutKey last_key = final_key(kDecoder, target, context);
+  return run_block(context, block, {y_MD},
+                   [=, this](const auto& inputs) { return leave(kDecoder, inputs[0], last_key); });
 }
 
 at::Tensor TransformerModel::logits(const at::Tensor& decoded_MD) const {
-  at::Tensor logits_MV = at::mm(decoded_MD, table_.value().narrow(0, 0, facts().vocabulary).t()).to(at::kFloat);
+  at::Tensor logits_MV = at::mm(decoded_MD, head_.value().narrow(0, 0, facts().vocabulary).t()).to(at::kFloat);
   if (has_bias_) logits_MV.add_(final_logits_bias_V_);
   return logits_MV;
 }
@@ -277,7 +317,7 @@ LossSum TransformerModel::loss(const ops::RaggedTokens& source, const ops::Ragge
   const at::Tensor encoded_ND = encode(source, context);
   const at::Tensor decoded_MD = decode(target, encoded_ND, source, context);
   const ops::CrossEntropySums sums =
-      ops::linear_cross_entropy(decoded_MD, table_, has_bias_ ? final_logits_bias_V_ : at::Tensor(), labels.ids_N,
+      ops::linear_cross_entropy(decoded_MD, head_, has_bias_ ? final_logits_bias_V_ : at::Tensor(), labels.ids_N,
                                 {facts().vocabulary, label_smoothing, context.loss_factor_1});
   return {sums.loss, sums.nll, labels.tokens()};
 }
@@ -292,6 +332,7 @@ std::unique_ptr<DeviceDecodingSession> TransformerModel::start_device_decoding(c
 }
 
 std::vector<std::pair<std::string, at::Tensor>> TransformerModel::buffers() const {
+  if (!architecture_.output_bias) return {};
   return {{"final_logits_bias", final_logits_bias_V_.view({1, -1})}};
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "transformer_architecture.h"
+#include "transformer_names.h"
 #include "txtsum/nn/layers.h"
 
 namespace txtsum::model {
@@ -13,7 +14,7 @@ namespace txtsum::model {
 /// The parameters in the order of the arena, under Hugging Face's names.
 std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture& architecture);
 
-/// The transformers that descend from BART (TransformerArchitecture), with tied embeddings.
+/// The transformers that descend from BART and T5 (TransformerArchitecture).
 class TransformerModel final : public Seq2SeqModel {
  public:
   /// The arena holds zeros; the loader fills it. `final_logits_bias` is fp32, [V].
@@ -52,10 +53,10 @@ class TransformerModel final : public Seq2SeqModel {
     nn::Norm attention_norm, cross_norm, final_norm;
   };
 
-  enum Side { kEncoder, kDecoder };
   /// What stands before and behind the layers of a stack.
   struct Ends {
-    ops::ParamRef positions;
+    ops::ParamRef positions;              ///< Where the architecture has a table of them,
+    ops::RelativeBias relative_bias;      ///< or of distances, which all layers share.
     nn::Norm embedding_norm, final_norm;  ///< Where the architecture has them.
   };
 
@@ -64,11 +65,14 @@ class TransformerModel final : public Seq2SeqModel {
     ops::DropoutKey probabilities, attention_out, cross_probabilities, cross_out, activation, feed_forward_out;
   };
 
+  ops::ParamRef bias(const std::string& name) const;
   nn::Linear linear(const std::string& name) const;
   /// One of attention's products, which have biases or not.
   nn::Linear attention_linear(const std::string& name) const;
   nn::Norm norm(const std::string& name) const;
-  Ends stack_ends(const std::string& stack) const;
+  double attention_scale(Side side) const;
+  Ends stack_ends(Side side) const;
+  nn::FeedForward feed_forward(const LayerNames& names) const;
   EncoderLayer encoder_layer(int64_t i);
   /// The lists of blocks of an encoder layer.
   std::shared_ptr<const ops::BlockPlan> block_plan(int64_t layer);
@@ -83,12 +87,16 @@ class TransformerModel final : public Seq2SeqModel {
   ops::GlobalTokens global_tokens(const ops::RaggedTokens& source) const;
   /// What a stack's first layer reads: embeddings, normed or not, dropped; the stream of a pre-norm stack.
   at::Tensor enter(Side side, const ops::RaggedTokens& tokens, const ops::DropoutKey& dropout) const;
-  /// The stack's result from what its last layer left.
-  at::Tensor leave(Side side, const at::Tensor& x_ND) const;
+  /// The stack's result from what its last layer left; the decoder's is what the output product takes.
+  at::Tensor leave(Side side, const at::Tensor& x_ND, const ops::DropoutKey& dropout) const;
+  /// What the decoder's self-attention adds for a key that many positions before the query, fp32, [H, positions];
+  /// undefined where it adds nothing.
+  at::Tensor bias_of_past(int64_t positions) const;
   /// Block number of the decoder's embeddings.
   int64_t first_decoder_block() const;
   ops::DropoutKey key(double probability, int64_t site, const ops::RaggedTokens& tokens,
                       const ForwardContext& context) const;
+  ops::DropoutKey final_key(Side side, const ops::RaggedTokens& tokens, const ForwardContext& context) const;
   LayerKeys layer_keys(int64_t stack, int64_t layer, const ops::RaggedTokens& tokens,
                        const ForwardContext& context) const;
   bool dropped(double layerdrop, int64_t site, const ForwardContext& context) const;
@@ -97,7 +105,7 @@ class TransformerModel final : public Seq2SeqModel {
   std::unique_ptr<Arena> arena_;
   at::Tensor final_logits_bias_V_;
   bool has_bias_ = false;  // a bias of zeros is left out of the products
-  ops::ParamRef table_;
+  ops::ParamRef table_, head_;
   std::shared_ptr<const ops::BlockPlan> shared_plan_;  // where no layer's blocks are drawn
   std::array<Ends, 2> ends_;                           // by side
   std::vector<EncoderLayer> encoder_;

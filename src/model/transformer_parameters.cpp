@@ -1,4 +1,5 @@
 #include "transformer_model.h"
+#include "transformer_names.h"
 
 namespace txtsum::model {
 namespace {
@@ -6,123 +7,160 @@ namespace {
 /// Collects the specs of one block after the other.
 class Builder {
  public:
+  explicit Builder(const TransformerArchitecture& architecture) : a_(architecture) {}
+
   void start_block() { ++block_; }
 
-  void table(const std::string& name, int64_t rows, int64_t width, bool vocabulary) {
-    add(name + ".weight", {rows, width}, true, "");
+  void table(const std::string& name, int64_t rows, bool vocabulary) {
+    add(name + ".weight", {rows, a_.facts.width}, {.std = a_.init.tables});
     specs.back().vocabulary = vocabulary;
   }
 
+  /// Biases by distance. Layers share them, so that they are no layer's block.
+  void relative_bias(const StackNames& names, int64_t heads) {
+    if (a_.relative_buckets == 0) return;
+    // transformers decays nothing that has `bias` in its name.
+    add(names.relative_bias + ".weight", {a_.relative_buckets, heads}, {.decay = false, .std = a_.init.relative_bias});
+  }
+
   /// What stands before the layers of a stack.
-  void stack_input(const std::string& stack, const TransformerArchitecture& a, int64_t positions) {
-    table(stack + ".embed_positions", a.position_rows(positions), a.facts.width, false);
-    specs.back().frozen = a.sinusoidal;
-    if (a.embedding_norm) norm(stack + ".layernorm_embedding", a.facts.width);
+  void stack_input(const StackNames& names, int64_t positions) {
+    if (a_.relative_buckets == 0) {
+      table(names.positions, a_.position_rows(positions), false);
+      specs.back().frozen = a_.sinusoidal;
+    }
+    if (a_.embedding_norm) norm(names.embedding_norm);
   }
 
   /// What stands behind them, a block of its own.
-  void stack_output(const std::string& stack, const TransformerArchitecture& a) {
-    if (!a.final_norm) return;
+  void stack_output(const StackNames& names) {
+    if (!a_.final_norm) return;
     start_block();
-    norm(stack + "." + a.final_norm_name, a.facts.width);
+    norm(names.final_norm);
   }
 
-  /// A product, with a bias or without; `group` joins it with its neighbours.
-  void linear(const std::string& name, int64_t out, int64_t in, const std::string& group = "", bool bias = true) {
-    const auto member = [&](const std::string& part) { return group.empty() ? "" : group + "." + part; };
-    add(name + ".weight", {out, in}, true, member("weight"));
-    if (bias) add(name + ".bias", {out}, false, member("bias"));
+  void norm(const std::string& name) {
+    add(name + ".weight", {a_.facts.width}, {.decay = false, .mean = a_.init.norm_scale});
+    if (a_.biases) add(name + ".bias", {a_.facts.width}, {.decay = false});
   }
 
-  void norm(const std::string& name, int64_t width) {
-    add(name + ".weight", {width}, false, "");
-    add(name + ".bias", {width}, false, "");
-  }
-
-  void self_attention(const std::string& name, int64_t width, bool bias) {
-    for (const char* part : {".q_proj", ".k_proj", ".v_proj"}) linear(name + part, width, width, name + ".qkv", bias);
-    linear(name + ".out_proj", width, width, "", bias);
-  }
-
-  /// BigBird-Pegasus' encoder: the same under other names.
-  void nested_attention(const std::string& name, int64_t width, bool bias) {
-    for (const char* part : {".query", ".key", ".value"}) {
-      linear(name + ".self" + part, width, width, name + ".qkv", bias);
-    }
-    linear(name + ".output", width, width, "", bias);
+  void self_attention(const AttentionNames& names) {
+    qkv(names);
+    out_of_heads(names.out);
   }
 
   /// LED's: the local projections, then those of the global tokens.
-  void band_attention(const std::string& name, int64_t width) {
-    const std::string inner = name + ".longformer_self_attn";
-    for (const char* part : {".query", ".key", ".value"}) linear(inner + part, width, width, name + ".qkv");
-    linear(inner + ".query_global", width, width);
-    for (const char* part : {".key_global", ".value_global"}) linear(inner + part, width, width, name + ".kv_global");
-    linear(name + ".output", width, width);
+  void band_attention(const AttentionNames& names) {
+    qkv(names);
+    into_heads(names.query + "_global", a_.init.query);
+    for (const std::string& part : {names.key, names.value})
+      into_heads(part + "_global", a_.init.key_value, names.stem + ".kv_global");
+    out_of_heads(names.out);
   }
 
-  void cross_attention(const std::string& name, int64_t width, bool bias) {
-    linear(name + ".q_proj", width, width, "", bias);
-    for (const char* part : {".k_proj", ".v_proj"}) linear(name + part, width, width, name + ".kv", bias);
-    linear(name + ".out_proj", width, width, "", bias);
+  void cross_attention(const AttentionNames& names) {
+    into_heads(names.query, a_.init.query);
+    for (const std::string& part : {names.key, names.value}) into_heads(part, a_.init.key_value, names.stem + ".kv");
+    out_of_heads(names.out);
+  }
+
+  void feed_forward(const LayerNames& names, int64_t width) {
+    const std::string group = names.feed_in_parts.size() > 1 ? names.feed_in : "";
+    for (const std::string& part : names.feed_in_parts)
+      linear(part, {width, a_.facts.width}, {a_.init.feed_in, a_.biases, group});
+    linear(names.feed_out, {a_.facts.width, width}, {a_.init.feed_out, a_.biases});
   }
 
   std::vector<ParameterSpec> specs;
 
  private:
-  void add(const std::string& name, std::vector<int64_t> shape, bool decay, const std::string& group) {
+  void qkv(const AttentionNames& names) {
+    const std::string group = names.stem + ".qkv";
+    into_heads(names.query, a_.init.query, group);
+    for (const std::string& part : {names.key, names.value}) into_heads(part, a_.init.key_value, group);
+  }
+  void into_heads(const std::string& name, double std, const std::string& group = "") {
+    linear(name, {a_.facts.attention_width, a_.facts.width}, {std, a_.attention_biases, group});
+  }
+  void out_of_heads(const std::string& name) {
+    linear(name, {a_.facts.width, a_.facts.attention_width}, {a_.init.attention_out, a_.attention_biases});
+  }
+
+  struct Product {
+    double std = 0.0;
+    bool bias = true;
+    std::string group = {};  ///< Joins it with its neighbours.
+  };
+  /// A product, [out, in].
+  void linear(const std::string& name, std::vector<int64_t> shape, const Product& product) {
+    const auto member = [&](const char* part) { return product.group.empty() ? "" : product.group + "." + part; };
+    const int64_t out = shape.front();
+    add(name + ".weight", std::move(shape), {.group = member("weight"), .std = product.std});
+    if (product.bias) add(name + ".bias", {out}, {.decay = false, .group = member("bias")});
+  }
+
+  struct Traits {
+    bool decay = true;
+    std::string group = {};
+    double mean = 0.0, std = 0.0;  ///< Of random weights.
+  };
+  void add(const std::string& name, std::vector<int64_t> shape, const Traits& traits) {
     ParameterSpec spec;
     spec.name = name;
     spec.shape = std::move(shape);
     spec.block = block_;
-    spec.decay = decay;
-    spec.group = group;
+    spec.decay = traits.decay;
+    spec.group = traits.group;
+    spec.init_mean = traits.mean;
+    spec.init_std = traits.std;
     specs.push_back(std::move(spec));
   }
 
+  const TransformerArchitecture& a_;
   int64_t block_ = -1;
 };
 
 }  // namespace
 
 std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture& a) {
-  const int64_t width = a.facts.width;
-  Builder build;
+  Builder build(a);
   build.start_block();
-  const std::string encoder = a.prefix + ".encoder", decoder = a.prefix + ".decoder";
-  build.table(a.prefix + ".shared", a.facts.vocabulary, width, /*vocabulary=*/true);
+  build.table(table_name(a), a.facts.vocabulary, /*vocabulary=*/true);
+  const StackNames encoder = stack_names(a, kEncoder), decoder = stack_names(a, kDecoder);
+  build.relative_bias(encoder, a.encoder_heads);
+  build.relative_bias(decoder, a.decoder_heads);
   build.start_block();
-  build.stack_input(encoder, a, a.facts.max_source_tokens);
+  build.stack_input(encoder, a.facts.max_source_tokens);
   for (int64_t i = 0; i < a.facts.encoder_layers; ++i) {
-    const std::string layer = encoder + ".layers." + std::to_string(i);
+    const LayerNames names = layer_names(a, kEncoder, i);
     build.start_block();
-    if (!a.facts.windows.empty()) {
-      build.band_attention(layer + ".self_attn", width);
-    } else if (a.nested_attention) {
-      build.nested_attention(layer + ".self_attn", width, a.attention_biases);
+    if (a.facts.windows.empty()) {
+      build.self_attention(names.attention);
     } else {
-      build.self_attention(layer + ".self_attn", width, a.attention_biases);
+      build.band_attention(names.attention);
     }
-    build.norm(layer + ".self_attn_layer_norm", width);
-    build.linear(layer + ".fc1", a.facts.encoder_feed_forward, width);
-    build.linear(layer + ".fc2", width, a.facts.encoder_feed_forward);
-    build.norm(layer + ".final_layer_norm", width);
+    build.norm(names.attention_norm);
+    build.feed_forward(names, a.facts.encoder_feed_forward);
+    build.norm(names.final_norm);
   }
-  build.stack_output(encoder, a);
+  build.stack_output(encoder);
   build.start_block();
-  build.stack_input(decoder, a, a.facts.max_target_tokens);
+  build.stack_input(decoder, a.facts.max_target_tokens);
   for (int64_t i = 0; i < a.facts.decoder_layers; ++i) {
-    const std::string layer = decoder + ".layers." + std::to_string(i);
+    const LayerNames names = layer_names(a, kDecoder, i);
     build.start_block();
-    build.self_attention(layer + ".self_attn", width, a.attention_biases);
-    build.norm(layer + ".self_attn_layer_norm", width);
-    build.cross_attention(layer + ".encoder_attn", width, a.attention_biases);
-    build.norm(layer + ".encoder_attn_layer_norm", width);
-    build.linear(layer + ".fc1", a.facts.decoder_feed_forward, width);
-    build.linear(layer + ".fc2", width, a.facts.decoder_feed_forward);
-    build.norm(layer + ".final_layer_norm", width);
+    build.self_attention(names.attention);
+    build.norm(names.attention_norm);
+    build.cross_attention(names.cross);
+    build.norm(names.cross_norm);
+    build.feed_forward(names, a.facts.decoder_feed_forward);
+    build.norm(names.final_norm);
   }
-  build.stack_output(decoder, a);
+  build.stack_output(decoder);
+  if (!a.tied_head) {
+    build.start_block();
+    build.table(kOutputTable, a.facts.vocabulary, /*vocabulary=*/true);
+  }
   return build.specs;
 }
 

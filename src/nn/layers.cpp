@@ -6,6 +6,7 @@
 
 #include "txtsum/ops/activated_linear.h"
 #include "txtsum/ops/block_sparse_attention.h"
+#include "txtsum/ops/gated_linear.h"
 #include "txtsum/ops/linear.h"
 #include "txtsum/ops/residual_dropout_norm.h"
 #include "txtsum/ops/varlen_attention.h"
@@ -39,7 +40,7 @@ at::Tensor Norm::of_stream(const at::Tensor& stream_ND) const { return ops::norm
 
 at::Tensor SelfAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens, bool causal,
                                      const ops::DropoutKey& dropout) const {
-  const ops::AttentionOptions options{heads, causal, attention_scale(x_ND.size(1), heads), dropout};
+  const ops::AttentionOptions options{heads, causal, scale, dropout, /*reference=*/false, bias};
   return out.product(ops::varlen_self_attention(qkv(x_ND), tokens, options));
 }
 
@@ -65,11 +66,12 @@ at::Tensor BlockSparseAttention::operator()(const at::Tensor& x_ND, const ops::R
 at::Tensor CrossAttention::operator()(const at::Tensor& x_MD, const ops::RaggedTokens& target,
                                       const at::Tensor& encoded_ND, const ops::RaggedTokens& source,
                                       const ops::DropoutKey& dropout) const {
-  const ops::AttentionOptions options{heads, /*causal=*/false, attention_scale(x_MD.size(1), heads), dropout};
+  const ops::AttentionOptions options{heads, /*causal=*/false, scale, dropout};
   return out.product(ops::varlen_cross_attention(q(x_MD), target, kv(encoded_ND), source, options));
 }
 
 at::Tensor FeedForward::operator()(const at::Tensor& x_ND, const ops::DropoutKey& dropout) const {
+  if (gated) return ops::gated_linear(in.product(x_ND), activation, dropout, out.weight);
   return ops::activated_linear(in.product(x_ND), in.bias, activation, dropout, out.weight);
 }
 

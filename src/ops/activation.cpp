@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "activation_function.h"
 #include "device_ops.h"
 #include "graph.h"
 #include "product_gradient.h"
@@ -10,9 +11,7 @@
 #include "txtsum/ops/dropout.h"
 
 namespace txtsum::ops {
-namespace {
-
-at::Tensor forward(const at::Tensor& x, Activation kind) {
+at::Tensor activation_value(const at::Tensor& x, Activation kind) {
   switch (kind) {
     case Activation::kGelu:
       return at::gelu(x);
@@ -29,7 +28,7 @@ at::Tensor forward(const at::Tensor& x, Activation kind) {
   return x;
 }
 
-at::Tensor backward(const at::Tensor& d_out, const at::Tensor& x, Activation kind) {
+at::Tensor activation_gradient(const at::Tensor& d_out, const at::Tensor& x, Activation kind) {
   switch (kind) {
     case Activation::kGelu:
       return at::gelu_backward(d_out, x);
@@ -45,6 +44,8 @@ at::Tensor backward(const at::Tensor& d_out, const at::Tensor& x, Activation kin
   TXTSUM_CHECK(false, "activation");
   return d_out;
 }
+
+namespace {
 
 at::Tensor with_bias(const at::Tensor& x_NF, const at::Tensor& bias_F) {
   return bias_F.defined() ? x_NF + bias_F : x_NF;
@@ -65,7 +66,7 @@ struct ActivationNode final : torch::autograd::Node {
         return {cuda::activation_backward(grads[0], {x.unpack(), bias_F, kind, key}, bias_gradient_F)};
       }
     }
-    const at::Tensor d_x = backward(dropout(grads[0], key), with_bias(x.unpack(), bias_F), kind);
+    const at::Tensor d_x = activation_gradient(dropout(grads[0], key), with_bias(x.unpack(), bias_F), kind);
     if (bias_gradient_F.defined()) add_row_sums(bias_gradient_F, d_x);
     return {d_x};
   }
@@ -100,7 +101,7 @@ at::Tensor activation(const at::Tensor& x_NF, const ParamRef& bias, Activation k
     if constexpr (kWithCuda) {
       if (x_NF.is_cuda()) out = cuda::activation(x_NF.detach(), values_of(bias), kind, key);
     }
-    if (!out.defined()) out = dropout(forward(with_bias(x_NF, values_of(bias)), kind), key);
+    if (!out.defined()) out = dropout(activation_value(with_bias(x_NF, values_of(bias)), kind), key);
   }
   if (node) torch::autograd::set_history(out, node);
   return out;

@@ -66,6 +66,7 @@ __global__ void decode_self_kernel(DecodeSelf in) {
   const T* qkv = static_cast<const T*>(in.qkv) + row * 3 * width + channel;
   T* cache = static_cast<T*>(in.cache);
   const int length = in.lengths[row];
+  const float* bias = in.bias != nullptr ? in.bias + head * in.capacity : nullptr;
   float query[kVector], key[kVector], value[kVector];
   load8(qkv, query);
   Average average;
@@ -81,12 +82,12 @@ __global__ void decode_self_kernel(DecodeSelf in) {
       score = dot8(query, key);
     }
     score = group_sum(score, lanes) * in.scale;
-    if (inside) average.add(score, value);
+    if (inside) average.add(bias != nullptr ? score + bias[length - position] : score, value);
   }
   // The new token: every group reads it, the first counts it, and one of them keeps it.
   load8(qkv + width, key);
   load8(qkv + 2 * width, value);
-  const float own = group_sum(dot8(query, key), lanes) * in.scale;
+  const float own = group_sum(dot8(query, key), lanes) * in.scale + (bias != nullptr ? bias[0] : 0.0f);
   if (group == 0) {
     average.add(own, value);
     T* place = cache + (row * in.capacity + length) * 2 * width + channel;

@@ -13,6 +13,7 @@ struct DecodeSelf {
   int64_t rows = 0, heads = 0, head_width = 0;
   int64_t capacity = 0;  ///< Positions that a row's cache holds.
   float scale = 1.0f;
+  const float* bias = nullptr;       ///< [heads, capacity]: of each distance to the past, added to scores; may be null
   const void* qkv = nullptr;         ///< [rows, 3 heads * head_width]
   void* cache = nullptr;             ///< [rows * capacity, 2 heads * head_width], keys then values
   const int32_t* origins = nullptr;  ///< [rows, capacity]: the row whose cache holds a row's past position

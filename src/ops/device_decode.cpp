@@ -18,19 +18,25 @@ namespace txtsum::ops {
 #ifdef TXTSUM_WITH_CUDA
 
 at::Tensor decode_self_attention(const at::Tensor& qkv_RE, const at::Tensor& cache_PE, const DeviceRows& rows,
-                                 int64_t heads, double scale) {
+                                 const DecodeHeads& heads) {
   const int64_t width = qkv_RE.size(1) / 3;
   at::Tensor out = at::empty({qkv_RE.size(0), width}, qkv_RE.options());
   cuda::DecodeSelf args;
   args.type = cuda::type_of(qkv_RE);
   TXTSUM_CHECK(cuda::type_of(cache_PE) == args.type && cache_PE.size(1) == 2 * width);
   args.rows = qkv_RE.size(0);
-  args.heads = heads;
-  args.head_width = width / heads;
+  args.heads = heads.heads;
+  args.head_width = width / heads.heads;
   args.capacity = rows.origins_RT.size(1);
-  args.scale = static_cast<float>(scale);
+  args.scale = static_cast<float>(heads.scale);
   args.qkv = qkv_RE.const_data_ptr();
   args.cache = cache_PE.mutable_data_ptr();
+  if (heads.bias_HT.defined()) {
+    TXTSUM_CHECK(heads.bias_HT.is_cuda() && heads.bias_HT.is_contiguous() && heads.bias_HT.size(0) == heads.heads &&
+                     heads.bias_HT.size(1) == args.capacity,
+                 "a bias for each position of the cache");
+    args.bias = heads.bias_HT.const_data_ptr<float>();
+  }
   args.origins = rows.origins_RT.const_data_ptr<int32_t>();
   args.lengths = rows.lengths_R.const_data_ptr<int32_t>();
   args.out = out.mutable_data_ptr();
@@ -39,7 +45,7 @@ at::Tensor decode_self_attention(const at::Tensor& qkv_RE, const at::Tensor& cac
 }
 
 at::Tensor decode_cross_attention(const at::Tensor& q_RD, const at::Tensor& cache_PE, const at::Tensor& lengths_slots,
-                                  int64_t heads, double scale) {
+                                  const DecodeHeads& heads) {
   const at::Tensor q = q_RD.contiguous();
   at::Tensor out = at::empty_like(q);
   cuda::DecodeCross args;
@@ -47,10 +53,10 @@ at::Tensor decode_cross_attention(const at::Tensor& q_RD, const at::Tensor& cach
   TXTSUM_CHECK(cuda::type_of(cache_PE) == args.type && cache_PE.size(1) == 2 * q.size(1));
   args.slots = lengths_slots.size(0);
   args.beams = q.size(0) / args.slots;
-  args.heads = heads;
-  args.head_width = q.size(1) / heads;
+  args.heads = heads.heads;
+  args.head_width = q.size(1) / heads.heads;
   args.capacity = cache_PE.size(0) / args.slots;
-  args.scale = static_cast<float>(scale);
+  args.scale = static_cast<float>(heads.scale);
   args.q = q.const_data_ptr();
   args.cache = cache_PE.const_data_ptr();
   args.lengths = lengths_slots.const_data_ptr<int32_t>();
@@ -68,12 +74,12 @@ at::Tensor decode_cross_attention(const at::Tensor& q_RD, const at::Tensor& cach
 
 #else
 
-at::Tensor decode_self_attention(const at::Tensor&, const at::Tensor&, const DeviceRows&, int64_t, double) {
+at::Tensor decode_self_attention(const at::Tensor&, const at::Tensor&, const DeviceRows&, const DecodeHeads&) {
   TXTSUM_CHECK(false, "a binary without code for GPUs");
   return {};
 }
 
-at::Tensor decode_cross_attention(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t, double) {
+at::Tensor decode_cross_attention(const at::Tensor&, const at::Tensor&, const at::Tensor&, const DecodeHeads&) {
   TXTSUM_CHECK(false, "a binary without code for GPUs");
   return {};
 }

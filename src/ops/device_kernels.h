@@ -97,7 +97,7 @@ struct TableRows {
 };
 
 /// out = LayerNorm(residual + dropout(x + bias)) * scale + shift; all but mean and inverse of `type`, but where
-/// `wide`: then residual and sum are fp32.
+/// `wide`: then residual and sum are fp32. Without a shift no mean is taken off (`mean` gets 0).
 struct NormForward {
   Type type = Type::kFloat;
   bool wide = false;
@@ -105,7 +105,7 @@ struct NormForward {
   float epsilon = 1e-5f;
   const void *x = nullptr, *bias = nullptr, *residual = nullptr;  ///< bias and one of the others may be null.
   TableRows tables;
-  const void *scale = nullptr, *shift = nullptr;  ///< Null: only the sum is made.
+  const void *scale = nullptr, *shift = nullptr;  ///< No scale: only the sum is made.
   void* out = nullptr;
   void* sum = nullptr;                        ///< What is normalized; null where backward does not need it.
   float *mean = nullptr, *inverse = nullptr;  ///< [rows]; null where backward does not need them.
@@ -119,6 +119,7 @@ void norm_forward(const NormForward& norm, cudaStream_t stream);
 struct NormBackward {
   Type type = Type::kFloat;
   bool wide = false;               ///< sum, d_stream and d_sum are fp32.
+  bool centred = true;             ///< There was a shift.
   const void* d_stream = nullptr;  ///< Gradient of the sum that does not come through the norm; may be null.
   int64_t rows = 0, width = 0;
   const void *d_out = nullptr, *sum = nullptr, *scale = nullptr;  ///< Null all three: there is no norm.

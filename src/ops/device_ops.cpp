@@ -4,6 +4,7 @@
 
 #include "device_args.h"
 #include "dropout_rows.h"
+#include "gate_kernels.h"
 #include "txtsum/core/check.h"
 
 namespace txtsum::ops::cuda {
@@ -97,6 +98,37 @@ at::Tensor activation_backward(const at::Tensor& d_out_NF, const ActivationInput
   return d_x;
 }
 
+namespace {
+
+Gate gate_args(const at::Tensor& x, const at::Tensor& gated, Activation kind, const DropoutKey& key) {
+  Gate args;
+  args.type = type_of(x);
+  args.function = function_of(kind);
+  args.rows = x.size(0);
+  args.width = x.size(1) / 2;
+  args.x = x.const_data_ptr();
+  args.gated = gated.mutable_data_ptr();
+  args.dropout = dropout_of(key);
+  return args;
+}
+
+}  // namespace
+
+at::Tensor gate(const at::Tensor& x_NE, Activation kind, const DropoutKey& key) {
+  const at::Tensor x = x_NE.contiguous();
+  at::Tensor gated = at::empty({x.size(0), x.size(1) / 2}, x.options());
+  gate(gate_args(x, gated, kind, key), stream());
+  return gated;
+}
+
+std::pair<at::Tensor, at::Tensor> gate_backward(const at::Tensor& d_gated_NF, const at::Tensor& x_NE, Activation kind,
+                                                const DropoutKey& key) {
+  const at::Tensor d_gated = d_gated_NF.contiguous(), x = x_NE.contiguous();
+  at::Tensor d_x = at::empty_like(x), gated = at::empty_like(d_gated);
+  gate_backward({gate_args(x, gated, kind, key), d_gated.const_data_ptr(), d_x.mutable_data_ptr()}, stream());
+  return {d_x, gated};
+}
+
 void add_column_sums(const at::Tensor& gradient_C, const at::Tensor& x_NC) {
   const at::Tensor x = x_NC.contiguous();
   at::Tensor partials = at::empty({column_blocks(x.size(0)), 1, x.size(1)}, x.options().dtype(at::kFloat));
@@ -156,12 +188,12 @@ at::Tensor embed(const EmbedTables& tables, const RaggedTokens& tokens, const Em
   at::Tensor out = at::empty({tokens.ids_N.size(0), tables.table_VD.size(1)}, tables.table_VD.options());
   NormForward args;
   args.type = type_of(tables.table_VD);
-  TXTSUM_CHECK(type_of(tables.positions_PD) == args.type);
+  TXTSUM_CHECK(!tables.positions_PD.defined() || type_of(tables.positions_PD) == args.type);
   args.rows = out.size(0);
   args.width = out.size(1);
   args.epsilon = static_cast<float>(tables.epsilon);
   args.x = tables.table_VD.const_data_ptr();
-  args.residual = tables.positions_PD.const_data_ptr();
+  args.residual = pointer_of(tables.positions_PD);
   args.tables = {tokens.ids_N.const_data_ptr<int64_t>(), tokens.positions_N.const_data_ptr<int64_t>(), options.offset,
                  static_cast<float>(options.scale)};
   args.scale = pointer_of(tables.scale_D);
@@ -275,6 +307,7 @@ StreamGradients stream_backward(const StreamInputs& inputs, const NormMoments& s
     args.d_out = d_out.const_data_ptr();
     args.sum = saved.sum_ND.const_data_ptr();
     args.scale = inputs.scale_D.const_data_ptr();
+    args.centred = inputs.centred;
     args.mean = saved.mean_N.const_data_ptr<float>();
     args.inverse = saved.inverse_N.const_data_ptr<float>();
   }

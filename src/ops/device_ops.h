@@ -46,6 +46,12 @@ at::Tensor activation_backward(const at::Tensor& d_out_NF, const ActivationInput
                                const at::Tensor& bias_gradient_F, const at::Tensor& activated_NF = {},
                                bool in_place = false);
 
+/// gated_linear.h's gate: dropout(f(a) * b), [N, F]. x: [N, 2 F].
+at::Tensor gate(const at::Tensor& x_NE, Activation kind, const DropoutKey& key);
+/// The gradient of x, and the gate's result once more.
+std::pair<at::Tensor, at::Tensor> gate_backward(const at::Tensor& d_gated_NF, const at::Tensor& x_NE, Activation kind,
+                                                const DropoutKey& key);
+
 /// gradient[c] += sum over rows of x[r][c], in fp32.
 void add_column_sums(const at::Tensor& gradient_C, const at::Tensor& x_NC);
 
@@ -84,8 +90,8 @@ struct NormGradients {
 NormGradients norm_backward(const at::Tensor& d_out_ND, const NormMoments& saved, const at::Tensor& scale_D,
                             const DropoutKey& key, const NormVectors& gradients);
 
-/// residual_stream.h on a GPU: the next stream and its norm (undefined without a scale). x may be undefined, the stream
-/// is returned as it is then. Fills `saved` where it is given and there is a norm.
+/// residual_stream.h on a GPU: the next stream and its norm (undefined without a scale; not centred without a shift). x
+/// may be undefined, the stream is returned as it is then. Fills `saved` where it is given and there is a norm.
 struct StreamVectors {
   at::Tensor bias_D, scale_D, shift_D;
   double epsilon = 1e-5;
@@ -96,6 +102,7 @@ std::pair<at::Tensor, at::Tensor> stream_forward(const at::Tensor& stream_ND, co
 /// Of the gradients of stream and norm one may be undefined.
 struct StreamInputs {
   at::Tensor d_stream_ND, d_out_ND, scale_D;
+  bool centred = true;
   bool adds = false;  ///< x was there, of type `x_type`.
   at::ScalarType x_type = at::kFloat;
 };

@@ -82,6 +82,7 @@ struct EmbedNode final : torch::autograd::Node {
 at::Tensor sum_on_cpu(const RaggedTokens& tokens, const EmbedRefs& refs, const EmbedOptions& options) {
   at::Tensor sum_ND = at::index_select(refs.table.value(), 0, tokens.ids_N);
   if (options.scale != 1.0) sum_ND.mul_(options.scale);
+  if (refs.positions.index < 0) return sum_ND;
   return sum_ND.add_(at::index_select(refs.positions.value(), 0, tokens.positions_N + options.offset));
 }
 
@@ -105,7 +106,7 @@ at::Tensor embed(const RaggedTokens& tokens, const EmbedRefs& refs, const EmbedO
       if (on_gpu) {
         NormMoments moments;
         out = cuda::embed(
-            {refs.table.value(), refs.positions.value(), values_of(norm.scale), values_of(norm.shift), norm.epsilon},
+            {refs.table.value(), values_of(refs.positions), values_of(norm.scale), values_of(norm.shift), norm.epsilon},
             tokens, options, key, node ? &moments : nullptr);
         if (node) {
           node->norm = norm;

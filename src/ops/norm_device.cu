@@ -99,7 +99,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
     }
     return;
   }
-  const float mean = warp_sum(total) / static_cast<float>(width);
+  const float mean = norm.shift != nullptr ? warp_sum(total) / static_cast<float>(width) : 0.0f;
   float squares = 0.0f;
 #pragma unroll
   for (int chunk = 0; chunk < kChunks; ++chunk) {
@@ -117,9 +117,9 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_forward_kernel(NormForward
     const int channel = first + chunk * kStep;
     if (channel >= width) continue;
     if (sum != nullptr) store8(sum + channel, values[chunk]);
-    float scale[kVector], shift[kVector];
+    float scale[kVector], shift[kVector] = {};
     load8(static_cast<const T*>(norm.scale) + channel, scale);
-    load8(static_cast<const T*>(norm.shift) + channel, shift);
+    if (norm.shift != nullptr) load8(static_cast<const T*>(norm.shift) + channel, shift);
 #pragma unroll
     for (int i = 0; i < kVector; ++i) values[chunk][i] = (values[chunk][i] - mean) * inverse * scale[i] + shift[i];
     drop_last(channel, values[chunk]);
@@ -179,7 +179,7 @@ __global__ void __launch_bounds__(kBackwardThreads, 2) norm_backward_kernel(Norm
       product += shared[which][group * warps + w].y;
     }
     if (!works) continue;
-    total /= static_cast<float>(width);
+    total = norm.centred ? total / static_cast<float>(width) : 0.0f;
     product /= static_cast<float>(width);
 #pragma unroll
     for (int i = 0; i < kVector; ++i) scaled[i] = (scaled[i] - total - normed[i] * product) * inverse;

@@ -56,7 +56,7 @@ at::Tensor forward(const at::Tensor& x_ND, const at::Tensor& residual_ND, const 
       if (mask.active()) drop_row(sum.data(), width, 0, mask.row(row));
       if (residual_ND.defined()) add_row(sum.data(), residual_rows.read(row, other.data()), width);
       float mean = 0.0f, inverse = 0.0f;
-      row_moments(sum.data(), width, static_cast<float>(refs.epsilon), &mean, &inverse);
+      row_moments(sum.data(), width, static_cast<float>(refs.epsilon), /*centred=*/true, &mean, &inverse);
       if (saved != nullptr) {
         if (!sum_is_x) sum_rows.write(row, sum.data());
         means[row] = mean;
@@ -99,8 +99,8 @@ torch::autograd::variable_list NormNode::apply(torch::autograd::variable_list&& 
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       float* d_scale = partials + chunk * 3 * width;
       for (int64_t row = rows * chunk / chunks; row < rows * (chunk + 1) / chunks; ++row) {
-        norm_row_backward(d_out_rows.read(row, a.data()), saved_rows.read(row, b.data()), width, means[row],
-                          inverses[row], scales.data(), d.data(), d_scale, d_scale + width);
+        norm_row_backward(d_out_rows.read(row, a.data()), saved_rows.read(row, b.data()), width, /*centred=*/true,
+                          means[row], inverses[row], scales.data(), d.data(), d_scale, d_scale + width);
         d_sum_rows.write(row, d.data());
         if (mask.active()) {
           drop_row(d.data(), width, 0, mask.row(row));

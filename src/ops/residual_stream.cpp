@@ -15,6 +15,8 @@ namespace txtsum::ops {
 namespace {
 
 bool norms(const NormRefs& refs) { return refs.scale.index >= 0; }
+/// LayerNorm; without a shift the root of the mean square alone is divided out.
+bool centred(const NormRefs& refs) { return refs.shift.index >= 0; }
 
 struct StreamNode final : torch::autograd::Node {
   NormRefs refs;
@@ -49,7 +51,8 @@ Forward forward_on_cpu(const at::Tensor& stream_in, const at::Tensor& x_in, cons
   float* inverses = saved != nullptr && normalizes ? saved->inverse_N.mutable_data_ptr<float>() : nullptr;
   const std::vector<float> none;
   const std::vector<float> scales = normalizes ? float_vector(refs.scale.value()) : none;
-  const std::vector<float> shifts = normalizes ? float_vector(refs.shift.value()) : none;
+  const std::vector<float> shifts =
+      normalizes && centred(refs) ? float_vector(refs.shift.value()) : std::vector<float>(static_cast<size_t>(width));
   const at::Tensor bias_D = adds ? values_of(refs.bias) : at::Tensor();
   const std::vector<float> biases = bias_D.defined() ? float_vector(bias_D) : none;
   const FloatRows stream_rows(stream), x_rows(adds ? x : stream), sum_rows(result.stream_ND);
@@ -69,7 +72,7 @@ Forward forward_on_cpu(const at::Tensor& stream_in, const at::Tensor& x_in, cons
       }
       if (!normalizes) continue;
       float mean = 0.0f, inverse = 0.0f;
-      row_moments(sum.data(), width, static_cast<float>(refs.epsilon), &mean, &inverse);
+      row_moments(sum.data(), width, static_cast<float>(refs.epsilon), centred(refs), &mean, &inverse);
       if (means != nullptr) {
         means[row] = mean;
         inverses[row] = inverse;
@@ -104,8 +107,8 @@ torch::autograd::variable_list StreamNode::apply(torch::autograd::variable_list&
   if constexpr (kWithCuda) {
     if ((d_stream.defined() ? d_stream : d_out).is_cuda()) {
       const cuda::StreamGradients d = cuda::stream_backward(
-          {d_stream, through_norm ? d_out : at::Tensor(), values_of(refs.scale), adds, x_type}, saved, dropout,
-          {gradient_of(refs.scale), gradient_of(refs.shift), adds ? gradient_of(refs.bias) : at::Tensor()});
+          {d_stream, through_norm ? d_out : at::Tensor(), values_of(refs.scale), centred(refs), adds, x_type}, saved,
+          dropout, {gradient_of(refs.scale), gradient_of(refs.shift), adds ? gradient_of(refs.bias) : at::Tensor()});
       return {d.d_stream_ND, d.d_x_ND};
     }
   }
@@ -132,8 +135,8 @@ torch::autograd::variable_list StreamNode::apply(torch::autograd::variable_list&
       float* d_scale = partials + chunk * 3 * width;
       for (int64_t row = rows * chunk / chunks; row < rows * (chunk + 1) / chunks; ++row) {
         if (through_norm) {
-          norm_row_backward(out_rows.read(row, a.data()), saved_rows.read(row, b.data()), width, means[row],
-                            inverses[row], scales.data(), d.data(), d_scale, d_scale + width);
+          norm_row_backward(out_rows.read(row, a.data()), saved_rows.read(row, b.data()), width, centred(refs),
+                            means[row], inverses[row], scales.data(), d.data(), d_scale, d_scale + width);
           if (d_above.defined()) add_row(d.data(), above_rows.read(row, a.data()), width);
         } else {
           above_rows.copy(row, d.data());

@@ -52,7 +52,7 @@ TXTSUM_CLONES void drop_row(float* values, int64_t count, int64_t first_channel,
   }
 }
 
-TXTSUM_CLONES void row_moments(const float* values, int64_t count, float epsilon, float* mean,
+TXTSUM_CLONES void row_moments(const float* values, int64_t count, float epsilon, bool centred, float* mean,
                                float* inverse_deviation) {
   float partial[kLanes] = {};
   int64_t i = 0;
@@ -62,12 +62,12 @@ TXTSUM_CLONES void row_moments(const float* values, int64_t count, float epsilon
   double sum = 0.0;
   for (int lane = 0; lane < kLanes; ++lane) sum += partial[lane];
   for (; i < count; ++i) sum += values[i];
-  const float average = static_cast<float>(sum / static_cast<double>(count));
+  const float average = centred ? static_cast<float>(sum / static_cast<double>(count)) : 0.0f;
   float squares[kLanes] = {};
   for (i = 0; i + kLanes <= count; i += kLanes) {
     for (int lane = 0; lane < kLanes; ++lane) {
-      const float centred = values[i + lane] - average;
-      squares[lane] += centred * centred;
+      const float difference = values[i + lane] - average;
+      squares[lane] += difference * difference;
     }
   }
   double square_sum = 0.0;
@@ -82,7 +82,7 @@ TXTSUM_CLONES void norm_row(const float* values, int64_t count, float mean, floa
   for (int64_t i = 0; i < count; ++i) out[i] = (values[i] - mean) * inverse_deviation * scale[i] + shift[i];
 }
 
-TXTSUM_CLONES void norm_row_backward(const float* d_out, const float* values, int64_t count, float mean,
+TXTSUM_CLONES void norm_row_backward(const float* d_out, const float* values, int64_t count, bool centred, float mean,
                                      float inverse_deviation, const float* scale, float* d_values, float* d_scale,
                                      float* d_shift) {
   float sums[kLanes] = {}, products[kLanes] = {};
@@ -110,7 +110,7 @@ TXTSUM_CLONES void norm_row_backward(const float* d_out, const float* values, in
     sum += d_normalized;
     product += d_normalized * normalized;
   }
-  sum /= static_cast<float>(count);
+  sum = centred ? sum / static_cast<float>(count) : 0.0f;
   product /= static_cast<float>(count);
   for (i = 0; i < count; ++i) {
     const float normalized = (values[i] - mean) * inverse_deviation;

@@ -17,16 +17,18 @@ struct DropoutRow {
 /// values[i] becomes 0 or values[i] * keep_factor, by channel first_channel + i. first_channel is a multiple of 4.
 void drop_row(float* values, int64_t count, int64_t first_channel, const DropoutRow& row);
 
-/// Writes mean and 1 / sqrt(variance + epsilon) of the row.
-void row_moments(const float* values, int64_t count, float epsilon, float* mean, float* inverse_deviation);
+/// Writes mean and 1 / sqrt(variance + epsilon) of the row; where it is not `centred`, 0 and 1 / sqrt(mean square +
+/// epsilon).
+void row_moments(const float* values, int64_t count, float epsilon, bool centred, float* mean,
+                 float* inverse_deviation);
 
 /// out = (values - mean) * inverse_deviation * scale + shift.
 void norm_row(const float* values, int64_t count, float mean, float inverse_deviation, const float* scale,
               const float* shift, float* out);
 
-/// Backward of norm_row: adds to d_scale and d_shift, writes d_values.
-void norm_row_backward(const float* d_out, const float* values, int64_t count, float mean, float inverse_deviation,
-                       const float* scale, float* d_values, float* d_scale, float* d_shift);
+/// Backward of norm_row with the moments of row_moments: adds to d_scale and d_shift, writes d_values.
+void norm_row_backward(const float* d_out, const float* values, int64_t count, bool centred, float mean,
+                       float inverse_deviation, const float* scale, float* d_values, float* d_scale, float* d_shift);
 
 /// sum[i] += values[i].
 void add_row(float* sum, const float* values, int64_t count);

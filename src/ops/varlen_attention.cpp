@@ -19,13 +19,14 @@ using cuda::Packed;
 struct Ragged {
   std::vector<int64_t> q_offsets, k_offsets;
   int64_t longest_k = 0;
+  at::Tensor biases_HE;  // see biases_of
 
   int64_t sequences() const { return static_cast<int64_t>(q_offsets.size()) - 1; }
 };
 
 Ragged make_ragged(const RaggedTokens& queries, const RaggedTokens& keys) {
   TXTSUM_CHECK(queries.offsets.size() == keys.offsets.size());
-  return {queries.offsets, keys.offsets, keys.longest};
+  return {queries.offsets, keys.offsets, keys.longest, {}};
 }
 
 cuda::AttentionShape device_shape(const RaggedTokens& queries, const RaggedTokens& keys) {
@@ -64,14 +65,42 @@ at::Tensor probability_mask(const AttentionOptions& options, const Ragged& ragge
   return mask;
 }
 
+/// Biases of all distances in a batch of self-attention, [H, 2 longest - 1]; undefined where there are none.
+at::Tensor biases_of(const AttentionOptions& options, int64_t longest) {
+  if (!options.bias.present() || longest == 0) return {};
+  return bias_of_distances(options.bias, 1 - longest, 2 * longest - 1);
+}
+
+/// The stretch of biases_of's result that `length` tokens use, of distances 1 - length to length - 1.
+at::Tensor for_length(const at::Tensor& biases_HE, int64_t length) {
+  return biases_HE.narrow(1, biases_HE.size(1) / 2 + 1 - length, 2 * length - 1);
+}
+
+/// sums[h, e] = sum of d[h, q, k] over all k - q = e + 1 - length; d: [H, length, length].
+at::Tensor sums_by_distance(const at::Tensor& d) {
+  const int64_t heads = d.size(0), length = d.size(1);
+  // Rows from the last query on, each one column longer than the sums: read in rows as long as the sums, every row
+  // starts a column later.
+  const at::Tensor longer = at::constant_pad_nd(d.flip(1), {0, length}).view({heads, 2 * length * length});
+  return longer.narrow(1, 0, (2 * length - 1) * length).view({heads, length, 2 * length - 1}).sum(1);
+}
+
 /// Softmax probabilities of one sequence in fp32, [1, H, queries, keys].
-at::Tensor probabilities(const at::Tensor& q, const at::Tensor& k, const AttentionOptions& options) {
+at::Tensor probabilities(const at::Tensor& q, const at::Tensor& k, const AttentionOptions& options,
+                         const at::Tensor& biases_HE) {
   at::Tensor scores = at::matmul(q, k.transpose(-2, -1)).to(at::kFloat).mul_(options.scale);
+  // Window i of the biases is that of query length - 1 - i.
+  if (biases_HE.defined()) scores.add_(for_length(biases_HE, k.size(2)).unfold(1, k.size(2), 1).flip(1));
   if (options.causal) {
     const at::Tensor hidden = at::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool)).triu_(1);
     scores.masked_fill_(hidden, -std::numeric_limits<float>::infinity());
   }
   return at::softmax(scores, -1);
+}
+
+/// Whether ATen's kernel for the CPU computes it.
+bool fused_on_host(const at::Tensor& q, const AttentionOptions& options) {
+  return q.is_cpu() && !options.dropout.active() && !options.bias.present();
 }
 
 struct SequenceResult {
@@ -80,29 +109,30 @@ struct SequenceResult {
 
 SequenceResult sequence_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                 const AttentionOptions& options, const Ragged& ragged, int64_t b) {
-  if (q.is_cpu() && !options.dropout.active()) {
+  if (fused_on_host(q, options)) {
     auto [out, log_sum] =
         at::_scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, options.causal, {}, options.scale);
     return {out, log_sum};
   }
-  at::Tensor p = probabilities(q, k, options);
+  at::Tensor p = probabilities(q, k, options, ragged.biases_HE);
   if (options.dropout.active()) p.mul_(probability_mask(options, ragged, b, q.size(2), k.size(2)));
   return {at::matmul(p.to(v.scalar_type()), v), {}};
 }
 
 struct SequenceGradients {
   at::Tensor q, k, v;
+  at::Tensor biases;  ///< By distance, where there are biases.
 };
 
 SequenceGradients sequence_backward(const at::Tensor& d_out, const at::Tensor& q, const at::Tensor& k,
                                     const at::Tensor& v, const at::Tensor& out, const at::Tensor& log_sum,
                                     const AttentionOptions& options, const Ragged& ragged, int64_t b) {
-  if (q.is_cpu() && !options.dropout.active()) {
+  if (fused_on_host(q, options)) {
     auto [d_q, d_k, d_v] = at::_scaled_dot_product_flash_attention_for_cpu_backward(d_out, q, k, v, out, log_sum, 0.0,
                                                                                     options.causal, {}, options.scale);
-    return {d_q, d_k, d_v};
+    return {d_q, d_k, d_v, {}};
   }
-  const at::Tensor p = probabilities(q, k, options);
+  const at::Tensor p = probabilities(q, k, options, ragged.biases_HE);
   at::Tensor kept = p, d_p = at::matmul(d_out, v.transpose(-2, -1)).to(at::kFloat);
   if (options.dropout.active()) {
     const at::Tensor mask = probability_mask(options, ragged, b, q.size(2), k.size(2));
@@ -110,9 +140,10 @@ SequenceGradients sequence_backward(const at::Tensor& d_out, const at::Tensor& q
     d_p.mul_(mask);
   }
   const at::Tensor d_v = at::matmul(kept.to(v.scalar_type()).transpose(-2, -1), d_out);
-  const at::Tensor d_scores =
-      (d_p - (d_p * p).sum(-1, /*keepdim=*/true)).mul_(p).mul_(options.scale).to(q.scalar_type());
-  return {at::matmul(d_scores, k), at::matmul(d_scores.transpose(-2, -1), q), d_v};
+  at::Tensor d_sums = (d_p - (d_p * p).sum(-1, /*keepdim=*/true)).mul_(p);
+  const at::Tensor d_biases = ragged.biases_HE.defined() ? sums_by_distance(d_sums.squeeze(0)) : at::Tensor();
+  const at::Tensor d_scores = d_sums.mul_(options.scale).to(q.scalar_type());
+  return {at::matmul(d_scores, k), at::matmul(d_scores.transpose(-2, -1), q), d_v, d_biases};
 }
 
 struct ForwardResult {
@@ -129,7 +160,7 @@ void for_sequences(const at::Tensor& rows, int64_t count, const Body& body) {
 
 bool fused_on_device(const at::Tensor& q, const AttentionOptions& options) {
   return kWithCuda && q.is_cuda() && !options.reference &&
-         attention_is_fused(q.scalar_type(), options.dropout.active());
+         attention_is_fused(q.scalar_type(), options.dropout.active(), options.bias.present());
 }
 
 ForwardResult forward(const Packed& in, const Ragged& ragged, const AttentionOptions& options) {
@@ -152,9 +183,20 @@ ForwardResult forward(const Packed& in, const Ragged& ragged, const AttentionOpt
   return result;
 }
 
-/// Writes the gradients of queries, keys and values into `d_in`.
+/// Adds the sequences' gradients of the biases up, in their order, and gives them to the table.
+void add_bias_gradients(const std::vector<at::Tensor>& of_sequences, const Ragged& ragged,
+                        const AttentionOptions& options) {
+  const at::Tensor total_HE = at::zeros_like(ragged.biases_HE);
+  for (const at::Tensor& d : of_sequences) {
+    if (d.defined()) for_length(total_HE, (d.size(1) + 1) / 2).add_(d);
+  }
+  add_bias_gradient(options.bias, -(total_HE.size(1) / 2), total_HE);
+}
+
+/// Writes the gradients of queries, keys and values into `d_in`; adds that of the biases to their table's.
 void backward(const Packed& in, const Packed& d_in, const at::Tensor& d_out_MD, const at::Tensor& out_MD,
               const std::vector<at::Tensor>& log_sums, const Ragged& ragged, const AttentionOptions& options) {
+  std::vector<at::Tensor> d_biases(static_cast<size_t>(ragged.sequences()));
   for_sequences(in.q_MD, ragged.sequences(), [&](int64_t begin, int64_t end) {
     const at::NoGradGuard no_grad;
     const auto q_view = [&](const at::Tensor& rows, int64_t b) {
@@ -175,8 +217,10 @@ void backward(const Packed& in, const Packed& d_in, const at::Tensor& d_out_MD, 
       q_view(d_in.q_MD, b).copy_(d.q);
       k_view(d_in.k_ND, b).copy_(d.k);
       k_view(d_in.v_ND, b).copy_(d.v);
+      d_biases[static_cast<size_t>(b)] = d.biases;
     }
   });
+  if (ragged.biases_HE.defined() && trains(options.bias.table_UH)) add_bias_gradients(d_biases, ragged, options);
 }
 
 Packed unpack_self(const at::Tensor& qkv_NE) {
@@ -229,7 +273,7 @@ at::Tensor attention(const at::Tensor& first, const at::Tensor& second, const Ra
                      const RaggedTokens& keys, const AttentionOptions& options) {
   const bool cross = second.defined();
   std::shared_ptr<AttentionNode> node;
-  if (graph_needed({first, second}, {})) {
+  if (graph_needed({first, second}, {options.bias.table_UH})) {
     node = cross ? make_node<AttentionNode>({first, second}) : make_node<AttentionNode>({first});
     node->cross = cross;
     node->first = save(first);
@@ -255,6 +299,7 @@ at::Tensor attention(const at::Tensor& first, const at::Tensor& second, const Ra
         return out;
       }
     }
+    ragged.biases_HE = biases_of(options, keys.longest);
     result = forward(in, ragged, options);
   }
   at::Tensor out = result.out_MD;
@@ -270,7 +315,8 @@ at::Tensor attention(const at::Tensor& first, const at::Tensor& second, const Ra
 
 }  // namespace
 
-bool attention_is_fused(at::ScalarType dtype, bool drops_probabilities) {
+bool attention_is_fused(at::ScalarType dtype, bool drops_probabilities, bool relative_bias) {
+  if (relative_bias) return false;
   // The libraries' fp32 kernel draws another dropout mask in backward than in forward; FlashAttention-2 wants Ampere.
   if (dtype == at::kFloat) return !drops_probabilities;
   static const bool ampere = current_gpu_major() >= 8;
@@ -289,7 +335,7 @@ at::Tensor varlen_self_attention(const at::Tensor& qkv_NE, const RaggedTokens& t
 
 at::Tensor varlen_cross_attention(const at::Tensor& q_MD, const RaggedTokens& target, const at::Tensor& kv_NE,
                                   const RaggedTokens& source, const AttentionOptions& options) {
-  TXTSUM_CHECK(!options.causal && kv_NE.size(1) == 2 * q_MD.size(1));
+  TXTSUM_CHECK(!options.causal && !options.bias.present() && kv_NE.size(1) == 2 * q_MD.size(1));
   return attention(q_MD, kv_NE, target, source, options);
 }
 

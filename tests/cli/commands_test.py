@@ -267,20 +267,30 @@ class CommandsTest(unittest.TestCase):
         self.assertNotEqual(result.returncode, 0)
         self.assertIn("no split 'test'; found 'train', 'validation'", result.stderr)
 
-    def test_a_pegasus_folder_as_the_hub_has_it_gives_transformers_ids_and_summaries(self):
-        folder = REPOSITORY / "tests/fixtures/hub/pegasus"
+    def expect_transformers_summaries(self, family, prefix, *settings):
+        """Of a folder as the Hub has them (scripts/reference/make_hub_fixtures.py). Returns the log."""
+        folder = REPOSITORY / "tests/fixtures/hub" / family
         expected = json.loads((folder / "expected.json").read_text())
         lines = "".join(json.dumps({"document": item["text"]}) + "\n" for item in expected)
         (self.root / "in.jsonl").write_text(lines)
         result = run("summarize", "--model", folder, "--input", self.root / "in.jsonl", "--output", self.root / "out.jsonl",
-                     "data.max_source_tokens=64")
+                     "data.max_source_tokens=64", "data.source_prefix=" + prefix, *settings)
         self.assertEqual(result.returncode, 0, result.stderr)
         found = [json.loads(line)["summary"] for line in (self.root / "out.jsonl").read_text().splitlines()]
         self.assertEqual(found, [item["summary"] for item in expected])
-        self.assertIn("to have those of summarization_xsum: generation.length_penalty=0.8", result.stderr)
         one_line = [item for item in expected if "\n" not in item["text"]]
-        ids = run("tokenizer", "encode", folder, text="".join(item["text"] + "\n" for item in one_line))
+        ids = run("tokenizer", "encode", folder, text="".join(prefix + item["text"] + "\n" for item in one_line))
         self.assertEqual([json.loads(line) for line in ids.stdout.splitlines()], [item["ids"] for item in one_line])
+        return result.stderr
+
+    def test_a_pegasus_folder_as_the_hub_has_it_gives_transformers_ids_and_summaries(self):
+        log = self.expect_transformers_summaries("pegasus", "")
+        self.assertIn("to have those of summarization_xsum: generation.length_penalty=0.8", log)
+
+    def test_a_t5_folder_as_the_hub_has_it_gives_transformers_ids_and_summaries(self):
+        log = self.expect_transformers_summaries("t5", "summarize: ", "generation.beams=3", "generation.max_new_tokens=24",
+                                                 "generation.no_repeat_ngram=2")
+        self.assertIn("data.source_prefix='summarize: '", log)
 
     def test_shipped_configs_are_listed_shown_and_copied(self):
         names = [line.split()[0] for line in run("config", "list").stdout.splitlines()]

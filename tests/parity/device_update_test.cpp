@@ -170,6 +170,7 @@ TEST_F(DeviceUpdateStep, EqualsPlainUpdatesWithDroppedProbabilities) {
 TEST_F(DeviceUpdateStep, GraphsGiveTheBitsOfEagerRuns) {
   for (const std::string& family : kFamilies) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+      if (dtype == at::kHalf && family.starts_with("t5")) continue;  // refused
       SCOPED_TRACE(family + " in " + c10::toString(dtype));
       const Numbers graphs = train({.family = family, .dtype = dtype});
       const Numbers eager = train({.family = family, .dtype = dtype, .max_graphs = 0});
@@ -181,8 +182,10 @@ TEST_F(DeviceUpdateStep, GraphsGiveTheBitsOfEagerRuns) {
 }
 
 TEST_F(DeviceUpdateStep, NarrowTypesFollowFp32) {
-  for (const auto& [family, dtype, tolerance] :
-       {std::tuple("bart", at::kBFloat16, 3e-2), {"bart", at::kHalf, 4e-3}, {"pegasus", at::kBFloat16, 3e-2}}) {
+  for (const auto& [family, dtype, tolerance] : {std::tuple("bart", at::kBFloat16, 3e-2),
+                                                 {"bart", at::kHalf, 4e-3},
+                                                 {"pegasus", at::kBFloat16, 3e-2},
+                                                 {"t5_gated", at::kBFloat16, 3e-2}}) {
     SCOPED_TRACE(std::string(family) + " in " + c10::toString(dtype));
     const Numbers wide = train({.family = family}), narrow = train({.family = family, .dtype = dtype});
     for (size_t i = 0; i < static_cast<size_t>(kUpdates); ++i) {

@@ -12,7 +12,7 @@
 namespace txtsum::tests {
 
 /// Families that scripts/reference/make_transformer_fixtures.py makes a tiny model of.
-inline const std::vector<std::string> kFamilies{"bart", "bigbird_pegasus", "led", "mbart", "pegasus"};
+inline const std::vector<std::string> kFamilies{"bart", "bigbird_pegasus", "led", "mbart", "pegasus", "t5", "t5_gated"};
 
 /// The tiny model of one family with its batches and results.
 class TransformerFixture {

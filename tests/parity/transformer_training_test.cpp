@@ -5,6 +5,7 @@
 #include "parity/transformer_fixture.h"
 #include "support/tolerances.h"
 #include "txtsum/train/optimizer.h"
+#include "txtsum/train/recompute_scope.h"
 
 namespace txtsum::tests {
 namespace {
@@ -38,6 +39,42 @@ TEST_P(TransformerTraining, TenAdamWLossesEqualTransformers) {
     scalars.learning_rate = 2e-3;
     scalars.gradient_factor = std::min(1.0, 1.0 / (norm + 1e-6)) / tokens;
     optimizer->step(scalars);
+  }
+}
+
+/// Gradients of a batch with dropout, some parameters frozen.
+at::Tensor gradients_of(const std::string& folder, const std::vector<std::string>& frozen,
+                        const TransformerFixture& fixture, bool recompute) {
+  model::LoadRequest request;
+  request.folder = folder;
+  request.freeze = frozen;
+  request.dropout = 0.2;
+  const model::LoadedModel loaded = model::load_model(request);
+  model::Arena& arena = loaded.model->arena();
+  arena.allocate_gradients(at::kFloat);
+  train::RecomputeScope scope(arena.layout(), /*on_gpu=*/false);
+  model::ForwardContext context;
+  context.training = true;
+  context.seed = 7;
+  context.update = 3;
+  if (recompute) context.scope = &scope;
+  loaded.model->loss(fixture.tokens(0, "source"), fixture.tokens(0, "target"), 0.1, context).loss.backward();
+  return arena.gradients();
+}
+
+TEST_P(TransformerTraining, RecomputedBlocksGiveTheSameGradients) {
+  const TransformerFixture fixture(GetParam());
+  const model::LoadedModel whole = fixture.load();
+  std::vector<std::vector<std::string>> choices{{}, {"embeddings"}, {"encoder"}, {"*shared.weight"}};
+  if (whole.model->facts().relative_bias) {
+    choices.push_back({"encoder.layers.0-9", "*shared.weight"});  // the encoder's biases still learn
+    choices.push_back({"*relative_attention_bias.weight"});
+  }
+  for (const std::vector<std::string>& frozen : choices) {
+    SCOPED_TRACE(frozen.empty() ? "nothing frozen" : "frozen " + frozen.front());
+    const at::Tensor plain = gradients_of(fixture.folder(), frozen, fixture, false);
+    EXPECT_TRUE(at::equal(plain, gradients_of(fixture.folder(), frozen, fixture, true)));
+    EXPECT_GT(plain.abs().max().item<double>(), 0.0);
   }
 }
 

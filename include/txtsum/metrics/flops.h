@@ -32,7 +32,8 @@ struct LengthSums {
 
 /// Which weights get gradients. Empty vectors mean: all layers do.
 struct TrainableParts {
-  bool embeddings = true;  ///< Shared by encoder, decoder and output product.
+  bool embeddings = true;    ///< Of encoder and decoder.
+  bool output_table = true;  ///< Of the output product: the embeddings, or a table of its own.
   std::vector<bool> encoder_layers;
   std::vector<bool> decoder_layers;
 };

@@ -19,6 +19,8 @@ struct ParameterSpec {
   std::string group;        ///< Members of a non-empty group are laid out adjacent, in order, and are one view as well.
   bool vocabulary = false;  ///< Its rows are padded with zeros to a multiple of 64.
   bool frozen = false;      ///< Asked to be frozen.
+  double init_mean = 0.0;   ///< Random weights are normal with this mean
+  double init_std = 0.0;    ///< and this standard deviation.
 };
 
 /// One parameter in the arena. Offsets and counts are in elements.

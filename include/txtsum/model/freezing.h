@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -7,8 +8,19 @@
 
 namespace txtsum::model {
 
+/// The layer that a parameter belongs to.
+struct LayerPlace {
+  std::string side;  ///< `encoder` or `decoder`.
+  int64_t layer = 0;
+};
+
+/// From a Hugging Face name such as `model.encoder.layers.3.fc1.weight` or
+/// `encoder.block.3.layer.0.SelfAttention.q.weight`; none for tables and for norms of whole stacks. A table of relative
+/// positions is no layer's own.
+std::optional<LayerPlace> layer_of(const std::string& name);
+
 /// Marks in `specs` what `patterns` (config model.freeze) name. A pattern is one of
-///   embeddings             token and position tables
+///   embeddings             tables of tokens and of positions, relative ones too; not an output table of its own
 ///   encoder, decoder       every parameter of that side; `encoder` includes the token table, whose gradient would
 ///   otherwise
 ///                          need the whole encoder's graph (as transformers' former --freeze_encoder had it)

@@ -18,17 +18,22 @@
 
 namespace txtsum::model {
 
+/// Positions of a model that has no table of them.
+inline constexpr int64_t kNoPositionLimit = int64_t{1} << 30;
+
 /// What a family tells the rest of the program about one checkpoint, from its config.json.
 struct ModelFacts {
   std::string family;  ///< `bart`, ...
   int64_t vocabulary = 0;
   int64_t width = 0;
-  int64_t head_width = 0;  ///< Of attention's heads in the encoder.
+  int64_t head_width = 0;       ///< Of attention's heads in the encoder.
+  int64_t attention_width = 0;  ///< Heads times their width, the same in encoder and decoder.
   int64_t encoder_layers = 0;
   int64_t decoder_layers = 0;
   int64_t encoder_feed_forward = 0;
   int64_t decoder_feed_forward = 0;
-  int64_t max_source_tokens = 0;  ///< Positions that the encoder has.
+  bool gated_feed_forward = false;  ///< Feed-forward layers have three matrices instead of two.
+  int64_t max_source_tokens = 0;    ///< Positions that the encoder has; kNoPositionLimit where they are relative.
   int64_t max_target_tokens = 0;
   bool drops_layers = false;  ///< Training leaves whole layers out at random.
   /// A pass asks the host where sequences lie, so that no graph can hold it.
@@ -40,6 +45,7 @@ struct ModelFacts {
   ops::BlockRule blocks;
   bool block_sparse() const { return blocks.block > 0; }
   bool drops_probabilities = false;  ///< Training drops attention probabilities.
+  bool relative_bias = false;        ///< Self-attention adds a bias by distance.
   int64_t pad_id = 1, bos_id = 0, eos_id = 2, decoder_start_id = 2;
 };
 

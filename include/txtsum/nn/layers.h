@@ -6,6 +6,7 @@
 #include "txtsum/ops/dropout_key.h"
 #include "txtsum/ops/parameter.h"
 #include "txtsum/ops/ragged.h"
+#include "txtsum/ops/relative_bias.h"
 #include "txtsum/ops/residual_stream.h"
 
 // The layers that the families share, as plain structs over the arena. N: tokens of a batch; D: model width.
@@ -21,7 +22,7 @@ struct Linear {
   at::Tensor product(const at::Tensor& x_NI) const;
 };
 
-/// LayerNorm's scale and shift.
+/// LayerNorm's scale and shift; without a shift (index -1) the norm of ops::NormRefs that takes no mean off.
 struct Norm {
   ops::ParamRef scale, shift;
   double epsilon = 1e-5;
@@ -44,6 +45,8 @@ struct Norm {
 struct SelfAttention {
   Linear qkv, out;
   int64_t heads = 1;
+  double scale = 1.0;           ///< Factor on the products of queries and keys.
+  ops::RelativeBias bias = {};  ///< Added to them, where there is one.
 
   at::Tensor operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens, bool causal,
                         const ops::DropoutKey& dropout) const;
@@ -74,15 +77,18 @@ struct BlockSparseAttention {
 struct CrossAttention {
   Linear q, kv, out;
   int64_t heads = 1;
+  double scale = 1.0;  ///< Factor on the products of queries and keys.
 
   at::Tensor operator()(const at::Tensor& x_MD, const ops::RaggedTokens& target, const at::Tensor& encoded_ND,
                         const ops::RaggedTokens& source, const ops::DropoutKey& dropout) const;
 };
 
-/// Two products with an activation between. The result lacks out.bias.
+/// Two products with an activation between, or with a gate: `in` makes both of its halves then, and has no bias. The
+/// result lacks out.bias.
 struct FeedForward {
   Linear in, out;
   ops::Activation activation = ops::Activation::kGelu;
+  bool gated = false;
 
   at::Tensor operator()(const at::Tensor& x_ND, const ops::DropoutKey& dropout) const;
 };

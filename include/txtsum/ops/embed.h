@@ -14,7 +14,7 @@ struct EmbedOptions {
   int64_t still_id = -1;  ///< A token whose row gets no gradient from here (PyTorch's padding_idx); -1: none.
 };
 
-/// The tables, [V, D] and [P, D].
+/// The tables, [V, D] and [P, D]; `positions` may be none.
 struct EmbedRefs {
   ParamRef table, positions;
 };

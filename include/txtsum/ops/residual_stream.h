@@ -9,10 +9,11 @@ namespace txtsum::ops {
 
 struct StreamResult {
   at::Tensor stream_ND;  ///< stream + dropout(x + bias), fp32.
-  at::Tensor normed_ND;  ///< Its LayerNorm in the weights' type.
+  at::Tensor normed_ND;  ///< Its norm in the weights' type.
 };
 
-/// Adds a product's result to the stream and norms the sum, in one pass. stream: [N, D] fp32; x: [N, D] in the weights'
+/// Adds a product's result to the stream and norms the sum, in one pass; without a shift by the root of its mean square
+/// alone. stream: [N, D] fp32; x: [N, D] in the weights'
 /// type. See residual_dropout_norm for the norm and what is saved.
 StreamResult add_and_norm(const at::Tensor& stream_ND, const at::Tensor& x_ND, const NormRefs& refs,
                           const DropoutKey& dropout);

@@ -24,12 +24,12 @@ EncoderDecoderShape tiny_shape() {
 }
 
 TrainableParts parts_without(const core::Json& frozen) {
-  TrainableParts parts{true, std::vector<bool>(3, true), std::vector<bool>(2, true)};
+  TrainableParts parts{true, true, std::vector<bool>(3, true), std::vector<bool>(2, true)};
   for (const core::Json& item : frozen) {
     const std::string part = item.get<std::string>();
     const size_t dot = part.find('.');
     if (dot == std::string::npos) {
-      parts.embeddings = false;
+      parts.embeddings = parts.output_table = false;
       continue;
     }
     auto& layers = part.rfind("encoder", 0) == 0 ? parts.encoder_layers : parts.decoder_layers;
@@ -71,6 +71,25 @@ TEST(Flops, EverythingTrainableCostsTwiceTheForwardPassButForTheEmbeddingsInput)
   EXPECT_EQ(flops.forward, metrics::forward_flops(tiny_shape(), sums));
 }
 
+// T5 v1.1's: heads narrower than the model, three matrices a feed-forward layer, an output table of its own.
+TEST(Flops, OfAGatedModelWithNarrowHeadsAreItsProducts) {
+  EncoderDecoderShape shape = tiny_shape();
+  shape.attention_width = 12;
+  shape.feed_forward_matrices = 3;
+  const double s = 7, t = 5, d = 16, a = 12;
+  LengthSums sums;
+  sums.add(7, 5);
+  const double encoder = 2 * s * 4 * d * a + 4 * s * s * a + 2 * s * 3 * d * 40;
+  const double decoder =
+      2 * t * 4 * d * a + 4 * (t * (t + 1) / 2) * a + 2 * (2 * t + 2 * s) * d * a + 4 * s * t * a + 2 * t * 3 * d * 24;
+  const double output = 2 * t * d * 64;
+  EXPECT_EQ(metrics::forward_flops(shape, sums), 3 * encoder + 2 * decoder + output);
+  TrainableParts parts;
+  parts.output_table = false;
+  const auto all = metrics::train_flops(shape, sums, {}), without = metrics::train_flops(shape, sums, parts);
+  EXPECT_EQ(all.backward - without.backward, output);
+}
+
 TEST(Flops, SumsOfBatchesAddUp) {
   LengthSums one;
   one.add(5, 3);
@@ -99,7 +118,7 @@ TEST(Flops, GreedyGenerationCostsTheForwardPassOfWhatItWrote) {
 }
 
 TEST(Flops, RefusesFlagsOfAnotherModel) {
-  EXPECT_THROW(metrics::train_flops(tiny_shape(), {}, {true, {true}, {}}), core::InternalError);
+  EXPECT_THROW(metrics::train_flops(tiny_shape(), {}, {true, true, {true}, {}}), core::InternalError);
 }
 
 }  // namespace

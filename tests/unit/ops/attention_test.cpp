@@ -188,7 +188,7 @@ TEST_F(Attention, DecodingOneQueryEqualsTheLastRowOfFullAttention) {
   if (!test_device().is_cpu()) GTEST_SKIP() << "the GPU has decode_self_attention and decode_cross_attention";
   const at::Tensor q = draw({3, kModel}), keys = draw({40, kModel}), values = draw({40, kModel});
   const std::vector<int64_t> begin{0, 12, 7}, length{1, 28, 9};
-  const at::Tensor y = ops::decode_attention(q, keys, values, begin, length, kHeads, 0.25);
+  const at::Tensor y = ops::decode_attention(q, keys, values, begin, length, {kHeads, 0.25});
   for (size_t r = 0; r < begin.size(); ++r) {
     const auto rows = [&](const at::Tensor& x) { return x.slice(0, begin[r], begin[r] + length[r]).to(at::kDouble); };
     const auto row = static_cast<int64_t>(r);
@@ -210,7 +210,7 @@ TEST_F(Attention, DecodingOnADeviceFollowsARowsPastThroughOtherRows) {
     for (int64_t r = 0; r < kRows; ++r) origins.select(1, lengths[r].item<int64_t>()).fill_((r + 1) % kRows);
     const at::Tensor before = cache.clone();
     const at::Tensor y =
-        ops::decode_self_attention(qkv, cache, {origins.to(test_device()), lengths.to(test_device())}, kHeads, 0.25);
+        ops::decode_self_attention(qkv, cache, {origins.to(test_device()), lengths.to(test_device())}, {kHeads, 0.25});
     for (int64_t r = 0; r < kRows; ++r) {
       const int64_t length = lengths[r].item<int64_t>();
       std::vector<at::Tensor> past;
@@ -239,7 +239,7 @@ TEST_F(Attention, DecodingOnADeviceAttendsToEachSlotsSource) {
       const int64_t capacity = *std::max_element(source.begin(), source.end());
       const at::Tensor lengths = at::tensor(source, at::kInt);
       const at::Tensor q = draw({4 * beams, kModel}, dtype), cache = draw({4 * capacity, 2 * kModel}, dtype);
-      const at::Tensor y = ops::decode_cross_attention(q, cache, lengths.to(test_device()), kHeads, 0.25);
+      const at::Tensor y = ops::decode_cross_attention(q, cache, lengths.to(test_device()), {kHeads, 0.25});
       for (int64_t slot = 0; slot < 4; ++slot) {
         const at::Tensor rows = y.slice(0, slot * beams, (slot + 1) * beams);
         const int64_t length = lengths[slot].item<int64_t>();

@@ -75,5 +75,39 @@ TEST_F(ResidualStream, SumsAndNormsEqualFloat64) {
   }
 }
 
+/// Without a shift: the root of the mean square alone.
+TEST_F(ResidualStream, NormsWithoutAShiftEqualFloat64) {
+  const ops::RaggedTokens tokens = draw_tokens({20, 17}, 9);
+  const auto reference = [](const at::Tensor& sum, const at::Tensor& scale) {
+    return sum / (sum.square().mean(-1, true) + 1e-6).sqrt() * scale;
+  };
+  for (const at::ScalarType dtype : tested_types()) {
+    for (const int64_t width : {int64_t{48}, int64_t{1024}}) {
+      SCOPED_TRACE("width " + std::to_string(width));
+      Parameters parameters;
+      const at::Tensor stream = leaf(draw({kRows, width}) + 0.5), x = leaf(draw({kRows, width}, dtype));
+      const ops::ParamRef first = parameters.add(draw({width}, dtype)), last = parameters.add(draw({width}, dtype));
+      const ops::DropoutKey key = key_of(tokens, 0.3);
+      const ops::StreamResult half = ops::add_and_norm(stream, x, {first, {}, {}, 1e-6}, key);
+      const at::Tensor normed = ops::norm_of_stream(half.stream_ND, {last, {}, {}, 1e-6});
+      const at::Tensor d_half = draw({kRows, width}, dtype), d_normed = draw({kRows, width}, dtype);
+      torch::autograd::backward({half.normed_ND, normed}, {d_half, d_normed});
+
+      const at::Tensor S = reference_leaf(stream), X = reference_leaf(x), F = reference_leaf(first.value()),
+                       L = reference_leaf(last.value());
+      const at::Tensor mask = ops::dropout(at::ones({kRows, width}, on_test_device()), key).to(at::kDouble);
+      const at::Tensor sum = S + mask * X, half_norm = reference(sum, F), norm = reference(sum, L);
+      torch::autograd::backward({half_norm, norm}, {d_half.to(at::kDouble), d_normed.to(at::kDouble)});
+      EXPECT_LT(error_of(half.stream_ND, sum), kOpTolerance);
+      EXPECT_LT(error_of(half.normed_ND, half_norm), tolerance_of(dtype));
+      EXPECT_LT(error_of(normed, norm), tolerance_of(dtype));
+      EXPECT_LT(error_of(stream.grad(), S.grad()), kOpTolerance);
+      EXPECT_LT(error_of(x.grad(), X.grad()), tolerance_of(dtype));
+      EXPECT_LT(error_of(first.gradient(), F.grad()), tolerance_of(dtype));
+      EXPECT_LT(error_of(last.gradient(), L.grad()), tolerance_of(dtype));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace txtsum::tests

@@ -6,6 +6,7 @@
 #include "txtsum/ops/activation.h"
 #include "txtsum/ops/dropout.h"
 #include "txtsum/ops/embed.h"
+#include "txtsum/ops/gated_linear.h"
 #include "txtsum/ops/linear.h"
 #include "txtsum/ops/residual_dropout_norm.h"
 
@@ -165,6 +166,45 @@ TEST_F(RowOps, AnActivationAndItsProductEqualTheTwoOneAfterTheOther) {
     EXPECT_TRUE(at::allclose(b1.gradient(), b2.gradient(), 1e-5, 1e-5));
     EXPECT_TRUE(at::allclose(w1.gradient(), w2.gradient(), 1e-5, 1e-5));
   }
+}
+
+TEST_F(RowOps, AGateAndItsProductEqualFloat64) {
+  const ops::RaggedTokens tokens = draw_tokens({20, 17}, 9);
+  for (const at::ScalarType dtype : tested_types()) {
+    for (const char* name : {"gelu_new", "silu", "relu"}) {
+      for (const double p : {0.0, 0.3}) {
+        SCOPED_TRACE(std::string(name) + ", dropout " + std::to_string(p));
+        const ops::Activation kind = ops::activation_named(name);
+        const ops::DropoutKey key = p > 0 ? key_of(tokens, p) : ops::DropoutKey();
+        Parameters parameters;
+        const at::Tensor x = leaf(draw({kRows, 2 * kWidth}, dtype)), d_out = draw({kRows, 40}, dtype);
+        const ops::ParamRef w = parameters.add(draw({40, kWidth}, dtype));
+        const at::Tensor y = ops::gated_linear(x, kind, key, w);
+        y.backward(d_out);
+        const at::Tensor X = reference_leaf(x), W = reference_leaf(w.value());
+        const at::Tensor mask = ops::dropout(at::ones({kRows, kWidth}, on_test_device()), key).to(at::kDouble);
+        const at::Tensor gate = activate(X.narrow(1, 0, kWidth), kind) * X.narrow(1, kWidth, kWidth) * mask;
+        const at::Tensor Y = at::matmul(gate, W.t());
+        Y.backward(d_out.to(at::kDouble));
+        EXPECT_LT(error_of(y, Y), tolerance_of(dtype));
+        EXPECT_LT(error_of(x.grad(), X.grad()), tolerance_of(dtype));
+        EXPECT_LT(error_of(w.gradient(), W.grad()), tolerance_of(dtype));
+      }
+    }
+  }
+}
+
+TEST_F(RowOps, EmbedWithoutPositionsIsTheTablesRows) {
+  Parameters parameters;
+  const ops::RaggedTokens tokens = draw_tokens({11, 1, 20}, 6);
+  const at::Tensor table = draw({6, kWidth}), d_out = draw({32, kWidth});
+  const ops::ParamRef t = parameters.add(table);
+  const at::Tensor y = ops::embed(tokens, {t, {}}, {});
+  y.backward(d_out);
+  const at::Tensor T = reference_leaf(table);
+  T.index_select(0, tokens.ids_N).backward(d_out.to(at::kDouble));
+  EXPECT_TRUE(at::equal(y, table.index_select(0, tokens.ids_N)));
+  EXPECT_LT(error_of(t.gradient(), T.grad()), kOpTolerance);
 }
 
 TEST_F(RowOps, EmbedAddsTheGradientsOfRepeatedIds) {
