@@ -2,7 +2,7 @@
 # Time txtsum beside transformers on this machine's GPU, in turn, on BART-large's shape with random weights; nothing is
 # downloaded.
 #
-# usage: scripts/bench/gpu.sh TXTSUM FOLDER [--parts samsum16,samsum64,samsum128,long16,generate,led4096,led16384,bigbird4096,ledgenerate] [--only peer|txtsum]
+# usage: scripts/bench/gpu.sh TXTSUM FOLDER [--parts samsum16,samsum64,samsum128,long16,generate,led4096,led16384,t5samsum64,bigbird4096,ledgenerate] [--only peer|txtsum]
 #                              [--breakdown PART] [key=value ...]
 #   TXTSUM   the program, built with `cmake --preset cuda`
 #   --breakdown PART   also trace this part and print where the time of an update goes

@@ -172,11 +172,11 @@ void apply_request(const LoadRequest& request, core::Json& config, TransformerAr
   choose_attention(request, config, architecture);
   ModelFacts& facts = architecture.facts;
   facts.drops_probabilities = architecture.attention_dropout > 0.0;
-  facts.asks_host = !facts.windows.empty() ||
-                    (facts.block_sparse() &&
-                     !ops::block_sparse_attention_is_fused(request.dtype, facts.head_width, facts.blocks.block)) ||
-                    (facts.relative_bias &&
-                     !ops::attention_is_fused(request.dtype, facts.drops_probabilities, /*relative_bias=*/true));
+  facts.asks_host =
+      !facts.windows.empty() ||
+      (facts.block_sparse() &&
+       !ops::block_sparse_attention_is_fused(request.dtype, facts.head_width, facts.blocks.block)) ||
+      (facts.relative_bias && !ops::attention_is_fused(request.dtype, facts.drops_probabilities, facts.head_width));
   if (architecture.overflows_fp16 && request.dtype == at::kHalf) {
     throw core::UserError("train.precision=fp16: activations of family " + facts.family + " leave fp16's range (" +
                           request.folder + "). Set train.precision=bf16, or fp32 where the GPU has no bf16");

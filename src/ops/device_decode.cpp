@@ -65,7 +65,7 @@ at::Tensor decode_cross_attention(const at::Tensor& q_RD, const at::Tensor& cach
   at::Tensor partials;
   if (args.parts > 1) {
     const int64_t found = args.head_width + 2;  // a sum of values, the largest score, the sum of weights
-    partials = at::empty({q.size(0), heads, args.parts, found}, q.options().dtype(at::kFloat));
+    partials = at::empty({q.size(0), heads.heads, args.parts, found}, q.options().dtype(at::kFloat));
     args.partials = partials.mutable_data_ptr<float>();
   }
   cuda::decode_cross(args, cuda::stream());

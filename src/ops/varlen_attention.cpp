@@ -7,9 +7,11 @@
 #include "device_ops.h"
 #include "dropout_rows.h"
 #include "graph.h"
+#include "tiled_self_attention.h"
 #include "txtsum/core/check.h"
 #include "txtsum/ops/device.h"
 #include "txtsum/ops/dropout.h"
+#include "txtsum/ops/tile_attention.h"
 
 namespace txtsum::ops {
 namespace {
@@ -159,8 +161,8 @@ void for_sequences(const at::Tensor& rows, int64_t count, const Body& body) {
 }
 
 bool fused_on_device(const at::Tensor& q, const AttentionOptions& options) {
-  return kWithCuda && q.is_cuda() && !options.reference &&
-         attention_is_fused(q.scalar_type(), options.dropout.active(), options.bias.present());
+  return kWithCuda && q.is_cuda() && !options.reference && !options.bias.present() &&
+         attention_is_fused(q.scalar_type(), options.dropout.active());
 }
 
 ForwardResult forward(const Packed& in, const Ragged& ragged, const AttentionOptions& options) {
@@ -315,8 +317,8 @@ at::Tensor attention(const at::Tensor& first, const at::Tensor& second, const Ra
 
 }  // namespace
 
-bool attention_is_fused(at::ScalarType dtype, bool drops_probabilities, bool relative_bias) {
-  if (relative_bias) return false;
+bool attention_is_fused(at::ScalarType dtype, bool drops_probabilities, int64_t biased_head_width) {
+  if (biased_head_width > 0) return !drops_probabilities && tile_attention_serves(dtype, biased_head_width);
   // The libraries' fp32 kernel draws another dropout mask in backward than in forward; FlashAttention-2 wants Ampere.
   if (dtype == at::kFloat) return !drops_probabilities;
   static const bool ampere = current_gpu_major() >= 8;
@@ -330,6 +332,7 @@ void compile_attention_ahead(int64_t head_width, at::ScalarType dtype) {
 at::Tensor varlen_self_attention(const at::Tensor& qkv_NE, const RaggedTokens& tokens,
                                  const AttentionOptions& options) {
   TXTSUM_CHECK(qkv_NE.size(1) % (3 * options.heads) == 0);
+  if (goes_by_tiles(qkv_NE, options)) return tiled_self_attention(qkv_NE, tokens, options);
   return attention(qkv_NE, {}, tokens, tokens, options);
 }
 

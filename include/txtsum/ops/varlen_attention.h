@@ -22,9 +22,10 @@ struct AttentionOptions {
 
 /// Whether the current GPU has a fused kernel for attention in `dtype`, and so one that a graph can hold:
 /// FlashAttention-2 for bf16 and fp16 from Ampere on, the memory-efficient one for fp32 without dropout of the
-/// probabilities. Elsewhere, and wherever there is a bias, attention goes sequence by sequence, by the offsets that the
-/// host has.
-bool attention_is_fused(at::ScalarType dtype, bool drops_probabilities, bool relative_bias = false);
+/// probabilities. Self-attention with a bias by distance, of heads of `biased_head_width` (0: there is none), is fused
+/// where tile_attention_serves() and no probabilities are dropped. Elsewhere attention goes sequence by sequence, by
+/// the offsets that the host has.
+bool attention_is_fused(at::ScalarType dtype, bool drops_probabilities, int64_t biased_head_width = 0);
 
 /// Where attention of recurring shapes without dropout takes kernels that are compiled at their first use (cuDNN's,
 /// from Hopper on), begins with that in the background. Call once it is known that such batches will come.

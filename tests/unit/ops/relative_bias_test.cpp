@@ -5,6 +5,8 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
+#include <tuple>
+
 #include "op_fixture.h"
 #include "txtsum/ops/decode_attention.h"
 #include "txtsum/ops/varlen_attention.h"
@@ -42,15 +44,16 @@ at::Tensor reference_bias(const at::Tensor& table, int64_t length, const ops::Re
 }
 
 at::Tensor reference_attention(const at::Tensor& qkv, const at::Tensor& bias, bool causal) {
+  const int64_t width = qkv.size(1) / 3;
   const auto heads = [&](int64_t part) {
-    return qkv.narrow(1, part * kModel, kModel).reshape({-1, kHeads, kHeadWidth}).transpose(0, 1);
+    return qkv.narrow(1, part * width, width).reshape({-1, kHeads, width / kHeads}).transpose(0, 1);
   };
   at::Tensor scores = at::matmul(heads(0), heads(1).transpose(1, 2)) * 0.5 + bias;
   if (causal) {
     const at::Tensor later = at::ones({qkv.size(0), qkv.size(0)}, on_test_device(at::kBool)).triu(1);
     scores = scores.masked_fill(later, -std::numeric_limits<double>::infinity());
   }
-  return at::matmul(at::softmax(scores, -1), heads(2)).transpose(0, 1).reshape({-1, kModel});
+  return at::matmul(at::softmax(scores, -1), heads(2)).transpose(0, 1).reshape({-1, width});
 }
 
 using RelativeBias = OpTest;
@@ -72,40 +75,45 @@ TEST_F(RelativeBias, EveryDistanceHasTransformersBucket) {
 
 TEST_F(RelativeBias, SelfAttentionAndTheTablesGradientEqualFloat64) {
   const ops::RaggedTokens tokens = draw_tokens({1, 7, 0, 33, 2, 70}, 9);
+  std::vector<std::tuple<at::ScalarType, bool, int64_t>> cases;
   for (const at::ScalarType dtype : tested_types()) {
-    for (const bool causal : {false, true}) {
-      const ops::RelativeBuckets buckets{12, 20, !causal};
-      Parameters parameters;
-      const ops::ParamRef table = parameters.add(draw({12, kHeads}, dtype));
-      ops::AttentionOptions options;
-      options.heads = kHeads;
-      options.causal = causal;
-      options.scale = 0.5;
-      options.bias = ops::make_relative_bias(table, buckets, test_device());
-      // Two layers share the table.
-      const at::Tensor qkv = leaf(draw({113, 3 * kModel}, dtype)), other = leaf(draw({113, 3 * kModel}, dtype));
-      const at::Tensor y = ops::varlen_self_attention(qkv, tokens, options),
-                       z = ops::varlen_self_attention(other, tokens, options);
-      const at::Tensor d_y = draw({113, kModel}, dtype), d_z = draw({113, kModel}, dtype);
-      torch::autograd::backward({y, z}, {d_y, d_z});
-
-      const at::Tensor Q = reference_leaf(qkv), O = reference_leaf(other), T = reference_leaf(table.value());
-      std::vector<at::Tensor> ys, zs;
-      for (size_t b = 0; b + 1 < tokens.offsets.size(); ++b) {
-        const int64_t length = tokens.offsets[b + 1] - tokens.offsets[b];
-        if (length == 0) continue;
-        const at::Tensor bias = reference_bias(T, length, buckets);
-        ys.push_back(reference_attention(Q.narrow(0, tokens.offsets[b], length), bias, causal));
-        zs.push_back(reference_attention(O.narrow(0, tokens.offsets[b], length), bias, causal));
-      }
-      const at::Tensor Y = at::cat(ys), Z = at::cat(zs);
-      torch::autograd::backward({Y, Z}, {d_y.to(at::kDouble), d_z.to(at::kDouble)});
-      EXPECT_LT(error_of(y, Y), tolerance_of(dtype));
-      EXPECT_LT(error_of(z, Z), tolerance_of(dtype));
-      EXPECT_LT(error_of(qkv.grad(), Q.grad()), tolerance_of(dtype));
-      EXPECT_LT(error_of(other.grad(), O.grad()), tolerance_of(dtype));
-      EXPECT_LT(error_of(table.gradient(), T.grad()), tolerance_of(dtype));
+    // Heads of 64 have a kernel on a GPU.
+    for (const int64_t width : {kModel, kHeads * 64}) {
+      for (const bool causal : {false, true}) cases.emplace_back(dtype, causal, width);
     }
+  }
+  for (const auto& [dtype, causal, width] : cases) {
+    const ops::RelativeBuckets buckets{12, 20, !causal};
+    Parameters parameters;
+    const ops::ParamRef table = parameters.add(draw({12, kHeads}, dtype));
+    ops::AttentionOptions options;
+    options.heads = kHeads;
+    options.causal = causal;
+    options.scale = 0.5;
+    options.bias = ops::make_relative_bias(table, buckets, test_device());
+    // Two layers share the table.
+    const at::Tensor qkv = leaf(draw({113, 3 * width}, dtype)), other = leaf(draw({113, 3 * width}, dtype));
+    const at::Tensor y = ops::varlen_self_attention(qkv, tokens, options),
+                     z = ops::varlen_self_attention(other, tokens, options);
+    const at::Tensor d_y = draw({113, width}, dtype), d_z = draw({113, width}, dtype);
+    torch::autograd::backward({y, z}, {d_y, d_z});
+
+    const at::Tensor Q = reference_leaf(qkv), O = reference_leaf(other), T = reference_leaf(table.value());
+    std::vector<at::Tensor> ys, zs;
+    for (size_t b = 0; b + 1 < tokens.offsets.size(); ++b) {
+      const int64_t length = tokens.offsets[b + 1] - tokens.offsets[b];
+      if (length == 0) continue;
+      const at::Tensor bias = reference_bias(T, length, buckets);
+      ys.push_back(reference_attention(Q.narrow(0, tokens.offsets[b], length), bias, causal));
+      zs.push_back(reference_attention(O.narrow(0, tokens.offsets[b], length), bias, causal));
+    }
+    const at::Tensor Y = at::cat(ys), Z = at::cat(zs);
+    torch::autograd::backward({Y, Z}, {d_y.to(at::kDouble), d_z.to(at::kDouble)});
+    EXPECT_LT(error_of(y, Y), tolerance_of(dtype));
+    EXPECT_LT(error_of(z, Z), tolerance_of(dtype));
+    EXPECT_LT(error_of(qkv.grad(), Q.grad()), tolerance_of(dtype));
+    EXPECT_LT(error_of(other.grad(), O.grad()), tolerance_of(dtype));
+    EXPECT_LT(error_of(table.gradient(), T.grad()), tolerance_of(dtype));
   }
 }
 
