@@ -68,8 +68,12 @@ std::vector<DeviceFacts> visible_gpus() {
 }
 
 int current_gpu_major() {
-  int major = 0;
-  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, c10::cuda::current_device());
+  int device = 0, major = 0;
+  if (cudaGetDevice(&device) != cudaSuccess ||
+      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess) {
+    cudaGetLastError();  // clears it: a CPU may be all there is
+    return 0;
+  }
   return major;
 }
 

@@ -67,6 +67,7 @@ class LongBigBird {
                    {"encoder_attention_heads", 2},
                    {"block_size", 64},
                    {"num_random_blocks", 1},
+                   {"init_std", 0.02},  // what the fixture has makes so wide a model chaotic
                    {"max_position_embeddings", 1024}});
     core::write_file(folder_.path("config.json"), config.dump());
   }
@@ -127,8 +128,6 @@ Numbers train(const Way& way) {
       const model::ModelFacts& facts = loaded.model->facts();
       micro = train::pad_to(micro, train::bucket_of(micro, facts), facts.pad_id);
     }
-    // Random weights of that size overflow fp16 at the scale that a training starts with.
-    if (is_long && way.dtype == at::kHalf && update == 1) step->restore({.scale = 256.0});
     step->start(batch, update, 2e-3);
     const train::UpdateResult result = step->finish();
     EXPECT_FALSE(result.left_out) << "update " << update;

@@ -25,7 +25,8 @@ bool built_for_gpus();
 /// machine without a driver.
 std::vector<DeviceFacts> visible_gpus();
 
-/// Major compute capability of the GPU that this thread works on; 0 in a binary without code for GPUs.
+/// Major compute capability of the GPU that this thread works on; 0 in a binary without code for GPUs or on a machine
+/// without one.
 int current_gpu_major();
 
 /// Makes `device` the one that this thread works on; on a GPU on a stream that graphs can be captured from. Call once,
