@@ -9,6 +9,7 @@ import time
 
 import pynvml
 from gpu_inputs import (
+    CURVE,
     FIXED,
     GENERATED,
     LONG_GENERATED,
@@ -34,6 +35,8 @@ TRAINING = {
     "t5samsum64": ("t5", 64, 35, 300, 10, 120),
     "bigbird4096": ("bigbird4096", 4, 14, 60, 4, 15),
 }
+# LED's shape by length: 32,768 tokens an update, or one document.
+TRAINING |= {f"curve{tokens}": (f"curve{tokens}", max(1, 32768 // tokens), 0, 40, 0, 15) for tokens in CURVE}
 LOG_EVERY = 5
 
 
@@ -82,7 +85,7 @@ def run_txtsum_training(program, folder, name, extra, updates=None):
         "data.cache": '""',
         "train.max_updates": updates,
         "train.batch_size": batch,
-        "train.micro_batch_tokens": 65536,
+        "train.micro_batch_tokens": 70000,
         "train.precision": "bf16",
         "train.log_every_updates": LOG_EVERY,
         "optimizer.learning_rate": "5e-5",

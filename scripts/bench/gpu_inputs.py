@@ -80,9 +80,13 @@ T5_BASE = {
     "eos_token_id": 2,
     "decoder_start_token_id": 0,
 }
-SHAPES = {"t5": ("t5-base", T5_BASE), "led": ("led-large", LED_LARGE), "bigbird": ("bigbird-pegasus-large", BIGBIRD_LARGE)}
+# For the cost of length alone.
+CURVE_LARGE = {**LED_LARGE, "max_encoder_position_embeddings": 65536}
+CURVE = (2048, 4096, 8192, 16384, 32768, 65536)
+SHAPES = {"curve": ("led-large-65536", CURVE_LARGE), "t5": ("t5-base", T5_BASE), "led": ("led-large", LED_LARGE), "bigbird": ("bigbird-pegasus-large", BIGBIRD_LARGE)}
 # Workloads of one length: tokens of sources and targets.
 FIXED = {"long": (1024, 128), "led4096": (4096, 256), "led16384": (16384, 256), "bigbird4096": (4096, 256)}
+FIXED |= {f"curve{tokens}": (tokens, 256) for tokens in CURVE}
 GENERATED = 819  # documents of the generation part, the last of the list: SAMSum's test split
 LONG_GENERATED, LONG_NEW_TOKENS = 32, 128  # documents of the generation part of LED and tokens of each summary
 
@@ -98,7 +102,9 @@ def samsum_lengths():
 
 def workload(name):
     """Lengths of the pairs of one training part."""
-    return [FIXED[name]] * (1024 if name == "long" else 128) if name in FIXED else samsum_lengths()
+    if name not in FIXED:
+        return samsum_lengths()
+    return [FIXED[name]] * (1024 if name == "long" else max(16, min(128, 2**19 // FIXED[name][0])))
 
 
 def shape_of(name):

@@ -45,6 +45,12 @@ DeviceUpdateStep::DeviceUpdateStep(const UpdateParts& parts, AdamWOptimizer& opt
       copies_(parts.model.arena().device()),
       pool_(parts.model.arena().device()) {
   TXTSUM_CHECK(parts.communicator.world() == 1, "one process");
+  const model::ModelFacts& facts = parts.model.facts();
+  if (facts.relative_bias && facts.drops_probabilities) {
+    core::log_warning(
+        "attention with biases by distance that drops probabilities goes sequence by sequence on a GPU; "
+        "model.attention_dropout=0 takes the fused kernel");
+  }
 }
 
 void DeviceUpdateStep::start(const GlobalBatch& batch, int64_t update, double learning_rate) {
