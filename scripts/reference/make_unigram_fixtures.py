@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the table of grapheme clusters and the fixtures of the unigram tokenizers (T5, Pegasus) with transformers.
+"""Makes the table of grapheme clusters and the fixtures of the unigram tokenizers (T5, Pegasus, mBART-50) with transformers.
 
     python3 scripts/reference/make_unigram_fixtures.py table   # src/text/grapheme_table.cpp
     python3 scripts/reference/make_unigram_fixtures.py ids     # tests/fixtures/text/unigram/
@@ -135,6 +135,12 @@ def train_like(unknown, size, control=()):
                  normalization_rule_name="nmt_nfkc")
 
 
+def train_mbart(size):
+    """<unk>, <s>, </s>, pieces."""
+    texts = random.Random(7).sample(list(lines_of("train")), 20000)
+    return train(texts, vocab_size=size, unk_id=0, bos_id=1, eos_id=2, normalization_rule_name="nmt_nfkc")
+
+
 def bigbird_control():
     """Tokens between </s> and <unk>, as BigBird-Pegasus' own model has them among its pieces."""
     names = {2: "<s>", 65: "[CLS]", 66: "[SEP]", 67: "[MASK]"}
@@ -146,7 +152,7 @@ NASTY = [
     "A library for reading and writing files.", "It's the package's  Description:\n 12 files.\r\nMore.",
     "</s>", "a</s>b", " <pad> x <unk> y", "<unk><unk> <unk", "<mask_1>", "a <mask_1> b", "a<mask_2>b", " <mask_2>  ",
     "<unk_2>x<unk_102> <unk_103>", "[MASK] [CLS]a[SEP]", "<s>x", "<extra_id_5>", "a <extra_id_0> b<extra_id_99>c ",
-    "<extra_id_100> <extra_id_05>", "one.<n>two", "\uff1cunk\uff1e \uff1c/s\uff1e\uff1cextra_id_3\uff1e",
+    "<extra_id_100> <extra_id_05>", "fr_XX a de_DEb <mask> c  <mask>", "one.<n>two", "\uff1cunk\uff1e \uff1c/s\uff1e\uff1cextra_id_3\uff1e",
     "\u4e2d\u6587\u6458\u8981\u3002\u65e5\u672c\u8a9e", "\ud55c\uad6d\uc5b4 \u1112\u1161\u11ab", "\u0e20\u0e32\u0e29\u0e32",
     "\u0939\u093f\u0928\u094d\u0926\u0940 \u0915\u094d\u0958\u0301", "\u0645\u0631\u062d\u0628\u0627 \u06001 \ufdfa",
     "\U0001F468\u200D\U0001F469\u200D\U0001F467 ok \U0001F3F3\uFE0F\u200D\U0001F308\U0001F44D\U0001F3FD \U0001F1E9\U0001F1EA",
@@ -187,7 +193,8 @@ def charsmap_field(charsmap):
 def load_reference(tokenizer_class, model, config):
     """The tokenizer as transformers loads it from a folder."""
     with tempfile.TemporaryDirectory() as folder:
-        (pathlib.Path(folder) / "spiece.model").write_bytes(model)
+        name = "sentencepiece.bpe.model" if "MBart" in config["tokenizer_class"] else "spiece.model"
+        (pathlib.Path(folder) / name).write_bytes(model)
         (pathlib.Path(folder) / "tokenizer_config.json").write_text(json.dumps(config))
         return tokenizer_class.from_pretrained(folder)
 
@@ -207,7 +214,7 @@ def bigbird_reference(model, config):
 
 
 def make_ids():
-    from transformers import PegasusTokenizer, T5Tokenizer
+    from transformers import MBart50Tokenizer, PegasusTokenizer, T5Tokenizer
 
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
@@ -221,13 +228,15 @@ def make_ids():
                     {"tokenizer_class": "PegasusTokenizer", **named, "bos_token": "<s>", "cls_token": "[CLS]",
                      "sep_token": "[SEP]", "mask_token": "[MASK]", "mask_token_sent": None, "offset": 0,
                      "additional_special_tokens": []}),
+        "mbart50": (train_mbart(500), {"tokenizer_class": "MBart50Tokenizer", "src_lang": "fr_XX", "tgt_lang": "fr_XX"}),
     }
+    classes = {"t5": T5Tokenizer, "pegasus": PegasusTokenizer, "mbart50": MBart50Tokenizer}
     charsmap = None
     for name, (model, config) in families.items():
         if name == "bigbird":
             reference = bigbird_reference(model, config)
         else:
-            reference = load_reference(T5Tokenizer if name == "t5" else PegasusTokenizer, model, config)
+            reference = load_reference(classes[name], model, config)
         proto = parse_model(model)
         charsmap = charsmap or proto.normalizer_spec.precompiled_charsmap
         assert charsmap == proto.normalizer_spec.precompiled_charsmap

@@ -47,7 +47,8 @@ bool has_weights(const fs::path& folder) {
 
 bool has_tokenizer(const fs::path& folder) {
   const bool pairs = is_file(folder / "vocab.json") && is_file(folder / "merges.txt");
-  return is_file(folder / "tokenizer.json") || pairs || is_file(folder / "spiece.model");
+  return is_file(folder / "tokenizer.json") || pairs || is_file(folder / "spiece.model") ||
+         is_file(folder / "sentencepiece.bpe.model");
 }
 
 /// The parts of a model that `folder` lacks, as a list for a message; empty when it is whole.
@@ -56,7 +57,8 @@ std::string missing_parts(const fs::path& folder, RequiredParts required) {
   if (!is_file(folder / "config.json")) parts.push_back("config.json");
   if (required.weights && !has_weights(folder)) parts.push_back("weights (model.safetensors or pytorch_model.bin)");
   if (required.tokenizer && !has_tokenizer(folder))
-    parts.push_back("a tokenizer (tokenizer.json, spiece.model, or vocab.json and merges.txt)");
+    parts.push_back(
+        "a tokenizer (tokenizer.json, spiece.model, sentencepiece.bpe.model, or vocab.json and merges.txt)");
   std::string text;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (i > 0) text += i + 1 == parts.size() ? " and " : ", ";

@@ -146,7 +146,8 @@ void add_tokenizer_command(CommandLine& line) {
                   worked_examples("echo \"Hello world\" | txtsum tokenizer encode configs/models/txtsum-mini",
                                   "txtsum tokenizer encode my-tokenizer --no-special-tokens < corpus.txt"));
   encode
-      ->add_option("FOLDER", options->folder, "Folder with tokenizer.json, spiece.model, or vocab.json and merges.txt.")
+      ->add_option("FOLDER", options->folder,
+                   "Folder with tokenizer.json, spiece.model or sentencepiece.bpe.model, or vocab.json and merges.txt.")
       ->required();
   encode->add_flag("--no-special-tokens", options->no_special_tokens,
                    "Without those around a text, such as <s> and </s>.");
@@ -157,7 +158,8 @@ void add_tokenizer_command(CommandLine& line) {
                   worked_examples("echo \"[0, 42, 2]\" | txtsum tokenizer decode configs/models/txtsum-mini",
                                   "txtsum tokenizer decode my-tokenizer --json < ids.jsonl"));
   decode
-      ->add_option("FOLDER", options->folder, "Folder with tokenizer.json, spiece.model, or vocab.json and merges.txt.")
+      ->add_option("FOLDER", options->folder,
+                   "Folder with tokenizer.json, spiece.model or sentencepiece.bpe.model, or vocab.json and merges.txt.")
       ->required();
   decode->add_flag("--keep-special-tokens", options->keep_special_tokens, "Print special tokens too.");
   decode->add_flag("--json", options->json,

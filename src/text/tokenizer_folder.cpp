@@ -13,19 +13,17 @@ namespace txtsum::text {
 namespace {
 
 constexpr const char* kFileNames[] = {
-    "tokenizer.json",          "vocab.json",        "merges.txt",  "tokenizer_config.json",
-    "special_tokens_map.json", "added_tokens.json", "spiece.model"};
+    "tokenizer.json",          "vocab.json",        "merges.txt",   "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "spiece.model", "sentencepiece.bpe.model"};
 
 [[noreturn]] void refuse_folder(const std::string& folder, const std::map<std::string, std::string>& files) {
   std::string message = folder +
                         ": no tokenizer here: looked for tokenizer.json, for vocab.json with merges.txt, and for " +
-                        "spiece.model";
+                        "spiece.model or sentencepiece.bpe.model";
   if (files.count("vocab.json") != 0) message += " (vocab.json is there, merges.txt is missing)";
   if (files.count("merges.txt") != 0) message += " (merges.txt is there, vocab.json is missing)";
   if (!std::filesystem::is_directory(folder)) message += "; there is no such folder";
-  for (const char* other : {"sentencepiece.bpe.model", "vocab.txt"}) {
-    if (std::filesystem::exists(folder + "/" + other)) message += std::string("; ") + other + " is not supported";
-  }
+  if (std::filesystem::exists(folder + "/vocab.txt")) message += "; vocab.txt is not supported";
   throw core::DataError(message);
 }
 
@@ -72,7 +70,7 @@ TokenizerFolder read_tokenizer_folder(const std::string& folder) {
     if (std::filesystem::exists(path)) result.files[name] = core::read_file(path);
   }
   if (has_unigram_model(result.files)) {
-    result.model_path = folder + "/spiece.model";
+    result.model_path = folder + "/" + unigram_model_name(result.files);
     result.definition = read_unigram_definition(folder, &result.files);
     return result;
   }

@@ -175,6 +175,51 @@ Json define_pegasus(const Source& source, TokenizerDefinition* definition) {
   return special;
 }
 
+// mBART-50's languages, in the order of their ids.
+constexpr std::string_view kLanguages[] = {
+    "ar_AR", "cs_CZ", "de_DE", "en_XX", "es_XX", "et_EE", "fi_FI", "fr_XX", "gu_IN", "hi_IN", "it_IT",
+    "ja_XX", "kk_KZ", "ko_KR", "lt_LT", "lv_LV", "my_MM", "ne_NP", "nl_XX", "ro_RO", "ru_RU", "si_LK",
+    "tr_TR", "vi_VN", "zh_CN", "af_ZA", "az_AZ", "bn_IN", "fa_IR", "he_IL", "hr_HR", "id_ID", "ka_GE",
+    "km_KH", "mk_MK", "ml_IN", "mn_MN", "mr_IN", "pl_PL", "ps_AF", "pt_XX", "sv_SE", "sw_KE", "ta_IN",
+    "te_IN", "th_TH", "tl_XX", "uk_UA", "ur_PK", "xh_ZA", "gl_ES", "sl_SI"};
+
+// <s>, <pad>, </s>, <unk> in place of the model's own first three pieces, its other pieces, the languages, <mask>.
+Json define_mbart(const Source& source, TokenizerDefinition* definition) {
+  constexpr size_t kOwn = 3;
+  const auto& pieces = source.model.pieces;
+  if (pieces.size() <= kOwn || pieces[0].type != PieceType::kUnknown) {
+    throw core::DataError(source.model_path + ": its first piece is not the unknown token: this is not mBART's model " +
+                          "(<unk>, <s>, </s>, pieces)");
+  }
+  for (const auto& [role, token] :
+       {std::pair{"cls_token", "<s>"}, {"pad_token", "<pad>"}, {"eos_token", "</s>"}, {"unk_token", "<unk>"}}) {
+    add_piece(token_of(source, role, token).value_or(token), 0, definition);
+  }
+  definition->unigram->unk_id = 3;
+  for (size_t i = kOwn; i < pieces.size(); ++i) add_piece(pieces[i].text, pieces[i].score, definition);
+  Json special = Json::array();
+  for (const std::string_view language : kLanguages) {
+    add_piece(std::string(language), 0, definition);
+    special.push_back(std::string(language));
+  }
+  add_piece(token_of(source, "mask_token", "<mask>").value_or("<mask>"), 0, definition);
+  check_distinct(*definition, source, "the languages are added to the model's pieces, and must not be among them");
+  return special;
+}
+
+// The language that mBART's texts begin with. Summaries are in the language of their documents.
+std::string language_of(const Source& source) {
+  const std::string language = token_of(source, "src_lang", "en_XX").value_or("en_XX");
+  if (std::find(std::begin(kLanguages), std::end(kLanguages), language) == std::end(kLanguages)) {
+    throw core::DataError(source.config_path + ": src_lang is " + language +
+                          ", which is none of mBART-50's languages (en_XX, de_DE, ...)");
+  }
+  const std::string target = token_of(source, "tgt_lang", language.c_str()).value_or(language);
+  if (target == language) return language;
+  throw core::DataError(source.config_path + ": src_lang is " + language + " and tgt_lang is " + target +
+                        "; a summary is in the language of its document here: set both to the same");
+}
+
 Json read_config(const std::map<std::string, std::string>& files, const std::string& folder) {
   const auto file = [&](const char* name) {
     const auto found = files.find(name);
@@ -241,9 +286,9 @@ void check_same_ids(const Json& json, const std::string& path, const TokenizerDe
   const auto check = [&](const std::string& token, int64_t id) {
     const std::optional<int32_t> ours = find_token(definition, token);
     if (ours && *ours == id) return;
-    throw core::DataError(path + ": token '" + token + "' has id " + std::to_string(id) + ", and by spiece.model " +
-                          (ours ? "id " + std::to_string(*ours) : "there is none") +
-                          "; remove the file that is not the model's");
+    throw core::DataError(
+        path + ": token '" + token + "' has id " + std::to_string(id) + ", and by the SentencePiece model " +
+        (ours ? "id " + std::to_string(*ours) : "there is none") + "; remove the file that is not the model's");
   };
   int64_t id = 0;
   for (const Json& entry : json["model"]["vocab"]) {
@@ -260,35 +305,51 @@ void check_same_ids(const Json& json, const std::string& path, const TokenizerDe
 
 }  // namespace
 
+std::string unigram_model_name(const std::map<std::string, std::string>& files) {
+  for (const char* name : {"spiece.model", "sentencepiece.bpe.model"}) {
+    if (files.count(name) != 0) return name;
+  }
+  return {};
+}
+
 bool has_unigram_model(const std::map<std::string, std::string>& files) {
-  return files.count("spiece.model") != 0 && (files.count("tokenizer.json") == 0 || !unigram_json(files).is_null());
+  return !unigram_model_name(files).empty() && (files.count("tokenizer.json") == 0 || !unigram_json(files).is_null());
 }
 
 TokenizerDefinition read_unigram_definition(const std::string& folder, std::map<std::string, std::string>* files) {
-  Source source{folder, folder + "/spiece.model", folder + "/tokenizer_config.json", {}, read_config(*files, folder)};
+  const std::string model_name = unigram_model_name(*files);
+  Source source{folder, folder + "/" + model_name, folder + "/tokenizer_config.json", {}, read_config(*files, folder)};
   std::string said_by;
   const std::string name = class_of(source.config, folder, &said_by);
-  if (name != "T5Tokenizer" && name != "PegasusTokenizer") {
-    throw core::DataError(source.model_path +
-                          ": what the ids of its pieces are depends on the tokenizer's class, and " +
-                          (name.empty() ? "no file names one" : said_by + " is \"" + name + "\"") +
-                          "; supported: T5Tokenizer and PegasusTokenizer as tokenizer_class in " + source.config_path);
+  const bool t5 = name == "T5Tokenizer", mbart = name == "MBart50Tokenizer";
+  if (!t5 && !mbart && name != "PegasusTokenizer") {
+    throw core::DataError(
+        source.model_path + ": what the ids of its pieces are depends on the tokenizer's class, and " +
+        (name.empty() ? "no file names one" : said_by + " is \"" + name + "\"") +
+        "; supported: T5Tokenizer, PegasusTokenizer and MBart50Tokenizer as tokenizer_class in " + source.config_path);
   }
-  const bool t5 = name == "T5Tokenizer";
-  source.model = parse_sentencepiece_file(files->at("spiece.model"), source.model_path);
+  source.model = parse_sentencepiece_file(files->at(model_name), source.model_path);
   TokenizerDefinition definition;
   definition.unigram.emplace();
   definition.unigram->charsmap = source.model.charsmap;
-  Json special = t5 ? define_t5(source, &definition) : define_pegasus(source, &definition);
+  const auto define = t5 ? define_t5 : mbart ? define_mbart : define_pegasus;
+  Json special = define(source, &definition);
 
   Json config = source.config;
-  const std::pair<const char*, const char*> roles[] = {
-      {"eos_token", "</s>"}, {"unk_token", "<unk>"}, {"pad_token", "<pad>"}, {"mask_token", "<mask_2>"}};
+  std::vector<std::pair<const char*, const char*>> roles{
+      {"eos_token", "</s>"}, {"unk_token", "<unk>"}, {"pad_token", "<pad>"}};
+  if (!t5) roles.emplace_back("mask_token", mbart ? "<mask>" : "<mask_2>");
+  if (mbart) roles.insert(roles.end(), {{"sep_token", "</s>"}, {"cls_token", "<s>"}});
   for (const auto& [role, token] : roles) {
-    if (!config.contains(role) && !(t5 && std::string(role) == "mask_token")) config[role] = token;
+    if (!config.contains(role)) config[role] = token;
   }
-  // A list in tokenizer_config.json replaces the families' own special tokens.
-  if (config.contains("extra_special_tokens") && !config["extra_special_tokens"].is_null()) {
+  if (mbart && config["mask_token"].is_string()) {
+    config["mask_token"] = {{"content", config["mask_token"]}, {"lstrip", true}, {"normalized", false}};
+  }
+  // A list in tokenizer_config.json replaces the families' own special tokens, but mBART's languages.
+  if (mbart) {
+    // All of its lists name languages again.
+  } else if (config.contains("extra_special_tokens") && !config["extra_special_tokens"].is_null()) {
     special = config["extra_special_tokens"];
   } else if (config.contains("additional_special_tokens") && !config["additional_special_tokens"].is_null()) {
     special = config["additional_special_tokens"];
@@ -306,6 +367,10 @@ TokenizerDefinition read_unigram_definition(const std::string& folder, std::map<
                           ", which is not in the vocabulary; " + name + " ends every text with it");
   }
   definition.post_processor.suffix.emplace_back(*eos, *eos_id);
+  if (mbart) {
+    const std::string language = language_of(source);
+    definition.post_processor.prefix.emplace_back(language, *find_token(definition, language));
+  }
   apply_tokenizer_config(core::to_line(config), source.config_path, &definition);
   if (files->count("added_tokens.json") != 0 && !source.config.contains("added_tokens_decoder")) {
     apply_added_tokens(files->at("added_tokens.json"), folder + "/added_tokens.json", &definition);

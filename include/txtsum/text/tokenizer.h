@@ -35,13 +35,13 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  /// Loads a model folder: `tokenizer.json`; or else `spiece.model` (T5's or Pegasus' conventions, by the
-  /// `tokenizer_class` of tokenizer_config.json, or config.json's `model_type`); or else `vocab.json` + `merges.txt`
-  /// (BART's conventions: `<s> text </s>`, `<mask>` takes the spaces before it); beside them `tokenizer_config.json`,
-  /// `special_tokens_map.json` and `added_tokens.json` where they exist. The `truncation` and `padding` sections of
-  /// tokenizer.json are ignored by design: limits are the caller's and there is no padding. Everything else that would
-  /// change ids and is not supported is refused. Throws DataError with path, field, value found and what is supported,
-  /// and EnvironmentError where a spiece.model finds no SentencePiece library.
+  /// Loads a model folder: `tokenizer.json`; or else `spiece.model` or `sentencepiece.bpe.model` (T5's, Pegasus' or
+  /// mBART-50's conventions, by the `tokenizer_class` of tokenizer_config.json, or config.json's `model_type`); or else
+  /// `vocab.json` + `merges.txt` (BART's conventions: `<s> text </s>`, `<mask>` takes the spaces before it); beside
+  /// them `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` where they exist. The `truncation`
+  /// and `padding` sections of tokenizer.json are ignored by design: limits are the caller's and there is no padding.
+  /// Everything else that would change ids and is not supported is refused. Throws DataError with path, field, value
+  /// found and what is supported, and EnvironmentError where a spiece.model finds no SentencePiece library.
   static std::unique_ptr<Tokenizer> load(const std::string& folder);
 
   /// Ids of `text`, between the special tokens of the post-processor when `add_special_tokens`.

@@ -116,8 +116,8 @@ TEST(TokenizerFolder, CleansSpacesUpOnlyWhereBothKeysSaySo) {
 
 TEST(TokenizerFolder, SaysWhatItLookedFor) {
   tests::TemporaryFolder folder;
-  EXPECT_THAT(load_error(folder.path()),
-              HasSubstr("looked for tokenizer.json, for vocab.json with merges.txt, and for spiece.model"));
+  EXPECT_THAT(load_error(folder.path()), HasSubstr("looked for tokenizer.json, for vocab.json with merges.txt, and for "
+                                                   "spiece.model or sentencepiece.bpe.model"));
   EXPECT_THAT(load_error(folder.path("none")), HasSubstr("there is no such folder"));
   copy_from_mini(folder, {"vocab.json"});
   EXPECT_THAT(load_error(folder.path()), HasSubstr("merges.txt is missing"));

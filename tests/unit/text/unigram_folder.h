@@ -31,7 +31,8 @@ inline std::string unigram_model(const std::string& family) {
 /// Writes a model folder's tokenizer; the config is the fixture's unless one is given.
 inline void write_unigram_folder(const TemporaryFolder& folder, const std::string& family, std::string config = "") {
   if (config.empty()) config = core::read_file(kUnigramFixtures + "/" + family + "/tokenizer_config.json");
-  core::write_file(folder.path("spiece.model"), unigram_model(family));
+  core::write_file(folder.path(family == "mbart50" ? "sentencepiece.bpe.model" : "spiece.model"),
+                   unigram_model(family));
   core::write_file(folder.path("tokenizer_config.json"), config);
 }
 

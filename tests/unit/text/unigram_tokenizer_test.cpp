@@ -67,6 +67,21 @@ TEST(UnigramTokenizer, OfT5EqualsTheReference) { expect_cases("t5"); }
 TEST(UnigramTokenizer, OfPegasusEqualsTheReference) { expect_cases("pegasus"); }
 TEST(UnigramTokenizer, OfBigBirdPegasusEqualsTheReference) { expect_cases("bigbird"); }
 
+TEST(UnigramTokenizer, OfMbart50EqualsTheReference) { expect_cases("mbart50"); }
+
+TEST(UnigramTokenizer, OfMbart50BeginsWithItsLanguage) {
+  const std::string config = R"({"tokenizer_class": "MBart50Tokenizer", "src_lang": )";
+  const auto german = load("mbart50", config + R"("de_DE", "tgt_lang": null})");
+  EXPECT_EQ(german->encode("ja").front(), german->token_to_id("de_DE"));
+  EXPECT_EQ(german->added_special_tokens(), 2u);
+  EXPECT_TRUE(german->is_special(*german->token_to_id("sl_SI")));
+  EXPECT_THAT(error_of("mbart50", config + R"("de"})"), HasSubstr("src_lang is de, which is none of mBART-50's"));
+  EXPECT_THAT(error_of("mbart50", config + R"("de_DE", "tgt_lang": "fr_XX"})"),
+              HasSubstr("src_lang is de_DE and tgt_lang is fr_XX; a summary is in the language of its document"));
+  EXPECT_THAT(error_of("mbart50", R"({"tokenizer_class": "MBartTokenizer"})"),
+              HasSubstr("supported: T5Tokenizer, PegasusTokenizer and MBart50Tokenizer"));
+}
+
 TEST(UnigramTokenizer, KnowsTheTokensOfT5) {
   const auto tokenizer = load("t5");
   EXPECT_EQ(tokenizer->vocab_size(), 700u);
@@ -172,13 +187,14 @@ TEST(UnigramTokenizer, TakesATokenizerJsonThatSaysTheSameAndRefusesAnother) {
   core::write_file(folder.path("tokenizer.json"), core::to_line(json));
   const std::string error = load_error(folder.path());
   EXPECT_THAT(error, HasSubstr("tokenizer.json: token "));
-  EXPECT_THAT(error, HasSubstr("has id 200, and by spiece.model id 201"));
+  EXPECT_THAT(error, HasSubstr("has id 200, and by the SentencePiece model id 201"));
 }
 
 TEST(UnigramTokenizer, TakesTheFamilyFromTheModelsConfigAndWritesItDown) {
   const TemporaryFolder folder;
   core::write_file(folder.path("spiece.model"), unigram_model("t5"));
-  EXPECT_THAT(load_error(folder.path()), HasSubstr("no file names one; supported: T5Tokenizer and PegasusTokenizer"));
+  EXPECT_THAT(load_error(folder.path()),
+              HasSubstr("no file names one; supported: T5Tokenizer, PegasusTokenizer and MBart50Tokenizer"));
   core::write_file(folder.path("config.json"), R"({"model_type": "t5"})");
   const auto tokenizer = Tokenizer::load(folder.path());
   EXPECT_EQ(tokenizer->encode("some text"), load("t5")->encode("some text"));
