@@ -152,6 +152,25 @@ std::string freeze_table(const model::ArenaLayout& layout, const config::Optimiz
   return table.text();
 }
 
+namespace {
+
+/// One line on what the usual limits would cut of long sources; empty where they are short.
+std::string limits_line(const data::SplitReport& split) {
+  constexpr int64_t kFirstShown = 512;
+  std::string text;
+  for (const data::LimitCut& cut : split.source.limits) {
+    if (cut.limit < kFirstShown) continue;
+    char kept[32];
+    std::snprintf(kept, sizeof(kept), " (%.0f %%)",
+                  100.0 * static_cast<double>(cut.kept_tokens) / static_cast<double>(split.source.tokens));
+    text.append(text.empty() ? split.name + " sources that a limit would cut (tokens that stay): " : ", ");
+    text.append("at ").append(count(cut.limit)).append(" ").append(count(cut.truncated)).append(kept);
+  }
+  return text.empty() ? text : text + "\n";
+}
+
+}  // namespace
+
 std::string data_table(const data::DataReport& report) {
   Table table(
       {"split", "rows", "examples", "empty", "twice", "tokens", "mean", "p50", "p95", "max", "cut", "tokens cut"},
@@ -172,6 +191,7 @@ std::string data_table(const data::DataReport& report) {
     side("target", split.target, {"", "", "", "", ""});
   }
   std::string text = table.text();
+  for (const data::SplitReport& split : report.splits) text += limits_line(split);
   for (const data::LeakReport& leak : report.leaks) {
     if (leak.examples == 0) continue;
     text.append("leak: ").append(count(leak.examples)).append(" documents of ").append(leak.into);
@@ -182,6 +202,10 @@ std::string data_table(const data::DataReport& report) {
 
 core::Json to_json(const data::DataReport& report) {
   const auto lengths_json = [](const data::LengthSummary& lengths) {
+    core::Json limits = core::Json::array();
+    for (const data::LimitCut& cut : lengths.limits) {
+      limits.push_back({{"limit", cut.limit}, {"truncated", cut.truncated}, {"kept_tokens", cut.kept_tokens}});
+    }
     return core::Json{{"min", lengths.min},
                       {"mean", lengths.mean},
                       {"p50", lengths.p50},
@@ -191,7 +215,8 @@ core::Json to_json(const data::DataReport& report) {
                       {"max", lengths.max},
                       {"tokens", lengths.tokens},
                       {"truncated", lengths.truncated},
-                      {"truncated_tokens", lengths.truncated_tokens}};
+                      {"truncated_tokens", lengths.truncated_tokens},
+                      {"limits", limits}};
   };
   core::Json json{{"splits", core::Json::array()}, {"leaks", core::Json::array()}};
   for (const data::SplitReport& split : report.splits) {

@@ -12,6 +12,17 @@ int64_t percentile(const std::vector<int64_t>& sorted, int64_t percent) {
   return sorted[static_cast<size_t>(std::max<int64_t>(rank, 1) - 1)];
 }
 
+std::vector<LimitCut> cuts_at_limits(const std::vector<int64_t>& sorted) {
+  constexpr int64_t kFirstLimit = 64;
+  std::vector<LimitCut> cuts;
+  for (int64_t limit = kFirstLimit; limit < sorted.back(); limit *= 2) {
+    const auto longer = std::upper_bound(sorted.begin(), sorted.end(), limit);
+    const int64_t truncated = sorted.end() - longer;
+    cuts.push_back({limit, truncated, std::accumulate(sorted.begin(), longer, limit * truncated)});
+  }
+  return cuts;
+}
+
 /// Summarizes the sources (`side` 0) or the targets (1).
 LengthSummary summarize_lengths(const Dataset& dataset, int64_t side) {
   LengthSummary summary;
@@ -33,6 +44,7 @@ LengthSummary summarize_lengths(const Dataset& dataset, int64_t side) {
   summary.p95 = percentile(lengths, 95);
   summary.p99 = percentile(lengths, 99);
   summary.max = lengths.back();
+  summary.limits = cuts_at_limits(lengths);
   return summary;
 }
 

@@ -8,6 +8,13 @@
 
 namespace txtsum::data {
 
+/// What a limit on tokens would take away.
+struct LimitCut {
+  int64_t limit = 0;
+  int64_t truncated = 0;    ///< Examples that are longer.
+  int64_t kept_tokens = 0;  ///< Tokens that are left, in all.
+};
+
 /// How long the texts of a split are in tokens before they are cut, and what the limit takes away. Percentiles are
 /// nearest rank: the smallest length that at least that share of examples does not exceed.
 struct LengthSummary {
@@ -21,6 +28,7 @@ struct LengthSummary {
   int64_t tokens = 0;            ///< Sum before cutting.
   int64_t truncated = 0;         ///< Examples that are cut.
   int64_t truncated_tokens = 0;  ///< Tokens that are cut off, in all.
+  std::vector<LimitCut> limits;  ///< The same for other limits: 64, 128, ... as long as something is longer.
 };
 
 /// One split.

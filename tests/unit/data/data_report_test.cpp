@@ -41,7 +41,12 @@ TEST(DataReport, CountsLengthsCutsDuplicatesAndLeaks) {
   EXPECT_DOUBLE_EQ(split.source.mean, 100.5);
   EXPECT_EQ(split.source.truncated, 10);
   EXPECT_EQ(split.source.truncated_tokens, 55);
+  ASSERT_EQ(split.source.limits.size(), 2u);  // 64 and 128; nothing is longer than 256
+  EXPECT_EQ(split.source.limits[1].limit, 128);
+  EXPECT_EQ(split.source.limits[1].truncated, 72);
+  EXPECT_EQ(split.source.limits[1].kept_tokens, 128 * 129 / 2 + 72 * 128);
   EXPECT_EQ(split.target.truncated, 0);
+  EXPECT_TRUE(split.target.limits.empty());
   EXPECT_EQ(split.target.p50, 2);
   EXPECT_EQ(report.splits[1].duplicate_sources, 1);
   ASSERT_EQ(report.leaks.size(), 1u);
@@ -52,7 +57,9 @@ TEST(DataReport, CountsLengthsCutsDuplicatesAndLeaks) {
 
 TEST(DataReport, TakesAnEmptySplit) {
   const Dataset none = make_dataset({}, {}, 1);
-  EXPECT_EQ(make_data_report({{"train", &none}}).splits[0].source.max, 0);
+  const LengthSummary source = make_data_report({{"train", &none}}).splits[0].source;
+  EXPECT_EQ(source.max, 0);
+  EXPECT_TRUE(source.limits.empty());
 }
 
 }  // namespace
