@@ -14,6 +14,7 @@
 #include "device_args.h"
 #include "search_kernels.h"
 #include "txtsum/core/error.h"
+#include "txtsum/ops/byte_parts.h"
 #endif
 
 namespace txtsum::ops {
@@ -21,24 +22,6 @@ namespace txtsum::ops {
 #ifdef TXTSUM_WITH_CUDA
 
 namespace {
-
-/// Deals out views of one buffer on a device, each at a multiple of 256 bytes; measures first, with no buffer.
-class Parts {
- public:
-  explicit Parts(at::Tensor bytes) : bytes_(std::move(bytes)) {}
-
-  at::Tensor take(int64_t count, at::ScalarType type) {
-    const int64_t begin = next_, bytes = count * static_cast<int64_t>(c10::elementSize(type));
-    next_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    return bytes_.defined() ? bytes_.narrow(0, begin, bytes).view(type) : at::Tensor();
-  }
-  int64_t size() const { return next_; }
-
- private:
-  static constexpr int64_t kAlignment = 256;
-  at::Tensor bytes_;
-  int64_t next_ = 0;
-};
 
 /// What the host reads of finished searches: one copy.
 struct Finished {
@@ -53,7 +36,7 @@ struct Finished {
 
  private:
   void deal(const SearchRules& rules, int64_t slots) {
-    Parts parts(bytes);
+    ByteParts parts(bytes);
     const int64_t rows = slots * rules.beams;
     ids_RT = parts.take(rows * rules.max_length, at::kInt);
     lengths_R = parts.take(rows, at::kInt);

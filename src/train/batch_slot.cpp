@@ -4,49 +4,34 @@
 
 #include <cstring>
 
-#include "txtsum/core/check.h"
+#include "txtsum/ops/byte_parts.h"
 #include "txtsum/ops/dropout_key.h"
 
 namespace txtsum::train {
 namespace {
 
-/// Deals out the parts of one buffer, in an order that filling and reading share.
-class Parts {
- public:
-  explicit Parts(at::Tensor bytes) : bytes_(std::move(bytes)) {}
-
-  at::Tensor take(int64_t count, at::ScalarType type) {
-    const auto size = static_cast<int64_t>(c10::elementSize(type));
-    const at::Tensor part = bytes_.narrow(0, next_, count * size).view(type);
-    next_ += (count * size + kAlignment - 1) / kAlignment * kAlignment;
-    return part;
-  }
-
-  /// Bytes that a batch of this shape takes.
-  static int64_t bytes_of(const Bucket& bucket) {
-    const auto padded = [](int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; };
-    const int64_t side = 2 * padded((bucket.slots + 1) * 4) + padded(8);
-    return side + 3 * padded(bucket.source_tokens * 8) + 3 * padded(bucket.target_tokens * 8);
-  }
-
- private:
-  static constexpr int64_t kAlignment = 256;
-  at::Tensor bytes_;
-  int64_t next_ = 0;
-};
-
-void take_side(Parts& parts, ops::RaggedTokens& tokens, int64_t count, int64_t slots) {
+void take_side(ops::ByteParts& parts, ops::RaggedTokens& tokens, int64_t count, int64_t slots) {
   for (at::Tensor* tensor : {&tokens.ids_N, &tokens.positions_N, &tokens.examples_N}) {
     *tensor = parts.take(count, at::kLong);
   }
   tokens.offsets_B1 = parts.take(slots + 1, at::kInt);
 }
 
-void copy_side(Parts& parts, const ops::RaggedTokens& tokens) {
+void copy_side(ops::ByteParts& parts, const ops::RaggedTokens& tokens) {
   for (const at::Tensor& tensor : {tokens.ids_N, tokens.positions_N, tokens.examples_N, tokens.offsets_B1}) {
     at::Tensor part = parts.take(tensor.numel(), tensor.scalar_type());
     std::memcpy(part.mutable_data_ptr(), tensor.const_data_ptr(), tensor.nbytes());
   }
+}
+
+/// Bytes that a batch of this shape and what dropout is drawn from take.
+int64_t bytes_of(const Bucket& bucket) {
+  ops::ByteParts parts;
+  MicroBatch measured;
+  take_side(parts, measured.source, bucket.source_tokens, bucket.slots);
+  take_side(parts, measured.labels, bucket.target_tokens, bucket.slots);
+  parts.take(2, at::kInt);
+  return parts.size();
 }
 
 /// Offsets of as many sequences, before the slot is filled.
@@ -59,8 +44,8 @@ std::vector<int64_t> outline(int64_t tokens, int64_t slots) {
 }  // namespace
 
 BatchSlot::BatchSlot(const Bucket& bucket, const at::Device& device)
-    : bytes_(at::empty({Parts::bytes_of(bucket)}, at::TensorOptions().dtype(at::kByte).device(device))) {
-  Parts parts(bytes_);
+    : bytes_(at::empty({bytes_of(bucket)}, at::TensorOptions().dtype(at::kByte).device(device))) {
+  ops::ByteParts parts(bytes_);
   take_side(parts, batch_.source, bucket.source_tokens, bucket.slots);
   take_side(parts, batch_.labels, bucket.target_tokens, bucket.slots);
   words_2_ = parts.take(2, at::kInt);
@@ -74,7 +59,7 @@ BatchSlot::BatchSlot(const Bucket& bucket, const at::Device& device)
 void BatchSlot::fill(const MicroBatch& padded, uint64_t seed, int64_t update, ops::DeviceCopies& copies) {
   const at::Tensor staging =
       at::empty(bytes_.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(bytes_.is_cuda()));
-  Parts parts(staging);
+  ops::ByteParts parts(staging);
   copy_side(parts, padded.source);
   copy_side(parts, padded.labels);
   batch_.source.offsets = padded.source.offsets;
