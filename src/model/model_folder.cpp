@@ -12,6 +12,7 @@
 #include "txtsum/core/random.h"
 #include "txtsum/io/weight_folder.h"
 #include "txtsum/model/freezing.h"
+#include "txtsum/ops/band_attention.h"
 #include "txtsum/ops/block_sparse_attention.h"
 #include "txtsum/ops/varlen_attention.h"
 
@@ -173,7 +174,8 @@ void apply_request(const LoadRequest& request, core::Json& config, TransformerAr
   ModelFacts& facts = architecture.facts;
   facts.drops_probabilities = architecture.attention_dropout > 0.0;
   facts.asks_host =
-      !facts.windows.empty() ||
+      (!facts.windows.empty() &&
+       (!architecture.global_tokens.ids.empty() || !ops::band_attention_is_fused(request.dtype))) ||
       (facts.block_sparse() &&
        !ops::block_sparse_attention_is_fused(request.dtype, facts.head_width, facts.blocks.block)) ||
       (facts.relative_bias && !ops::attention_is_fused(request.dtype, facts.drops_probabilities, facts.head_width));

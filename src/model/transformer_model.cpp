@@ -151,19 +151,18 @@ int64_t TransformerModel::first_decoder_block() const {
 ops::GlobalTokens TransformerModel::global_tokens(const ops::RaggedTokens& source) const {
   if (architecture_.facts.windows.empty()) return {};
   const GlobalTokenChoice& choice = architecture_.global_tokens;
-  // A GPU is asked for its ids only where some are named.
-  const at::Tensor ids_N = choice.ids.empty() ? at::Tensor() : source.ids_N.cpu();
-  const int64_t* ids = ids_N.defined() ? ids_N.const_data_ptr<int64_t>() : nullptr;
+  if (choice.ids.empty()) return choice.first ? ops::first_tokens(source) : ops::GlobalTokens();
+  const at::Tensor ids_N = source.ids_N.cpu();
+  const int64_t* ids = ids_N.const_data_ptr<int64_t>();
   std::vector<int64_t> rows;
   for (int64_t b = 0; b < source.sequences(); ++b) {
     const int64_t begin = source.offsets[static_cast<size_t>(b)], end = source.offsets[static_cast<size_t>(b) + 1];
-    for (int64_t row = begin; row < (ids != nullptr ? end : std::min(begin + 1, end)); ++row) {
-      const bool named =
-          ids != nullptr && std::find(choice.ids.begin(), choice.ids.end(), ids[row]) != choice.ids.end();
+    for (int64_t row = begin; row < end; ++row) {
+      const bool named = std::find(choice.ids.begin(), choice.ids.end(), ids[row]) != choice.ids.end();
       if (named || (choice.first && row == begin)) rows.push_back(row);
     }
   }
-  return ops::make_global_tokens(std::move(rows), source);
+  return ops::make_global_tokens(rows, source);
 }
 
 at::Tensor TransformerModel::enter(Side side, const ops::RaggedTokens& tokens, const ops::DropoutKey& dropout) const {

@@ -7,19 +7,12 @@
 #include "txtsum/ops/activated_linear.h"
 #include "txtsum/ops/block_sparse_attention.h"
 #include "txtsum/ops/gated_linear.h"
+#include "txtsum/ops/global_attention.h"
 #include "txtsum/ops/linear.h"
 #include "txtsum/ops/residual_dropout_norm.h"
 #include "txtsum/ops/varlen_attention.h"
 
 namespace txtsum::nn {
-namespace {
-
-/// Global tokens of a batch up to which they attend by plain products: a fused kernel walks along the keys of so few
-/// queries with a few blocks. With more, the host is what it waits for (a product has to be started for each sequence).
-constexpr size_t kFewGlobalTokens = 2;
-
-}  // namespace
-
 double attention_scale(int64_t width, int64_t heads) { return 1.0 / std::sqrt(static_cast<double>(width / heads)); }
 
 at::Tensor Linear::operator()(const at::Tensor& x_NI) const { return ops::linear(x_NI, weight, bias); }
@@ -47,15 +40,12 @@ at::Tensor SelfAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTo
 at::Tensor BandAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens,
                                      const ops::GlobalTokens& globals) const {
   const double scale = attention_scale(x_ND.size(1), heads);
-  at::Tensor attended = ops::band_attention(qkv(x_ND), tokens, globals, {heads, window, scale});
+  at::Tensor seen_GD;
   if (!globals.empty()) {
-    ops::AttentionOptions options{heads, /*causal=*/false, scale, {}};
-    options.reference = globals.rows.size() <= kFewGlobalTokens;
-    const at::Tensor q_GD = q_global(x_ND.index_select(0, globals.rows_G));
-    const at::Tensor seen_GD = ops::varlen_cross_attention(q_GD, globals.tokens, kv_global(x_ND), tokens, options);
-    attended = attended.index_copy(0, globals.rows_G, seen_GD);
+    const ops::GlobalProjections projections{q_global.weight, q_global.bias, kv_global.weight, kv_global.bias};
+    seen_GD = ops::global_attention(x_ND, tokens, globals, projections, heads, scale);
   }
-  return out.product(attended);
+  return out.product(ops::band_attention(qkv(x_ND), seen_GD, tokens, globals, {heads, window, scale}));
 }
 
 at::Tensor BlockSparseAttention::operator()(const at::Tensor& x_ND, const ops::RaggedTokens& tokens) const {

@@ -5,8 +5,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
-#include "device_attention.h"
+#include "device_band.h"
 #include "device_ops.h"
 #include "graph.h"
 #include "txtsum/core/check.h"
@@ -47,6 +48,7 @@ struct Band {
   }
   /// Positions of the sequence's global tokens, [g].
   at::Tensor global_positions(int64_t b) const {
+    if (globals.empty()) return at::empty({0}, tokens.offsets_B1.options().dtype(at::kLong));
     const int64_t first = globals.tokens.offsets[static_cast<size_t>(b)];
     const int64_t count = globals.tokens.offsets[static_cast<size_t>(b) + 1] - first;
     return globals.rows_G.narrow(0, first, count) - begin(b);
@@ -144,170 +146,83 @@ void for_sequences(const RaggedTokens& tokens, const Body& body) {
   at::parallel_for(0, tokens.sequences(), 1, run);
 }
 
-/// The global keys that lie outside the band of a sequence's queries, for merging into the band's result.
-struct FarGlobals {
-  at::Tensor k, v;       ///< [H, g, K]
-  at::Tensor scores;     ///< fp32 [H, n, g]; minus infinity inside the band.
-  at::Tensor positions;  ///< [g]
-};
-
-FarGlobals far_globals(const Band& band, const Sequence& in, int64_t b) {
-  FarGlobals far;
-  far.positions = band.global_positions(b);
-  far.k = in.k.index_select(1, far.positions);
-  far.v = in.v.index_select(1, far.positions);
-  far.scores = at::matmul(in.q, far.k.transpose(1, 2)).to(at::kFloat).mul_(band.options.scale);
-  const at::Tensor all = at::arange(in.q.size(1), far.positions.options()).unsqueeze(1);
-  far.scores.masked_fill_((all - far.positions).abs().le(band.options.window), -std::numeric_limits<float>::infinity());
-  return far;
-}
-
-struct Merged {
-  at::Tensor out_ND, log_sum_HN;
-  at::Tensor random_state, random_offset;  // FlashAttention-2 wants them back though nothing is dropped
-};
-
-cuda::Packed unpack(const at::Tensor& qkv_NE) {
-  const int64_t width = qkv_NE.size(1) / 3;
-  return {qkv_NE.narrow(1, 0, width), qkv_NE.narrow(1, width, width), qkv_NE.narrow(1, 2 * width, width)};
-}
-
-Merged merged_forward(const at::Tensor& qkv_NE, const Band& band) {
-  const at::NoGradGuard no_grad;
-  const cuda::Packed in = unpack(qkv_NE);
-  const auto heads = [&](const at::Tensor& x) { return x.unflatten(1, {band.options.heads, -1}); };
-  const at::Tensor& offsets = band.tokens.offsets_B1;
-  auto [out, log_sum, state, unused, debug] = at::_flash_attention_forward(
-      heads(in.q_MD), heads(in.k_ND), heads(in.v_ND), offsets, offsets, band.tokens.longest, band.tokens.longest,
-      /*dropout_p=*/0.0, /*is_causal=*/false, /*return_debug_mask=*/false, band.options.scale, band.options.window,
-      band.options.window);
-  Merged merged{out.flatten(1), log_sum, state, unused};
-  if (band.globals.empty()) return merged;
-  for_sequences(band.tokens, [&](int64_t b) {
-    if (band.length(b) <= band.options.window + 1) return;  // everything is in the band
-    const FarGlobals far = far_globals(band, band.sequence(qkv_NE, b), b);
-    if (far.positions.numel() == 0) return;
-    at::Tensor rows = band.rows(merged.out_ND, b), near = merged.log_sum_HN.narrow(1, band.begin(b), band.length(b));
-    const at::Tensor whole = at::logaddexp(near, far.scores.logsumexp(2));
-    const at::Tensor far_p = (far.scores - whole.unsqueeze(2)).exp_();
-    const at::Tensor near_share = (near - whole).exp_().unsqueeze(2);
-    // bf16 times fp32 is fp32: the sum is rounded once.
-    rows.copy_(at::mul(rows, near_share).add_(at::matmul(far_p.to(far.v.scalar_type()), far.v)));
-    near.copy_(whole);
-  });
-  return merged;
-}
-
-/// With the merged result and its log-sum in place of the band's own, FlashAttention-2's backward pass gives the band's
-/// share of the gradients; the far global keys add theirs.
-at::Tensor merged_backward(const at::Tensor& d_out_ND, const at::Tensor& qkv_NE, const Merged& merged,
-                           const Band& band) {
-  const cuda::Packed in = unpack(qkv_NE);
-  const auto heads = [&](const at::Tensor& x) { return x.unflatten(1, {band.options.heads, -1}); };
-  const at::Tensor& offsets = band.tokens.offsets_B1;
-  const auto [d_q, d_k, d_v] = at::_flash_attention_backward(
-      heads(d_out_ND), heads(in.q_MD), heads(in.k_ND), heads(in.v_ND), heads(merged.out_ND), merged.log_sum_HN, offsets,
-      offsets, band.tokens.longest, band.tokens.longest, /*dropout_p=*/0.0, /*is_causal=*/false, merged.random_state,
-      merged.random_offset, band.options.scale, band.options.window, band.options.window);
-  const at::Tensor d_qkv_NE = at::cat({d_q.flatten(1), d_k.flatten(1), d_v.flatten(1)}, 1);
-  if (band.globals.empty()) return d_qkv_NE;
-  for_sequences(band.tokens, [&](int64_t b) {
-    if (band.length(b) <= band.options.window + 1) return;
-    const Sequence rows = band.sequence(qkv_NE, b), d_rows = band.sequence(d_qkv_NE, b);
-    const FarGlobals far = far_globals(band, rows, b);
-    if (far.positions.numel() == 0) return;
-    const at::Tensor d = band.rows(d_out_ND, b), out = band.rows(merged.out_ND, b);
-    const at::Tensor log_sum = merged.log_sum_HN.narrow(1, band.begin(b), band.length(b));
-    const at::Tensor p = (far.scores - log_sum.unsqueeze(2)).exp_();
-    const at::Tensor mean = at::sum(d * out, {2}, /*keepdim=*/true, at::kFloat);
-    const at::Tensor d_p = at::matmul(d, far.v.transpose(1, 2)).to(at::kFloat);
-    const at::Tensor d_scores = (d_p - mean).mul_(p).mul_(band.options.scale).to(d.scalar_type());
-    d_rows.q.add_(at::matmul(d_scores, far.k));
-    at::Tensor(d_rows.k).index_add_(1, far.positions, at::matmul(d_scores.transpose(1, 2), rows.q));
-    at::Tensor(d_rows.v).index_add_(1, far.positions, at::matmul(p.to(d.scalar_type()).transpose(1, 2), d));
-  });
-  return d_qkv_NE;
-}
-
-bool merges(const at::Tensor& qkv_NE) {
-  return kWithCuda && qkv_NE.is_cuda() && qkv_NE.scalar_type() != at::kFloat &&
-         attention_is_fused(qkv_NE.scalar_type(), /*drops_probabilities=*/false);
-}
-
 struct BandNode final : torch::autograd::Node {
   RaggedTokens tokens;
   GlobalTokens globals;
   BandOptions options;
+  bool has_seen = false;
   torch::autograd::SavedVariable qkv;
-  Merged merged;  // where FlashAttention-2 ran
+  cuda::BandResult device_result;  // where the device's kernels ran
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
     const at::NoGradGuard no_grad;
-    if (!grads[0].defined()) return {at::Tensor()};
-    const at::Tensor d_out = grads[0].contiguous(), qkv_NE = qkv.unpack().detach();
+    if (!grads[0].defined()) return torch::autograd::variable_list(2);
+    at::Tensor d_out = grads[0].contiguous(), d_seen;
+    if (task_should_compute_output(1)) d_seen = d_out.index_select(0, globals.rows_G);
+    if (has_seen) d_out = d_out.index_fill(0, globals.rows_G, 0.0);
+    if (!task_should_compute_output(0)) return {at::Tensor(), d_seen};
+    const at::Tensor qkv_NE = qkv.unpack().detach();
+    if constexpr (kWithCuda) {
+      if (device_result.out_ND.defined()) {
+        return {cuda::band_attention_backward(d_out, qkv_NE, device_result, tokens, globals, options), d_seen};
+      }
+    }
     const Band band{tokens, globals, options};
-    if (merged.out_ND.defined()) return {merged_backward(d_out, qkv_NE, merged, band)};
     const at::Tensor d_qkv_NE = at::empty_like(qkv_NE);
     for_sequences(tokens, [&](int64_t b) {
       sequence_backward(band.sequence(qkv_NE, b), band.rows(d_out, b), band.global_positions(b), options,
                         band.sequence(d_qkv_NE, b));
     });
-    return {d_qkv_NE};
+    return {d_qkv_NE, d_seen};
   }
 
   void release_variables() override {
     qkv.reset_data();
-    merged = {};
+    device_result = {};
   }
+
 };
 
 }  // namespace
 
-GlobalTokens make_global_tokens(std::vector<int64_t> rows, const RaggedTokens& tokens) {
-  TXTSUM_CHECK(std::is_sorted(rows.begin(), rows.end()));
-  GlobalTokens globals;
-  std::vector<int64_t>& offsets = globals.tokens.offsets;
-  for (const int64_t end : tokens.offsets) {
-    offsets.push_back(std::lower_bound(rows.begin(), rows.end(), end) - rows.begin());
-    if (offsets.size() > 1) {
-      globals.tokens.longest = std::max(globals.tokens.longest, offsets.back() - offsets[offsets.size() - 2]);
-    }
-  }
-  globals.tokens.offsets_B1 = at::tensor(offsets, at::kLong).to(at::kInt).to(tokens.offsets_B1.device());
-  globals.rows_G = at::tensor(rows, at::kLong).to(tokens.offsets_B1.device());
-  globals.rows = std::move(rows);
-  return globals;
+bool band_attention_is_fused(at::ScalarType dtype) {
+  return kWithCuda && dtype != at::kFloat && attention_is_fused(dtype, /*drops_probabilities=*/false);
 }
 
-at::Tensor band_attention(const at::Tensor& qkv_NE, const RaggedTokens& tokens, const GlobalTokens& globals,
-                          const BandOptions& options) {
+at::Tensor band_attention(const at::Tensor& qkv_NE, const at::Tensor& seen_GD, const RaggedTokens& tokens,
+                          const GlobalTokens& globals, const BandOptions& options) {
   TXTSUM_CHECK(qkv_NE.size(1) % (3 * options.heads) == 0 && options.window >= 0, options.window);
   std::shared_ptr<BandNode> node;
-  if (graph_needed({qkv_NE}, {})) {
-    node = make_node<BandNode>({qkv_NE});
+  if (graph_needed({qkv_NE, seen_GD}, {})) {
+    node = make_node<BandNode>({qkv_NE, seen_GD});
     node->tokens = tokens;
     node->globals = globals;
     node->options = options;
     node->qkv = save(qkv_NE);
+    node->has_seen = seen_GD.defined();
   }
   at::Tensor out_ND;
   {
     const at::NoGradGuard no_grad;
     const at::Tensor qkv = qkv_NE.detach();
-    const Band band{tokens, globals, options};
-    if (merges(qkv)) {
-      const Merged merged = merged_forward(qkv, band);
-      out_ND = merged.out_ND;
-      if (node) {
-        node->merged = merged;
-        node->merged.out_ND = out_ND.detach();
+    if (qkv.is_cuda() && band_attention_is_fused(qkv.scalar_type())) {
+      if constexpr (kWithCuda) {
+        cuda::BandResult result = cuda::band_attention(qkv, tokens, globals, options);
+        out_ND = result.out_ND;
+        if (node) {
+          node->device_result = std::move(result);
+          node->device_result.out_ND = out_ND.detach();
+        }
       }
     } else {
       out_ND = at::empty({qkv.size(0), qkv.size(1) / 3}, qkv.options());
+      const Band band{tokens, globals, options};
       for_sequences(tokens, [&](int64_t b) {
         sequence_forward(band.sequence(qkv, b), band.global_positions(b), options, band.rows(out_ND, b));
       });
     }
+    // The device's backward pass reads what it made, rows that are replaced here included: their gradient is zero there.
+    if (seen_GD.defined()) out_ND.index_copy_(0, globals.rows_G, seen_GD.detach());
   }
   if (node) torch::autograd::set_history(out_ND, node);
   return out_ND;

@@ -64,7 +64,7 @@ std::vector<int64_t> filler_lengths(int64_t tokens, int64_t count, int64_t longe
 
 int64_t fillers_needed(int64_t tokens, int64_t longest) { return (tokens + longest - 1) / longest; }
 
-ops::RaggedTokens fill_up(const ops::RaggedTokens& tokens, int64_t slots, int64_t longest, int64_t filler_id,
+ops::RaggedTokens fill_up(const ops::RaggedTokens& tokens, int64_t longest, int64_t filler_id,
                           const std::vector<int64_t>& fillers) {
   const int64_t* ids = tokens.ids_N.const_data_ptr<int64_t>();
   std::vector<int64_t> all_ids(ids, ids + tokens.tokens()), offsets = tokens.offsets, examples;
@@ -73,20 +73,14 @@ ops::RaggedTokens fill_up(const ops::RaggedTokens& tokens, int64_t slots, int64_
     const int64_t begin = offsets[static_cast<size_t>(b)];
     examples.push_back(begin < offsets[static_cast<size_t>(b) + 1] ? numbers[begin] : 0);
   }
-  for (const int64_t length : fillers) offsets.push_back(offsets.back() + length);
-  TXTSUM_CHECK(static_cast<int64_t>(offsets.size()) <= slots + 1, offsets.size(), " in ", slots);
-  offsets.resize(static_cast<size_t>(slots) + 1, offsets.back());
-  examples.resize(static_cast<size_t>(slots), 0);
+  for (const int64_t length : fillers) {
+    offsets.push_back(offsets.back() + length);
+    examples.push_back(0);
+  }
   all_ids.resize(static_cast<size_t>(offsets.back()), filler_id);
   ops::RaggedTokens filled = ops::make_ragged_tokens(std::move(all_ids), std::move(offsets), examples);
   filled.longest = longest;
   return filled;
-}
-
-/// Sequences that fill up a batch. Both sides have as many, so that no sequence attends to an empty one.
-int64_t filler_count(const MicroBatch& batch, const Bucket& bucket) {
-  return std::max({int64_t{1}, fillers_needed(bucket.source_tokens - batch.source.tokens(), bucket.longest_source),
-                   fillers_needed(bucket.target_tokens - batch.labels.tokens(), bucket.longest_target)});
 }
 
 }  // namespace
@@ -95,23 +89,26 @@ Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts) {
   Bucket bucket;
   bucket.longest_source = length_class(batch.source.longest, facts.max_source_tokens);
   bucket.longest_target = length_class(batch.labels.longest, facts.max_target_tokens);
-  const int64_t tokens = batch.source.tokens() + batch.labels.tokens();
-  // Room for at least one token in each filler; more fillers may need more room.
+  const int64_t tokens = batch.source.tokens() + batch.labels.tokens(), sequences = batch.source.sequences();
+  // Every slot that no sequence of the batch takes has a filler with a token or more on each side; more of them may need
+  // more room, and more room more of them.
   int64_t count = 0;
   for (int64_t wanted = 1; wanted != count;) {
     count = wanted;
     bucket.source_tokens = round_tokens(batch.source.tokens() + count, source_step(tokens));
     bucket.target_tokens = round_tokens(batch.labels.tokens() + count, target_step(tokens));
-    wanted = std::max(count, filler_count(batch, bucket));
+    wanted = std::max({count, fillers_needed(bucket.source_tokens - batch.source.tokens(), bucket.longest_source),
+                       fillers_needed(bucket.target_tokens - batch.labels.tokens(), bucket.longest_target)});
+    bucket.slots = round_slots(sequences + wanted);
+    wanted = bucket.slots - sequences;
   }
-  bucket.slots = round_slots(batch.source.sequences() + count);
   return bucket;
 }
 
 MicroBatch pad_to(const MicroBatch& batch, const Bucket& bucket, int64_t pad_id) {
-  const int64_t count = filler_count(batch, bucket);
+  const int64_t count = bucket.slots - batch.source.sequences();
   const auto side = [&](const ops::RaggedTokens& tokens, int64_t total, int64_t longest, int64_t filler_id) {
-    return fill_up(tokens, bucket.slots, longest, filler_id, filler_lengths(total - tokens.tokens(), count, longest));
+    return fill_up(tokens, longest, filler_id, filler_lengths(total - tokens.tokens(), count, longest));
   };
   return {side(batch.source, bucket.source_tokens, bucket.longest_source, pad_id),
           side(batch.labels, bucket.target_tokens, bucket.longest_target, /*filler_id=*/-1)};

@@ -100,10 +100,11 @@ std::string DeviceUpdateStep::overflowed_block(int64_t bad_element) const {
 }
 
 bool DeviceUpdateStep::capturable() const {
-  // Recomputation draws the same masks again by moving a generator back, which a graph cannot hold; a model that leaves
-  // layers out runs other work at each update; attention sequence by sequence has a shape of its own for each batch.
+  // Recomputation draws the masks of probabilities again by moving a generator back, which a graph cannot hold (all
+  // other masks are functions of their keys); a model that leaves layers out runs other work at each update; attention
+  // sequence by sequence has a shape of its own for each batch.
   const model::ModelFacts& facts = parts_.model.facts();
-  return !scope_ && !facts.drops_layers && !facts.asks_host &&
+  return !(scope_ && facts.drops_probabilities) && !facts.drops_layers && !facts.asks_host &&
          ops::attention_is_fused(parts_.model.arena().dtype(), facts.drops_probabilities);
 }
 

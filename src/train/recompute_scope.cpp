@@ -76,8 +76,8 @@ class RecomputeNode final : public torch::autograd::Node {
 
 }  // namespace
 
-RecomputeScope::RecomputeScope(const model::ArenaLayout& layout, bool on_gpu)
-    : on_gpu_(on_gpu), block_trains_(static_cast<size_t>(layout.block_count()), false) {
+RecomputeScope::RecomputeScope(const model::ArenaLayout& layout, bool draws)
+    : draws_(draws), block_trains_(static_cast<size_t>(layout.block_count()), false) {
   for (const model::ArenaEntry& entry : layout.entries()) {
     if (entry.in_trainable_range) block_trains_[static_cast<size_t>(entry.block)] = true;
   }
@@ -93,7 +93,7 @@ at::Tensor RecomputeScope::run(int64_t block, const std::vector<at::Tensor>& inp
   at::Tensor output;
   {
     const at::NoGradGuard no_grad;
-    if (on_gpu_) node->set_generator_offset(ops::device_generator_offset());
+    if (draws_) node->set_generator_offset(ops::device_generator_offset());
     output = body(inputs);
   }
   // A body that hands an input or a view through would tie the node to a tensor that others share.

@@ -40,7 +40,9 @@ std::unique_ptr<UpdateStep> make_plain_update_step(const UpdateParts& parts) {
 
 std::unique_ptr<ops::BlockScope> make_block_scope(const UpdateParts& parts) {
   if (parts.config.recompute != config::Recompute::kBlocks) return nullptr;
-  return std::make_unique<RecomputeScope>(parts.model.arena().layout(), parts.model.arena().values().is_cuda());
+  // Of all masks only those of attention's probabilities on a GPU are drawn from a generator.
+  const bool draws = parts.model.arena().values().is_cuda() && parts.model.facts().drops_probabilities;
+  return std::make_unique<RecomputeScope>(parts.model.arena().layout(), draws);
 }
 
 void refuse_update(const BatchSource& batches, const BadUpdate& bad) {

@@ -15,13 +15,13 @@ namespace txtsum::train {
 /// has an input that requires grad runs plainly and builds no graph.
 class RecomputeScope final : public ops::BlockScope {
  public:
-  /// `layout` says which blocks train.
-  explicit RecomputeScope(const model::ArenaLayout& layout, bool on_gpu = false);
+  /// `layout` says which blocks train; `draws` that bodies draw from the GPU's generator.
+  explicit RecomputeScope(const model::ArenaLayout& layout, bool draws = false);
 
   at::Tensor run(int64_t block, const std::vector<at::Tensor>& inputs, const Body& body) override;
 
  private:
-  bool on_gpu_;
+  bool draws_;
   std::vector<bool> block_trains_;
 };
 

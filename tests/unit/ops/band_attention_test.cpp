@@ -40,7 +40,7 @@ TEST_F(BandAttention, EqualsADenseMaskInFloat64) {
       const ops::GlobalTokens globals = ops::make_global_tokens(with_globals ? rows : std::vector<int64_t>(), tokens);
       const at::Tensor qkv = leaf(draw({tokens.tokens(), 3 * kModel}, dtype)),
                        d_out = draw({tokens.tokens(), kModel}, dtype);
-      const at::Tensor y = ops::band_attention(qkv, tokens, globals, {kHeads, kWindow, 0.25});
+      const at::Tensor y = ops::band_attention(qkv, {}, tokens, globals, {kHeads, kWindow, 0.25});
       y.backward(d_out);
       const at::Tensor Q = reference_leaf(qkv);
       std::vector<at::Tensor> parts;
@@ -57,11 +57,30 @@ TEST_F(BandAttention, EqualsADenseMaskInFloat64) {
   }
 }
 
+/// Of several pieces of queries on a GPU.
+TEST_F(BandAttention, ManyGlobalTokensFarAwayEqualADenseMaskInFloat64) {
+  constexpr int64_t kWindow = 5, kLength = 700;
+  const ops::RaggedTokens tokens = draw_tokens({kLength}, 9);
+  std::vector<int64_t> rows;
+  for (int64_t row = 3; row < kLength; row += 16) rows.push_back(row);
+  for (const at::ScalarType dtype : tested_types()) {
+    SCOPED_TRACE(c10::toString(dtype));
+    const at::Tensor qkv = leaf(draw({kLength, 3 * kModel}, dtype)), d_out = draw({kLength, kModel}, dtype);
+    const at::Tensor y =
+        ops::band_attention(qkv, {}, tokens, ops::make_global_tokens(rows, tokens), {kHeads, kWindow, 0.25});
+    y.backward(d_out);
+    const at::Tensor Q = reference_leaf(qkv), Y = reference(Q, kWindow, rows, 0.25);
+    Y.backward(d_out.to(at::kDouble));
+    EXPECT_LT(error_of(y, Y), tolerance_of(dtype));
+    EXPECT_LT(error_of(qkv.grad(), Q.grad()), tolerance_of(dtype));
+  }
+}
+
 TEST_F(BandAttention, AWindowWiderThanTheTextIsFullAttention) {
   const ops::RaggedTokens tokens = draw_tokens({40, 7}, 9);
   const at::Tensor qkv = draw({47, 3 * kModel});
   const at::Tensor banded =
-      ops::band_attention(qkv, tokens, ops::make_global_tokens({0, 40}, tokens), {kHeads, 64, 0.25});
+      ops::band_attention(qkv, {}, tokens, ops::make_global_tokens({0, 40}, tokens), {kHeads, 64, 0.25});
   const at::Tensor Q = qkv.to(at::kDouble);
   const at::Tensor full =
       at::cat({reference(Q.slice(0, 0, 40), 40, {}, 0.25), reference(Q.slice(0, 40), 40, {}, 0.25)});

@@ -66,12 +66,8 @@ TEST(Bucket, HoldsTheBatchAndWastesAtMostAStep) {
     for (const ops::RaggedTokens* side : {&padded.source, &padded.labels}) {
       for (size_t b = 0; b + 1 < side->offsets.size(); ++b) {
         EXPECT_LE(side->offsets[b + 1] - side->offsets[b], side->longest);
+        EXPECT_GT(side->offsets[b + 1] - side->offsets[b], 0) << "slot " << b;
       }
-    }
-    for (size_t b = 0; b < static_cast<size_t>(bucket.slots); ++b) {
-      EXPECT_EQ(padded.source.offsets[b] < padded.source.offsets[b + 1],
-                padded.labels.offsets[b] < padded.labels.offsets[b + 1])
-          << "one side of a sequence alone is empty";
     }
     EXPECT_TRUE(at::equal(padded.source.ids_N.slice(0, 0, batch.source.tokens()), batch.source.ids_N));
     EXPECT_TRUE(at::equal(padded.source.positions_N.slice(0, 0, batch.source.tokens()), batch.source.positions_N));
@@ -95,7 +91,7 @@ TEST(Bucket, DocumentsThatAreAllCutAtTheLimitHardlyWasteAnything) {
   EXPECT_EQ(bucket.slots, 24);
 }
 
-/// FakeModel takes the mean over a source, which an empty or a pad sequence must not reach.
+/// FakeModel takes the mean over a source, which a pad sequence must not reach.
 TEST(Bucket, PaddingChangesNeitherLossNorGradients) {
   at::manual_seed(6);
   FakeModel plain(at::kFloat, {}, 0.3), padded(at::kFloat, {}, 0.3);
