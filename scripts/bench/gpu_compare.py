@@ -3,6 +3,7 @@
 import argparse
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -96,6 +97,7 @@ def run_txtsum_training(program, folder, name, extra, updates=None):
     }
     config = folder / "empty.yaml"
     config.write_text("{}\n")
+    shutil.rmtree(run, ignore_errors=True)  # its log of updates is read while the new one is awaited
     log = (folder / f"{name}.log").open("w")
     process = subprocess.Popen([program, "train", str(config), *settings(arguments, extra)], stdout=log, stderr=log)
     steps, begin, end = run / "steps.jsonl", None, None

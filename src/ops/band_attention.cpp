@@ -180,7 +180,6 @@ struct BandNode final : torch::autograd::Node {
     qkv.reset_data();
     device_result = {};
   }
-
 };
 
 }  // namespace
@@ -221,7 +220,8 @@ at::Tensor band_attention(const at::Tensor& qkv_NE, const at::Tensor& seen_GD, c
         sequence_forward(band.sequence(qkv, b), band.global_positions(b), options, band.rows(out_ND, b));
       });
     }
-    // The device's backward pass reads what it made, rows that are replaced here included: their gradient is zero there.
+    // The device's backward pass reads what it made, rows that are replaced here included: their gradient is zero
+    // there.
     if (seen_GD.defined()) out_ND.index_copy_(0, globals.rows_G, seen_GD.detach());
   }
   if (node) torch::autograd::set_history(out_ND, node);

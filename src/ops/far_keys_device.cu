@@ -163,7 +163,8 @@ __global__ void __launch_bounds__(kThreads) queries_kernel(FarKeysBackward backw
 
 /// One global key, some heads, one piece of the queries: partials = its gradients over them.
 template <typename T, int kLanes>
-__global__ void __launch_bounds__(kThreads) keys_kernel(FarKeysBackward backward, int64_t rows_of_piece, int64_t pieces) {
+__global__ void __launch_bounds__(kThreads)
+    keys_kernel(FarKeysBackward backward, int64_t rows_of_piece, int64_t pieces) {
   const FarKeys& in = backward.forward;
   const int64_t global = blockIdx.y, piece = blockIdx.z;
   const int sequence = backward.sequence_of_global[global];
@@ -200,7 +201,8 @@ __global__ void __launch_bounds__(kThreads) keys_kernel(FarKeysBackward backward
 
 /// d_k and d_v of a global token += the sums of its partials.
 template <typename T>
-__global__ void __launch_bounds__(kThreads) sum_kernel(FarKeysBackward backward, int64_t rows_of_piece, int64_t pieces) {
+__global__ void __launch_bounds__(kThreads)
+    sum_kernel(FarKeysBackward backward, int64_t rows_of_piece, int64_t pieces) {
   const FarKeys& in = backward.forward;
   const int64_t width = in.heads * in.head_width, global = blockIdx.y;
   const int64_t channel = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kVector;
@@ -235,7 +237,9 @@ void with_group(const FarKeys& in, const Run& run) {
   });
 }
 
-unsigned blocks_of(int64_t items, int lanes) { return static_cast<unsigned>((items * lanes + kThreads - 1) / kThreads); }
+unsigned blocks_of(int64_t items, int lanes) {
+  return static_cast<unsigned>((items * lanes + kThreads - 1) / kThreads);
+}
 
 }  // namespace
 

@@ -23,14 +23,14 @@ struct FarKeys {
 void merge_far_keys(const FarKeys& keys, cudaStream_t stream);
 
 struct FarKeysBackward {
-  FarKeys forward;                      ///< `out` and `log_sums` are read.
-  const int32_t* offsets = nullptr;     ///< [sequences + 1]
-  const int32_t* sequence_of_global = nullptr;  ///< [globals]
-  int64_t longest = 0;                  ///< At least the tokens of the longest sequence.
-  const void* d_out = nullptr;          ///< [tokens, heads * head_width], like the three that follow.
+  FarKeys forward;                                      ///< `out` and `log_sums` are read.
+  const int32_t* offsets = nullptr;                     ///< [sequences + 1]
+  const int32_t* sequence_of_global = nullptr;          ///< [globals]
+  int64_t longest = 0;                                  ///< At least the tokens of the longest sequence.
+  const void* d_out = nullptr;                          ///< [tokens, heads * head_width], like the three that follow.
   void *d_q = nullptr, *d_k = nullptr, *d_v = nullptr;  ///< Added to.
-  float* deltas = nullptr;              ///< [tokens, heads]; scratch.
-  float* partials = nullptr;            ///< [globals, far_key_pieces(longest, globals), 2, heads * head_width]; scratch.
+  float* deltas = nullptr;                              ///< [tokens, heads]; scratch.
+  float* partials = nullptr;  ///< [globals, far_key_pieces(longest, globals), 2, heads * head_width]; scratch.
 };
 /// Sums are made in a fixed order.
 void far_keys_backward(const FarKeysBackward& backward, cudaStream_t stream);

@@ -65,8 +65,8 @@ FewResult few_forward(const at::Tensor& x_ND, const FewQueries& few) {
   const GlobalProjections& by = few.projections;
   FewResult result;
   const at::Tensor rows_GD = x_ND.index_select(0, few.globals.rows_G), q_weight = by.q_weight.value();
-  result.queries_GD = by.q_bias.index >= 0 ? at::addmm(by.q_bias.value(), rows_GD, q_weight.t())
-                                           : at::mm(rows_GD, q_weight.t());
+  result.queries_GD =
+      by.q_bias.index >= 0 ? at::addmm(by.q_bias.value(), rows_GD, q_weight.t()) : at::mm(rows_GD, q_weight.t());
   result.wide_RD = at::bmm(few.by_head(result.queries_GD), few.keys_HKD()).view({-1, width});
   const at::Tensor other_GN = few.globals.sequence_of_G.unsqueeze(1).ne(few.globals.sequence_of_N);
   at::Tensor scores_RN = fp32_product(result.wide_RD, x_ND.t()).mul_(few.scale);
@@ -99,8 +99,7 @@ struct FewNode final : torch::autograd::Node {
     const at::Tensor d_sums_RD = at::bmm(d_seen_HGK, few.values_HKD()).view({-1, width});
     const at::Tensor d_p_RN = fp32_product(d_sums_RD, x_ND.t());
     const at::Tensor mean_R1 = (d_p_RN * result.p_RN).sum(1, /*keepdim=*/true);
-    const at::Tensor d_scores_RN =
-        (d_p_RN - mean_R1).mul_(result.p_RN).mul_(few.scale).to(x_ND.scalar_type());
+    const at::Tensor d_scores_RN = (d_p_RN - mean_R1).mul_(result.p_RN).mul_(few.scale).to(x_ND.scalar_type());
     const at::Tensor d_wide_HGD = at::mm(d_scores_RN, x_ND).view({few.heads, count, width});
     if (trains(by.kv_weight)) {
       add_products(few.half(by.kv_weight.gradient(), 0), few.by_head(result.queries_GD).transpose(1, 2), d_wide_HGD);
@@ -113,8 +112,8 @@ struct FewNode final : torch::autograd::Node {
     if (!task_should_compute_output(0)) return {at::Tensor()};
 
     // x is a key, a value and, at the global tokens, a query.
-    const at::Tensor d_x_ND = at::mm(at::cat({result.p_RN.to(x_ND.scalar_type()), d_scores_RN}).t(),
-                                     at::cat({d_sums_RD, result.wide_RD}));
+    const at::Tensor d_x_ND =
+        at::mm(at::cat({result.p_RN.to(x_ND.scalar_type()), d_scores_RN}).t(), at::cat({d_sums_RD, result.wide_RD}));
     return {at::Tensor(d_x_ND).index_add_(0, few.globals.rows_G, at::mm(d_queries_GD, by.q_weight.value()))};
   }
 

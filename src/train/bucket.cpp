@@ -90,8 +90,8 @@ Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts) {
   bucket.longest_source = length_class(batch.source.longest, facts.max_source_tokens);
   bucket.longest_target = length_class(batch.labels.longest, facts.max_target_tokens);
   const int64_t tokens = batch.source.tokens() + batch.labels.tokens(), sequences = batch.source.sequences();
-  // Every slot that no sequence of the batch takes has a filler with a token or more on each side; more of them may need
-  // more room, and more room more of them.
+  // Every slot that no sequence of the batch takes has a filler with a token or more on each side; more of them may
+  // need more room, and more room more of them.
   int64_t count = 0;
   for (int64_t wanted = 1; wanted != count;) {
     count = wanted;

@@ -19,8 +19,8 @@ struct BandOptions {
 /// Softmax attention of each token over those at most `window` away in its sequence and the sequence's global tokens,
 /// each counted once. qkv: [N, 3 D]. `seen` ([G, D], may be undefined) takes the place of the global tokens' own rows
 /// (global_attention.h). Returns [N, D]. Memory grows with N * (window + global tokens of a sequence). Where it is
-/// fused, the band is FlashAttention-2's, the global tokens outside it are merged in by log-sum-exp, and the host is not
-/// asked; elsewhere it goes in pieces of plain products.
+/// fused, the band is FlashAttention-2's, the global tokens outside it are merged in by log-sum-exp, and the host is
+/// not asked; elsewhere it goes in pieces of plain products.
 at::Tensor band_attention(const at::Tensor& qkv_NE, const at::Tensor& seen_GD, const RaggedTokens& tokens,
                           const GlobalTokens& globals, const BandOptions& options);
 

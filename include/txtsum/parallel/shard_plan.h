@@ -31,11 +31,12 @@ struct OwnedRange {
 };
 
 /// Cuts the blocks of an arena into buckets and each bucket into parts, so that every rank has an equal share of every
-/// bucket and shards have the same layout on all ranks. A shard is its parts in the order of the buckets; those that are
-/// short or empty (part_of) leave room.
+/// bucket and shards have the same layout on all ranks. A shard is its parts in the order of the buckets; those that
+/// are short or empty (part_of) leave room.
 class ShardPlan {
  public:
-  /// `blocks` are ascending, without overlaps. A bucket has at most `bucket_elements` elements, at least 8 times `world`.
+  /// `blocks` are ascending, without overlaps. A bucket has at most `bucket_elements` elements, at least 8 times
+  /// `world`.
   ShardPlan(const std::vector<BlockRange>& blocks, int64_t world, int64_t rank, int64_t bucket_elements);
 
   int64_t world() const { return world_; }
