@@ -5,10 +5,12 @@
 #include <c10/core/Event.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <chrono>
 #include <cstring>
 #include <exception>
 #include <utility>
 
+#include "seconds_text.h"
 #include "txtsum/core/check.h"
 #include "txtsum/core/clock.h"
 #include "txtsum/core/error.h"
@@ -22,17 +24,12 @@ namespace {
 constexpr double kPollSeconds = 0.02;
 /// How long a rank that gives up stays for those that can hear it.
 constexpr double kGraceSeconds = 2.0;
+/// A rank that was told to give up lets the one that knows why leave first: launchers report the first that failed.
+constexpr double kAfterTheOtherSeconds = 0.3;
 /// Launchers kill about a second after they have asked to stop.
 constexpr double kWarnAfterSeconds = 0.3;
 
 double now() { return core::system_clock().monotonic_seconds(); }
-
-std::string in_words(double seconds) {
-  std::string text = std::to_string(seconds);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.back() == '.') text.pop_back();
-  return text + " s";
-}
 
 /// `rank 2 has not come`, `ranks 1, 2 have not come`.
 std::string in_words(const std::vector<int64_t>& missing) {
@@ -238,7 +235,7 @@ void ByteCommunicator::check_waiting() {
     if (!failure_.empty()) throw std::runtime_error(failure_);
   }
   if (now() - job_began_seconds_ > deadline_seconds_) {
-    throw std::runtime_error("not over within " + in_words(deadline_seconds_));
+    throw std::runtime_error("not over within " + seconds_text(deadline_seconds_));
   }
   warn_of_waiting();
 }
@@ -248,6 +245,7 @@ void ByteCommunicator::give_up(const std::string& what, bool told_by_peer) {
   has_given_up_ = true;
   if (job_ != nullptr) fail(job_->place, what.substr(0, what.find('\n')), told_by_peer);
   transport_->give_up(peers_failure_, kGraceSeconds);
+  if (told_by_peer) std::this_thread::sleep_for(std::chrono::duration<double>(kAfterTheOtherSeconds));
 }
 
 // mpirun and job schedulers follow a SIGTERM up with a SIGKILL; by then a rank whose peers are gone has said what it

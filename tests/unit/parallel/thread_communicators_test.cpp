@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "support/collective_script.h"
 #include "support/rank_threads.h"
 #include "txtsum/core/error.h"
 
@@ -14,26 +15,17 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using tests::own_part;
+using tests::rank_values;
 using tests::run_ranks;
 using tests::try_ranks;
-
-/// Rank `rank`'s values: no two sums of them in another order are sure to be the same.
-at::Tensor values_of(int64_t rank, int64_t numel, at::ScalarType type) {
-  const at::Tensor index = at::arange(numel, at::kDouble);
-  return at::sin(index * 0.7 + static_cast<double>(rank)).mul(rank == 1 ? 1e3 : 1.0).to(type);
-}
 
 /// What the ranks' sum has to be.
 at::Tensor expected_sum(int64_t world, int64_t numel, at::ScalarType type) {
   const at::ScalarType wide = type == at::kDouble ? at::kDouble : at::kFloat;
-  at::Tensor sum = values_of(0, numel, type).to(wide);
-  for (int64_t r = 1; r < world; ++r) sum = sum + values_of(r, numel, type).to(wide);
+  at::Tensor sum = rank_values(0, numel, type).to(wide);
+  for (int64_t r = 1; r < world; ++r) sum = sum + rank_values(r, numel, type).to(wide);
   return sum.to(type);
-}
-
-at::Tensor own_part(const at::Tensor& values, const Communicator& ranks) {
-  const Part part = part_of(values.numel(), ranks.world(), ranks.rank());
-  return values.slice(0, part.begin, part.end);
 }
 
 TEST(ThreadCommunicators, SumInRankOrderAndRoundOnce) {
@@ -42,11 +34,11 @@ TEST(ThreadCommunicators, SumInRankOrderAndRoundOnce) {
       for (const int64_t numel : {0, 1, 8, 33, 1000, 5003}) {
         const at::Tensor sum = expected_sum(world, numel, type);
         run_ranks(world, [&](Communicator& ranks) {
-          const at::Tensor values = values_of(ranks.rank(), numel, type);
+          const at::Tensor values = rank_values(ranks.rank(), numel, type);
           const at::Tensor shard = at::empty_like(own_part(values, ranks));
           ranks.wait(ranks.reduce_scatter(values, shard));
           EXPECT_TRUE(at::equal(shard, own_part(sum, ranks)));
-          EXPECT_TRUE(at::equal(values, values_of(ranks.rank(), numel, type))) << "the input has changed";
+          EXPECT_TRUE(at::equal(values, rank_values(ranks.rank(), numel, type))) << "the input has changed";
           ranks.wait(ranks.reduce_scatter(values, own_part(values, ranks)));
           ranks.wait(ranks.all_gather(own_part(values, ranks), values));
           EXPECT_TRUE(at::equal(values, sum)) << numel << " elements on " << world << " ranks";
@@ -61,7 +53,7 @@ TEST(ThreadCommunicators, CarryLargeTensors) {
   const int64_t numel = 3'000'017;
   const at::Tensor sum = expected_sum(2, numel, at::kFloat);
   run_ranks(2, [&](Communicator& ranks) {
-    const at::Tensor values = values_of(ranks.rank(), numel, at::kFloat);
+    const at::Tensor values = rank_values(ranks.rank(), numel, at::kFloat);
     ranks.wait(ranks.reduce_scatter(values, own_part(values, ranks)));
     const at::Tensor all = at::empty_like(values);
     ranks.wait(ranks.all_gather(own_part(values, ranks), all));
