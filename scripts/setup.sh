@@ -20,10 +20,10 @@ source "$(dirname "$0")/console.sh"
 # The one list of distribution packages.
 build_packages=(
   build-essential ca-certificates ccache git ninja-build python3 python3-pip unzip
-  libcli11-dev libcurl4-openssl-dev libfmt-dev libsentencepiece-dev libspdlog-dev libutf8proc-dev libxxhash-dev
+  libcli11-dev libcurl4-openssl-dev libfmt-dev libopenmpi-dev libsentencepiece-dev libspdlog-dev libutf8proc-dev libxxhash-dev
   libyaml-cpp-dev nlohmann-json3-dev zlib1g-dev
 )
-test_packages=(libgmock-dev libgtest-dev)
+test_packages=(libgmock-dev libgtest-dev openmpi-bin)
 
 # requirement, wheel, SHA-256. LibTorch's libraries are the same in the wheels of every Python version.
 torch_wheels=(
@@ -142,7 +142,7 @@ check_machine() {
         fail "$pretty_name is not a distribution that this script installs packages on" \
           "It knows Debian 12 and 13 and Ubuntu 22.04 and 24.04. Elsewhere install a C++20 compiler (GCC 11 or newer)," \
           "CMake $cmake_minimum, Ninja, Python 3 with pip, unzip and these libraries with their headers: CLI11, libcurl," \
-          "fmt, SentencePiece, spdlog, utf8proc, xxHash, yaml-cpp, nlohmann-json, zlib; for the tests GoogleTest and clang-format 14." \
+          "fmt, Open MPI, SentencePiece, spdlog, utf8proc, xxHash, yaml-cpp, nlohmann-json, zlib; for the tests GoogleTest and clang-format 14." \
           "Then run: scripts/setup.sh --no-packages"
       ;;
   esac

@@ -3,7 +3,7 @@
 #
 # usage: azureml/environments/collect_runtime.sh PROGRAM ROOT
 #
-# ROOT/opt/txtsum/bin/txtsum   the program with its module for Arrow and Parquet files, and a link to it in ROOT/usr/local/bin
+# ROOT/opt/txtsum/bin/txtsum   the program with its modules (Arrow and Parquet files, MPI), and a link to it in ROOT/usr/local/bin
 # ROOT/opt/txtsum/configs      the experiments and tables
 # ROOT/opt/txtsum/lib          the distribution's libraries that it loads, but for the C library's own
 # ROOT/...                     all others (LibTorch's, Arrow's) under the path where the program looks for them
@@ -45,6 +45,8 @@ paths=$(libraries)
 mkdir -p "$root$home/bin" "$root$home/lib" "$root/usr/local/bin" "$root/etc/ld.so.conf.d"
 cp "$program" "$root$home/bin/txtsum"
 cp "$module" "$root$home/bin/"
+# Open MPI itself is a package of the image's: mpirun and the libraries have to be of one installation.
+cp "$(dirname "$program")/libtxtsum_mpi.so" "$root$home/bin/"
 ln -sf "$home/bin/txtsum" "$root/usr/local/bin/txtsum"
 cp -r "$repository/configs" "$root$home/"
 echo "$home/lib" >"$root/etc/ld.so.conf.d/txtsum.conf"

@@ -14,7 +14,7 @@
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/log.h"
-#include "txtsum/parallel/communicator.h"
+#include "txtsum/parallel/rank_environment.h"
 
 namespace txtsum::app {
 namespace {
@@ -126,7 +126,7 @@ class Evaluation {
 
 int run_evaluate(const EvaluateOptions& options, const std::vector<std::string>& overrides,
                  const std::string& command_line) {
-  parallel::check_world_size_from_environment();
+  parallel::require_one_rank(parallel::rank_environment());
   const config::ExperimentConfig config = load_request(options, overrides);
   make_room(config);
   Evaluation(config, options.split == "test" ? Split::kTest : Split::kValidation, command_line).run();

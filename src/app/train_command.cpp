@@ -3,7 +3,7 @@
 #include "app/training_run.h"
 #include "txtsum/config/load.h"
 #include "txtsum/core/log.h"
-#include "txtsum/parallel/communicator.h"
+#include "txtsum/parallel/rank_environment.h"
 
 namespace txtsum::app {
 namespace {
@@ -13,7 +13,7 @@ struct TrainOptions {
 };
 
 int run_train(const TrainOptions& options, const std::vector<std::string>& overrides, const std::string& command_line) {
-  parallel::check_world_size_from_environment();
+  parallel::require_one_rank(parallel::rank_environment());
   const config::ExperimentConfig config = config::load_experiment(options.config, overrides);
   const RunStart start = plan_start(config);
   if (start.finished) {

@@ -36,7 +36,7 @@ void HostUpdateStep::start(const GlobalBatch& batch, int64_t update, double lear
   if (gradients.is_cuda()) ops::seed_device_generator(parts_.seed, update, 0);
   for (const MicroBatch& micro_batch : batch.micro_batches) add_micro_batch(micro_batch, update, result);
 
-  parts_.communicator.all_reduce(gradients);
+  sum_over_ranks(gradients);
   std::vector<double> sums{result.loss, result.nll, static_cast<double>(batch.target_tokens)};
   parts_.communicator.all_reduce(sums);
   TXTSUM_CHECK(sums[2] > 0, "update ", update, " has no target tokens");
@@ -57,6 +57,15 @@ void HostUpdateStep::start(const GlobalBatch& batch, int64_t update, double lear
   }
   parts_.optimizer.step({update, learning_rate, clip * per_token});
   result_ = result;
+}
+
+void HostUpdateStep::sum_over_ranks(const at::Tensor& gradients) {
+  parallel::Communicator& ranks = parts_.communicator;
+  if (ranks.world() == 1) return;
+  const parallel::Part part = parallel::part_of(gradients.numel(), ranks.world(), ranks.rank());
+  const at::Tensor shard = gradients.slice(0, part.begin, part.end);
+  ranks.wait(ranks.reduce_scatter(gradients, shard));
+  ranks.wait(ranks.all_gather(shard, gradients));
 }
 
 UpdateResult HostUpdateStep::finish() { return result_; }

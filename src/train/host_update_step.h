@@ -18,6 +18,8 @@ class HostUpdateStep final : public UpdateStep {
   bool runs_ahead() const override { return false; }
 
  private:
+  /// Replaces the gradients by their sums over ranks.
+  void sum_over_ranks(const at::Tensor& gradients);
   void add_micro_batch(const MicroBatch& batch, int64_t update, UpdateResult& sums);
 
   UpdateParts parts_;

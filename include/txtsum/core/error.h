@@ -42,6 +42,13 @@ class EnvironmentError : public Error {
   explicit EnvironmentError(const std::string& message) : Error(message, 71) {}
 };
 
+/// Another rank of the run is gone, stands still or has given up. The text names the update, the phase, the collective
+/// and, where it is known, the rank. Exit code 71.
+class RankError : public Error {
+ public:
+  explicit RankError(const std::string& message) : Error(message, 71) {}
+};
+
 /// The process was asked to stop by a signal and has saved what it had. Exit code 128 + signal.
 class StoppedBySignal : public Error {
  public:

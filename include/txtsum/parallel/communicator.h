@@ -7,36 +7,103 @@
 #include <string>
 #include <vector>
 
+// The ranks of a run and what they exchange. n: number of ranks.
+
 namespace txtsum::parallel {
 
-/// Collectives among the ranks of a run. Every rank calls the same ones in the same order. Sums are in the tensor's
-/// type and in rank order.
+/// A stretch of elements.
+struct Part {
+  int64_t begin = 0, end = 0;
+  int64_t numel() const { return end - begin; }
+  bool operator==(const Part&) const = default;
+};
+
+/// What rank `rank` of `world` has of `numel` elements. All parts have the same length, a multiple of 8, but those at
+/// the end, which may be shorter or empty.
+Part part_of(int64_t numel, int64_t world, int64_t rank);
+
+/// Elements of the longest part.
+int64_t part_length(int64_t numel, int64_t world);
+
+/// A collective that was started. Holds its tensors until it is over.
+class Ticket {
+ public:
+  virtual ~Ticket() = default;
+};
+using TicketRef = std::shared_ptr<Ticket>;
+
+/// What a rank sent to others, as counted where it was sent.
+struct TrafficCounts {
+  int64_t reduce_scatter_elements = 0, all_gather_elements = 0, broadcast_elements = 0;
+  int64_t bytes = 0;  ///< Of all of these.
+  int64_t collectives = 0;
+};
+
+/// Collectives among the ranks of a run. Every rank starts the same ones in the same order, from one thread. A
+/// collective on tensors has read what it reads and written what it writes when wait() for its ticket has returned: on
+/// a CPU for the caller, on a GPU for what is put on the current stream after that. It begins after what is on the
+/// current stream when it is started, and the tensors must stay as they are until then. Sums are made in fp32 (fp64 for
+/// fp64), in an order that depends on sizes and the number of ranks alone, and rounded once. A collective that is not
+/// over within the deadline, or whose peer has failed, makes this and all further calls throw core::RankError with the
+/// step, the collective and the phase.
 class Communicator {
  public:
   virtual ~Communicator() = default;
   virtual int64_t rank() const = 0;
   virtual int64_t world() const = 0;
 
-  /// Replaces `values` by the sum over ranks.
-  virtual void all_reduce(const at::Tensor& values) = 0;
-  /// Writes into `shard` (numel / world elements) the sum over ranks of this rank's part of `values` (1-D).
-  virtual void reduce_scatter(const at::Tensor& values, const at::Tensor& shard) = 0;
-  /// Writes into `values` (1-D) the ranks' `shard`s, in rank order. `shard` may be this rank's part of `values`.
-  virtual void all_gather(const at::Tensor& shard, const at::Tensor& values) = 0;
+  /// Writes into `shard` the sum over ranks of this rank's part of `values` (1-D; part_of). `shard` has the part's
+  /// elements; it may be that part of `values`, and no other memory of it.
+  TicketRef reduce_scatter(const at::Tensor& values, const at::Tensor& shard);
+  /// Writes into `values` (1-D) the ranks' parts. `shard` has this rank's part, and may be it.
+  TicketRef all_gather(const at::Tensor& shard, const at::Tensor& values);
   /// Replaces `values` by rank `root`'s.
-  virtual void broadcast(const at::Tensor& values, int64_t root) = 0;
-  /// Replaces small host numbers by their sums over ranks, added in rank order.
-  virtual void all_reduce(std::vector<double>& values) = 0;
+  TicketRef broadcast(const at::Tensor& values, int64_t root);
+  virtual void wait(const TicketRef& ticket) = 0;
+
+  /// Replaces host numbers by their sums over ranks, added in rank order.
+  void all_reduce(std::vector<double>& values);
+  /// Every rank's bytes, in rank order. Lengths may differ.
+  std::vector<std::string> gather_bytes(const std::string& bytes);
   /// Returns when every rank has called it.
-  virtual void barrier() = 0;
+  void barrier();
+
+  /// What is said of this rank where a collective fails: the update and what the rank is at (`backward`, `save`).
+  void set_phase(int64_t update, std::string phase);
   /// Makes the pending and all further collectives of every rank fail with `reason`.
   virtual void abort(const std::string& reason) = 0;
+  const TrafficCounts& counts() const { return counts_; }
+
+ protected:
+  /// A collective, as messages name it: `collective 340 (reduce_scatter of 1048576 elements)`.
+  struct Collective {
+    int64_t number = 0;  ///< From 1, the same on every rank.
+    std::string name;
+    int64_t elements = 0;
+  };
+
+  virtual TicketRef start_reduce_scatter(const at::Tensor& values, const at::Tensor& shard) = 0;
+  virtual TicketRef start_all_gather(const at::Tensor& shard, const at::Tensor& values) = 0;
+  virtual TicketRef start_broadcast(const at::Tensor& values, int64_t root) = 0;
+  /// Every rank's bytes, in rank order, once all are there.
+  virtual std::vector<std::string> exchange(const std::string& bytes) = 0;
+
+  /// The collective that was started last.
+  const Collective& current() const { return current_; }
+  /// `update 12, backward, collective 340 (reduce_scatter of 1048576 elements)`.
+  std::string place() const;
+
+ private:
+  void begin(const char* name, int64_t elements);
+  void count_sent(int64_t& elements_so_far, int64_t elements, size_t element_size);
+
+  TrafficCounts counts_;
+  int64_t update_ = 0;
+  std::string phase_ = "start";
+  Collective current_;
 };
 
 /// The world of one rank.
 std::unique_ptr<Communicator> make_single_communicator();
-
-/// Throws UserError when WORLD_SIZE is set to more than 1: this version trains on one rank.
-void check_world_size_from_environment();
 
 }  // namespace txtsum::parallel

@@ -1,0 +1,120 @@
+#include "txtsum/parallel/communicator.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "txtsum/core/check.h"
+
+namespace txtsum::parallel {
+namespace {
+
+/// Parts begin at multiples of it: 32 bytes of fp32, 16 of bf16.
+constexpr int64_t kPartMultiple = 8;
+
+void check_values(const at::Tensor& values) {
+  TXTSUM_CHECK(values.dim() == 1 && values.is_contiguous(), "sizes ", values.sizes());
+}
+
+/// Any other overlap than being the part itself would be written while it is read.
+void check_shard(const at::Tensor& values, const at::Tensor& shard, const Part& part) {
+  check_values(values);
+  TXTSUM_CHECK(shard.dim() == 1 && shard.is_contiguous(), "sizes ", shard.sizes());
+  TXTSUM_CHECK(shard.numel() == part.numel(), "shard ", shard.numel(), " part ", part.numel());
+  TXTSUM_CHECK(shard.scalar_type() == values.scalar_type() && shard.device() == values.device());
+  const auto* begin = static_cast<const char*>(values.const_data_ptr());
+  const auto* own = static_cast<const char*>(shard.const_data_ptr());
+  const auto size = static_cast<int64_t>(values.element_size());
+  const bool apart = own + shard.numel() * size <= begin || own >= begin + values.numel() * size;
+  TXTSUM_CHECK(shard.numel() == 0 || apart || own == begin + part.begin * size, "the shard overlaps other parts");
+}
+
+}  // namespace
+
+int64_t part_length(int64_t numel, int64_t world) {
+  TXTSUM_CHECK(numel >= 0 && world >= 1, "numel ", numel, " world ", world);
+  const int64_t shared = (numel + world - 1) / world;
+  const int64_t rounded = (shared + kPartMultiple - 1) / kPartMultiple * kPartMultiple;
+  return std::min(rounded, numel);
+}
+
+Part part_of(int64_t numel, int64_t world, int64_t rank) {
+  TXTSUM_CHECK(rank >= 0 && rank < world, "rank ", rank, " world ", world);
+  const int64_t length = part_length(numel, world);
+  return {std::min(rank * length, numel), std::min((rank + 1) * length, numel)};
+}
+
+TicketRef Communicator::reduce_scatter(const at::Tensor& values, const at::Tensor& shard) {
+  const Part part = part_of(values.numel(), world(), rank());
+  check_shard(values, shard, part);
+  TXTSUM_CHECK(values.is_floating_point(), "type ", values.scalar_type());
+  begin("reduce_scatter", values.numel());
+  count_sent(counts_.reduce_scatter_elements, values.numel() - part.numel(), values.element_size());
+  return start_reduce_scatter(values, shard);
+}
+
+TicketRef Communicator::all_gather(const at::Tensor& shard, const at::Tensor& values) {
+  const Part part = part_of(values.numel(), world(), rank());
+  check_shard(values, shard, part);
+  begin("all_gather", values.numel());
+  count_sent(counts_.all_gather_elements, part.numel() * (world() - 1), values.element_size());
+  return start_all_gather(shard, values);
+}
+
+TicketRef Communicator::broadcast(const at::Tensor& values, int64_t root) {
+  check_values(values);
+  TXTSUM_CHECK(root >= 0 && root < world(), "root ", root, " world ", world());
+  begin("broadcast", values.numel());
+  if (root == rank()) {
+    count_sent(counts_.broadcast_elements, values.numel() * (world() - 1), values.element_size());
+  }
+  return start_broadcast(values, root);
+}
+
+void Communicator::all_reduce(std::vector<double>& values) {
+  begin("all_reduce", static_cast<int64_t>(values.size()));
+  std::string bytes(values.size() * sizeof(double), '\0');
+  if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
+  const std::vector<std::string> all = exchange(bytes);
+  std::vector<double> sums(values.size()), addends(values.size());
+  for (size_t r = 0; r < all.size(); ++r) {
+    TXTSUM_CHECK(all[r].size() == bytes.size(), "rank ", r, " sent ", all[r].size(), " bytes, wanted ", bytes.size());
+    if (bytes.empty()) continue;
+    std::memcpy(addends.data(), all[r].data(), bytes.size());
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] = r == 0 ? addends[i] : sums[i] + addends[i];
+  }
+  values = std::move(sums);
+}
+
+std::vector<std::string> Communicator::gather_bytes(const std::string& bytes) {
+  // The number of elements is left out of the name: it may differ between ranks.
+  begin("gather_bytes", 0);
+  return exchange(bytes);
+}
+
+void Communicator::barrier() {
+  begin("barrier", 0);
+  exchange("");
+}
+
+void Communicator::set_phase(int64_t update, std::string phase) {
+  update_ = update;
+  phase_ = std::move(phase);
+}
+
+std::string Communicator::place() const {
+  std::string text = "update " + std::to_string(update_) + ", " + phase_;
+  if (current_.number == 0) return text;
+  text += ", collective " + std::to_string(current_.number) + " (" + current_.name;
+  if (current_.elements > 0) text += " of " + std::to_string(current_.elements) + " elements";
+  return text + ")";
+}
+
+void Communicator::begin(const char* name, int64_t elements) { current_ = {++counts_.collectives, name, elements}; }
+
+void Communicator::count_sent(int64_t& elements_so_far, int64_t elements, size_t element_size) {
+  elements_so_far += elements;
+  counts_.bytes += elements * static_cast<int64_t>(element_size);
+}
+
+}  // namespace txtsum::parallel

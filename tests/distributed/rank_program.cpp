@@ -1,0 +1,74 @@
+// One rank of a test: finds the others as the program does, and does what it is told.
+//
+// usage: rank_program MODE DEADLINE_SECONDS [RANK]
+//   same    compare every collective with the same among threads, bit for bit
+//   killed  RANK is killed in the fifth update; stopped: it stops there; failed: it leaves with an error of its own
+
+#include <ATen/ATen.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "support/collective_script.h"
+#include "support/rank_threads.h"
+#include "txtsum/core/error.h"
+#include "txtsum/core/log.h"
+#include "txtsum/core/stop_signal.h"
+#include "txtsum/parallel/make_communicator.h"
+
+namespace txtsum::tests {
+namespace {
+
+void compare_with_threads(parallel::Communicator& ranks) {
+  std::string wanted;
+  run_ranks(ranks.world(), [&](parallel::Communicator& threads) {
+    const std::string bytes = run_collectives(threads);
+    if (threads.rank() == ranks.rank()) wanted = bytes;
+  });
+  const bool same = run_collectives(ranks) == wanted;
+  std::printf("rank %d of %d: %s %zu bytes\n", static_cast<int>(ranks.rank()), static_cast<int>(ranks.world()),
+              same ? "the same" : "other", wanted.size());
+  if (!same) throw core::DataError("the bytes differ");
+}
+
+void train(parallel::Communicator& ranks, const std::string& mode, int64_t victim) {
+  const at::Tensor values = at::ones({100'000});
+  for (int64_t update = 1; update <= 10; ++update) {
+    ranks.set_phase(update, "backward");
+    if (update == 5 && ranks.rank() == victim) {
+      if (mode == "killed") ::raise(SIGKILL);
+      if (mode == "stopped") ::raise(SIGSTOP);
+      if (mode == "failed") throw core::DataError("no space left on device");
+    }
+    ranks.wait(ranks.reduce_scatter(values, own_part(values, ranks)));
+    ranks.wait(ranks.all_gather(own_part(values, ranks), values));
+  }
+}
+
+int run(const std::string& mode, double deadline_seconds, int64_t victim) {
+  try {
+    const auto ranks = parallel::make_host_communicator(parallel::rank_environment(), deadline_seconds);
+    if (mode == "same") {
+      compare_with_threads(*ranks);
+    } else {
+      train(*ranks, mode, victim);
+    }
+    return 0;
+  } catch (const core::Error& error) {
+    core::log_error(error.what());
+    return error.exit_code();
+  }
+}
+
+}  // namespace
+}  // namespace txtsum::tests
+
+int main(int argc, char** argv) {
+  if (argc < 3) return 2;
+  txtsum::core::install_stop_signals();
+  txtsum::core::start_log(txtsum::core::LogLevel::kInfo);
+  return txtsum::tests::run(argv[1], std::atof(argv[2]), argc > 3 ? std::atol(argv[3]) : -1);
+}
