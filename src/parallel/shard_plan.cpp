@@ -7,24 +7,17 @@
 namespace txtsum::parallel {
 namespace {
 
-constexpr int64_t kPartUnit = 8;
+/// Parts begin at multiples of it in a shard.
+constexpr int64_t kUnit = 8;
+
+int64_t round_up(int64_t value) { return (value + kUnit - 1) / kUnit * kUnit; }
 
 }  // namespace
-
-int64_t part_length(int64_t numel, int64_t world) {
-  const int64_t unit = kPartUnit * world;
-  return (numel + unit - 1) / unit * kPartUnit;
-}
-
-Part part_of(int64_t numel, int64_t world, int64_t rank) {
-  const int64_t length = part_length(numel, world), begin = std::min(rank * length, numel);
-  return {begin, std::min(begin + length, numel)};
-}
 
 ShardPlan::ShardPlan(const std::vector<BlockRange>& blocks, int64_t world, int64_t rank, int64_t bucket_elements)
     : world_(world), rank_(rank) {
   TXTSUM_CHECK(world >= 1 && rank >= 0 && rank < world, rank, " of ", world);
-  const int64_t unit = kPartUnit * world, longest = std::max(bucket_elements / unit, int64_t{1}) * unit;
+  const int64_t unit = kUnit * world, longest = std::max(bucket_elements / unit, int64_t{1}) * unit;
   int64_t before = 0;
   for (const BlockRange& block : blocks) {
     TXTSUM_CHECK(block.range.begin >= before && block.range.end >= block.range.begin, block.block);
@@ -35,7 +28,7 @@ ShardPlan::ShardPlan(const std::vector<BlockRange>& blocks, int64_t world, int64
       buckets_.push_back(bucket);
       const Part own = part(bucket);
       if (own.numel() > 0) owned_.push_back({own, shard_numel_});
-      shard_numel_ += part_length(bucket.range.numel(), world);
+      shard_numel_ += round_up(part_length(bucket.range.numel(), world));
     }
   }
 }

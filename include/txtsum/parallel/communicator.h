@@ -7,23 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "txtsum/parallel/part.h"
+
 // The ranks of a run and what they exchange. n: number of ranks.
 
 namespace txtsum::parallel {
-
-/// A stretch of elements.
-struct Part {
-  int64_t begin = 0, end = 0;
-  int64_t numel() const { return end - begin; }
-  bool operator==(const Part&) const = default;
-};
-
-/// What rank `rank` of `world` has of `numel` elements. All parts have the same length, a multiple of 8, but those at
-/// the end, which may be shorter or empty.
-Part part_of(int64_t numel, int64_t world, int64_t rank);
-
-/// Elements of the longest part.
-int64_t part_length(int64_t numel, int64_t world);
 
 /// A collective that was started. Holds its tensors until it is over.
 class Ticket {

@@ -1,35 +1,11 @@
-// Every element has one owner; shards are laid out alike on all ranks; parts are even but for the last.
+// Every element has one owner, and shards are laid out alike on all ranks.
 
 #include "txtsum/parallel/shard_plan.h"
 
 #include <gtest/gtest.h>
 
-#include <set>
-
 namespace txtsum::parallel {
 namespace {
-
-TEST(Part, PartsCoverAllElementsInOrderAndAreEvenButForTheLast) {
-  for (int64_t world = 1; world <= 9; ++world) {
-    for (int64_t numel = 0; numel <= 300; ++numel) {
-      const int64_t length = part_length(numel, world);
-      EXPECT_EQ(length % 8, 0);
-      int64_t next = 0;
-      bool short_before = false;
-      for (int64_t rank = 0; rank < world; ++rank) {
-        const Part part = part_of(numel, world, rank);
-        ASSERT_EQ(part.begin, next) << numel << " on " << world;
-        ASSERT_LE(part.numel(), length);
-        if (short_before) ASSERT_EQ(part.numel(), 0);
-        short_before = part.numel() < length;
-        next = part.end;
-      }
-      ASSERT_EQ(next, numel);
-      // No rank has more than its share and one unit.
-      ASSERT_LT(length, numel / world + 1 + 8);
-    }
-  }
-}
 
 /// Blocks of all kinds of sizes, with holes between them; more ranks than elements included.
 TEST(ShardPlan, EveryElementOfEveryBlockHasOneOwner) {
