@@ -125,6 +125,7 @@ train::TrainerSettings TrainingRun::trainer_settings() const {
   settings.train = config_.train;
   settings.optimizer = config_.optimizer;
   settings.schedule = config_.schedule;
+  settings.parallel = config_.parallel;
   settings.validation = config_.validation;
   settings.checkpoint = config_.checkpoint;
   settings.early_stopping = config_.early_stopping;

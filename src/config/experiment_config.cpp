@@ -38,6 +38,8 @@ void ExperimentConfig::describe(FieldVisitor& visitor) {
   optimizer.describe(visitor);
   visitor.section("schedule", "The learning rate over the share of training that is done.");
   schedule.describe(visitor);
+  visitor.section("parallel", "What each rank of a training on several GPUs or processes keeps.");
+  parallel.describe(visitor);
   visitor.section("validation", "What is measured on data.validation while training, and how often.");
   validation.describe(visitor);
   visitor.section("checkpoint", "When checkpoints are written, which stay, and which becomes the finished model.");
@@ -84,6 +86,10 @@ void ExperimentConfig::check(Complaints& complaints) const {
     if (optimizer.name != OptimizerName::kAdamW) {
       complaints.add("train.precision", "fp16's loss scale is offered with optimizer.name=adamw alone");
     }
+  }
+  if (parallel.zero_stage > 0 && optimizer.name != OptimizerName::kAdamW) {
+    complaints.add("parallel.zero_stage", "shares the state of optimizer.name=adamw; adafactor's second moments are "
+                                          "sums over whole matrices, and small: take parallel.zero_stage=0");
   }
   if (optimizer.relative_step && schedule.name != ScheduleName::kConstant) {
     complaints.add("schedule.name", "must be constant with optimizer.relative_step=true");

@@ -9,7 +9,7 @@ constexpr std::string_view kLossScale =
     "the loss scale is dynamic, by torch.amp.GradScaler's rule and settings; bf16 needs none";
 constexpr std::string_view kAlways = "always so; leave it out";
 constexpr std::string_view kNothingFetched = "nothing is fetched at run time; give files";
-constexpr std::string_view kOneProcess = "a run is one process; there is nothing to shard";
+constexpr std::string_view kNoOffload = "nothing is kept in host memory; parallel.zero_stage shares it among the ranks";
 constexpr std::string_view kNoSampling = "summaries are written by beam search; there is no sampling";
 
 ForeignGroup script_names() {
@@ -205,9 +205,9 @@ ForeignGroup evaluation_names() {
             {"azure_ml", "report.mlflow=true"},
             {"codecarbon", "resources.region=..."}}},
           {"push_to_hub", "", "nothing is uploaded; model/ in the run folder is a Hub folder"},
-          {"deepspeed", "", "no second file; section train has the keys (below)"},
-          {"fsdp", "", kOneProcess},
-          {"local_rank", "", kOneProcess},
+          {"deepspeed", "", "no second file; sections train and parallel have the keys (below)"},
+          {"fsdp", "", "set parallel.zero_stage=3 for full_shard, 2 for shard_grad_op"},
+          {"local_rank", "", "txtsum launch or mpirun says which rank a process is; leave it out"},
       }};
 }
 
@@ -287,10 +287,10 @@ ForeignGroup deepspeed_names() {
               {"scheduler.params.warmup_max_lr", "optimizer.learning_rate", ""},
               {"scheduler.params.warmup_min_lr", "", "the warm-up starts from 0"},
               {"scheduler.params.total_num_steps", "train.max_updates", ""},
-              {"zero_optimization", "", kOneProcess},
-              {"zero_optimization.stage", "", kOneProcess},
-              {"zero_optimization.offload_optimizer", "", kOneProcess},
-              {"zero_optimization.offload_param", "", kOneProcess},
+              {"zero_optimization", "", "set parallel.zero_stage"},
+              {"zero_optimization.stage", "parallel.zero_stage", ""},
+              {"zero_optimization.offload_optimizer", "", kNoOffload},
+              {"zero_optimization.offload_param", "", kNoOffload},
               {"activation_checkpointing", "", "set train.recompute=blocks"},
               {"wall_clock_breakdown", "", "report.json has every phase's time; leave it out"},
           }};

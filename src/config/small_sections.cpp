@@ -1,7 +1,8 @@
-// The sections that are nothing but switches.
+// The sections of a few plain keys.
 
 #include "txtsum/config/field.h"
 #include "txtsum/config/metrics_config.h"
+#include "txtsum/config/parallel_config.h"
 #include "txtsum/config/report_config.h"
 #include "txtsum/config/test_config.h"
 
@@ -22,6 +23,15 @@ void MetricsConfig::describe(FieldVisitor& visitor) {
                 {.help = "Resamples of the 95 % intervals; 0: no intervals.",
                  .minimum = 0,
                  .maximum = 1000000,
+                 .changes_training = false});
+}
+
+void ParallelConfig::describe(FieldVisitor& visitor) {
+  visitor.field("zero_stage", zero_stage,
+                {.help = "What each rank keeps of the training's memory: 0 everything, 1 a share of the optimizer's "
+                         "state, 2 of that and the gradients, 3 of these and the weights (ZeRO).",
+                 .minimum = 0,
+                 .maximum = 3,
                  .changes_training = false});
 }
 

@@ -76,7 +76,7 @@ ArenaLayout::ArenaLayout(const std::vector<ParameterSpec>& specs) {
                        spec.decay, spec.frozen, trainable};
       std::vector<int64_t> view_shape = entry.shape;
       if (spec.vocabulary) view_shape[0] = round_up(view_shape[0], kVocabularyRows);
-      views_.push_back({entry.name, std::move(view_shape), entry.offset, trainable});
+      views_.push_back({entry.name, std::move(view_shape), entry.offset, entry.block, trainable});
       group_rows += spec.shape[0];
       offset += entry.padded_numel;
       if (trainable) {
@@ -95,12 +95,20 @@ ArenaLayout::ArenaLayout(const std::vector<ParameterSpec>& specs) {
     if (!unit.first().group.empty()) {
       std::vector<int64_t> shape = unit.first().shape;
       shape[0] = group_rows;
-      views_.push_back({unit.first().group, std::move(shape), begin, trainable});
+      views_.push_back({unit.first().group, std::move(shape), begin, unit.first().block, trainable});
     }
     offset = round_up(offset, kAlignment);
+    std::vector<ArenaRange>& ranges = block_ranges_[trainable ? 1 : 0];
+    // Blocks ascend: those in between have nothing here.
+    ranges.resize(static_cast<size_t>(unit.first().block) + 1, {begin, begin});
+    ranges.back().end = offset;
     if (trainable) trainable_numel_ = offset;
   }
   total_numel_ = offset;
+  for (std::vector<ArenaRange>& ranges : block_ranges_) {
+    const int64_t end = ranges.empty() ? 0 : ranges.back().end;
+    ranges.resize(static_cast<size_t>(block_count_), {end, end});
+  }
 }
 
 int64_t ArenaLayout::view_index(const std::string& name) const {
@@ -119,33 +127,78 @@ const ArenaEntry* ArenaLayout::find(const std::string& name) const {
 }
 
 Arena::Arena(ArenaLayout layout, at::ScalarType dtype)
-    : layout_(std::move(layout)), values_(at::zeros({layout_.total_numel()}, dtype)) {}
+    : layout_(std::move(layout)), values_(at::zeros({layout_.total_numel()}, dtype)) {
+  options_ = values_.options();
+}
 
 void Arena::allocate_gradients(at::ScalarType dtype) {
-  gradients_ = at::zeros({layout_.trainable_numel()}, values_.options().dtype(dtype));
+  gradients_ = at::zeros({layout_.trainable_numel()}, options_.dtype(dtype));
 }
 
 void Arena::move_to(const at::Device& device) {
-  TXTSUM_CHECK(!gradients_.defined(), "weights move before gradients are made");
+  TXTSUM_CHECK(!gradients_.defined() && values_.defined(), "weights move before they are spread or gradients are made");
   values_ = values_.to(device);
+  options_ = values_.options();
+}
+
+void Arena::place_gradients_by_block() {
+  gradients_.reset();
+  placed_gradients_.assign(static_cast<size_t>(layout_.block_count()), {});
+}
+
+void Arena::place_gradients(int64_t block, const at::Tensor& memory) {
+  TXTSUM_CHECK(!placed_gradients_.empty(), "gradients lie in one buffer");
+  TXTSUM_CHECK(!memory.defined() || memory.numel() == layout_.block_range(block, true).numel(), block);
+  placed_gradients_.at(static_cast<size_t>(block)) = memory;
+}
+
+void Arena::place_values_by_block() {
+  values_.reset();
+  for (auto& placed : placed_values_) placed.assign(static_cast<size_t>(layout_.block_count()), {});
+}
+
+void Arena::place_values(int64_t block, bool trainable, const at::Tensor& memory) {
+  TXTSUM_CHECK(!values_.defined(), "values lie in one buffer");
+  TXTSUM_CHECK(!memory.defined() || memory.numel() == layout_.block_range(block, trainable).numel(), block);
+  placed_values_[trainable ? 1 : 0].at(static_cast<size_t>(block)) = memory;
 }
 
 at::Tensor Arena::entry_of(const at::Tensor& arena, const ArenaEntry& entry) {
   return arena.narrow(0, entry.offset, entry.numel).view(entry.shape);
 }
 
-at::Tensor Arena::entry_values(const ArenaEntry& entry) const { return entry_of(values_, entry); }
-
-at::Tensor Arena::slice(const at::Tensor& arena, const ArenaView& view) const {
-  return arena.narrow(0, view.offset, product(view.shape)).view(view.shape);
+at::Tensor Arena::entry_values(const ArenaEntry& entry) const {
+  if (values_.defined()) return entry_of(values_, entry);
+  const at::Tensor& placed = placed_values_[entry.in_trainable_range ? 1 : 0][static_cast<size_t>(entry.block)];
+  TXTSUM_CHECK(placed.defined(), entry.name, " is not gathered");
+  const int64_t begin = layout_.block_range(entry.block, entry.in_trainable_range).begin;
+  return placed.narrow(0, entry.offset - begin, entry.numel).view(entry.shape);
 }
 
-at::Tensor Arena::value(int64_t index) const { return slice(values_, layout_.views()[static_cast<size_t>(index)]); }
+at::Tensor Arena::slice(const at::Tensor& memory, int64_t begin, const ArenaView& view) const {
+  return memory.narrow(0, view.offset - begin, product(view.shape)).view(view.shape);
+}
+
+at::Tensor Arena::value(int64_t index) const {
+  const ArenaView& view = layout_.views()[static_cast<size_t>(index)];
+  if (values_.defined()) return slice(values_, 0, view);
+  const at::Tensor& placed = placed_values_[view.in_trainable_range ? 1 : 0][static_cast<size_t>(view.block)];
+  TXTSUM_CHECK(placed.defined(), view.name, " is used outside its block");
+  return slice(placed, layout_.block_range(view.block, view.in_trainable_range).begin, view);
+}
 
 at::Tensor Arena::gradient(int64_t index) const {
+  if (!trains(index)) return {};
   const ArenaView& view = layout_.views()[static_cast<size_t>(index)];
-  if (!view.in_trainable_range || !gradients_.defined()) return {};
-  return slice(gradients_, view);
+  if (gradients_.defined()) return slice(gradients_, 0, view);
+  const at::Tensor& placed = placed_gradients_[static_cast<size_t>(view.block)];
+  TXTSUM_CHECK(placed.defined(), "the gradient of ", view.name, " is added to outside its block");
+  return slice(placed, layout_.block_range(view.block, true).begin, view);
+}
+
+bool Arena::trains(int64_t index) const {
+  return layout_.views()[static_cast<size_t>(index)].in_trainable_range &&
+         (gradients_.defined() || !placed_gradients_.empty());
 }
 
 }  // namespace txtsum::model

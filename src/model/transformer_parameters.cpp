@@ -125,7 +125,9 @@ class Builder {
 std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture& a) {
   Builder build(a);
   build.start_block();
+  // What is used outside the layers, or by several of them.
   build.table(table_name(a), a.facts.vocabulary, /*vocabulary=*/true);
+  if (!a.tied_head) build.table(kOutputTable, a.facts.vocabulary, /*vocabulary=*/true);
   const StackNames encoder = stack_names(a, kEncoder), decoder = stack_names(a, kDecoder);
   build.relative_bias(encoder, a.encoder_heads);
   build.relative_bias(decoder, a.decoder_heads);
@@ -157,10 +159,6 @@ std::vector<ParameterSpec> transformer_parameters(const TransformerArchitecture&
     build.norm(names.final_norm);
   }
   build.stack_output(decoder);
-  if (!a.tied_head) {
-    build.start_block();
-    build.table(kOutputTable, a.facts.vocabulary, /*vocabulary=*/true);
-  }
   return build.specs;
 }
 

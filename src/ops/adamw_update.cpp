@@ -108,10 +108,10 @@ void adamw_update(const AdamWTensors& tensors, const std::vector<UpdateSpan>& sp
   });
 }
 
-double gradient_norm(const at::Tensor& gradients, const std::vector<UpdateSpan>& spans) {
+double gradient_square_sum(const at::Tensor& gradients, const std::vector<UpdateSpan>& spans) {
   if (spans.empty()) return 0.0;
   if constexpr (kWithCuda) {
-    if (gradients.is_cuda()) return cuda::gradient_norm(gradients, spans);
+    if (gradients.is_cuda()) return cuda::gradient_square_sum(gradients, spans);
   }
   const int64_t numel = spans.back().end;
   check_arena(gradients, numel, "gradients");
@@ -136,7 +136,11 @@ double gradient_norm(const at::Tensor& gradients, const std::vector<UpdateSpan>&
   });
   double sum = 0.0;
   for (const double partial : partials) sum += partial;
-  return std::sqrt(sum);
+  return sum;
+}
+
+double gradient_norm(const at::Tensor& gradients, const std::vector<UpdateSpan>& spans) {
+  return std::sqrt(gradient_square_sum(gradients, spans));
 }
 
 }  // namespace txtsum::ops

@@ -121,7 +121,7 @@ RowLosses cross_entropy(const at::Tensor& logits_MV, const at::Tensor& bias_V, c
                         const CrossEntropyOptions& options, bool with_gradient);
 
 void adamw_update(const AdamWTensors& tensors, const std::vector<UpdateSpan>& spans, const AdamWScalars& scalars);
-double gradient_norm(const at::Tensor& gradients, const std::vector<UpdateSpan>& spans);
+double gradient_square_sum(const at::Tensor& gradients, const std::vector<UpdateSpan>& spans);
 
 }  // namespace cuda
 }  // namespace txtsum::ops

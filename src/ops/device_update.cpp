@@ -87,10 +87,10 @@ void adamw_update(const AdamWTensors& tensors, const std::vector<UpdateSpan>& sp
   update(tensors, DeviceSpans(spans, tensors.masters.device()), scalars, nullptr);
 }
 
-double gradient_norm(const at::Tensor& gradients, const std::vector<UpdateSpan>& spans) {
+double gradient_square_sum(const at::Tensor& gradients, const std::vector<UpdateSpan>& spans) {
   const DeviceSpans table(spans, gradients.device());
   sum_squares(gradients, table);
-  return std::sqrt(table.sums.sum().item<double>());
+  return table.sums.sum().item<double>();
 }
 
 }  // namespace cuda

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <utility>
 
+#include "txtsum/core/check.h"
+
 namespace txtsum::train {
 namespace {
 
@@ -15,12 +17,15 @@ double root_mean_square(const at::Tensor& tensor) {
 
 }  // namespace
 
-AdafactorOptimizer::AdafactorOptimizer(const config::OptimizerConfig& config, model::Arena& arena, at::Tensor masters)
-    : Optimizer(arena), config_(config), masters_(std::move(masters)) {
-  for (const model::ArenaEntry& entry : arena.layout().entries()) {
-    if (!entry.in_trainable_range || entry.frozen) continue;
+AdafactorOptimizer::AdafactorOptimizer(const config::OptimizerConfig& config, const UpdateSpace& space,
+                                       at::Tensor masters)
+    : Optimizer(space), config_(config), masters_(std::move(masters)) {
+  for (const SpacePiece& piece : space.pieces) {
+    const model::ArenaEntry& entry = *piece.entry;
+    if (entry.frozen) continue;
+    TXTSUM_CHECK(piece.whole(), entry.name);
     Slot slot;
-    slot.entry = &entry;
+    slot.piece = piece;
     if (config_.beta1) slot.first_moment = at::zeros(entry.shape, masters_.options());
     if (entry.shape.size() >= 2) {
       std::vector<int64_t> without_last(entry.shape.begin(), entry.shape.end() - 1);
@@ -56,9 +61,12 @@ at::Tensor AdafactorOptimizer::scaled_gradient(Slot& slot, const at::Tensor& gra
 }
 
 void AdafactorOptimizer::step_parameter(Slot& slot, const StepScalars& scalars) {
-  const at::Tensor weight = model::Arena::entry_of(masters_, *slot.entry);
-  const at::Tensor gradient =
-      model::Arena::entry_of(arena_.gradients(), *slot.entry).to(at::kFloat) * scalars.gradient_factor;
+  const SpacePiece& piece = slot.piece;
+  const auto values_in = [&](const at::Tensor& space) {
+    return space.narrow(0, piece.local, piece.numel).view(piece.entry->shape);
+  };
+  const at::Tensor weight = values_in(masters_);
+  const at::Tensor gradient = values_in(space_.gradients).to(at::kFloat) * scalars.gradient_factor;
   double rate = effective_learning_rate(scalars);
   if (config_.scale_parameter) rate *= std::max(config_.scale_epsilon, root_mean_square(weight));
   at::Tensor change = scaled_gradient(slot, gradient, scalars.update);
@@ -67,7 +75,7 @@ void AdafactorOptimizer::step_parameter(Slot& slot, const StepScalars& scalars) 
     slot.first_moment.mul_(*config_.beta1).add_(change, 1.0 - *config_.beta1);
     change = slot.first_moment;
   }
-  if (config_.weight_decay != 0.0 && slot.entry->decay) weight.mul_(1.0 - config_.weight_decay * rate);
+  if (config_.weight_decay != 0.0 && piece.entry->decay) weight.mul_(1.0 - config_.weight_decay * rate);
   weight.sub_(change);
 }
 
@@ -77,10 +85,10 @@ void AdafactorOptimizer::step(const StepScalars& scalars) {
   publish_masters();
 }
 
-NamedState AdafactorOptimizer::state() {
-  NamedState state;
+std::vector<StatePart> AdafactorOptimizer::state() {
+  std::vector<StatePart> state;
   const auto add = [&](const char* kind, const Slot& slot, const at::Tensor& tensor) {
-    if (tensor.defined()) state.emplace_back(std::string(kind) + "/" + slot.entry->name, tensor);
+    if (tensor.defined()) state.push_back({kind + ("/" + slot.piece.entry->name), tensor.sizes().vec(), 0, tensor.view(-1)});
   };
   for (const Slot& slot : slots_) {
     add("exp_avg", slot, slot.first_moment);

@@ -8,21 +8,21 @@
 namespace txtsum::train {
 
 /// Adafactor (Shazeer and Stern 2018, arXiv:1804.04235) with the semantics of transformers.optimization.Adafactor,
-/// which factors the second moment over the last two dimensions of a parameter.
+/// which factors the second moment over the last two dimensions of a parameter: all of it must be in the space.
 class AdafactorOptimizer final : public Optimizer {
  public:
   /// `masters`: see initial_masters.
-  AdafactorOptimizer(const config::OptimizerConfig& config, model::Arena& arena, at::Tensor masters);
+  AdafactorOptimizer(const config::OptimizerConfig& config, const UpdateSpace& space, at::Tensor masters);
 
   void step(const StepScalars& scalars) override;
   double effective_learning_rate(const StepScalars& scalars) const override;
   const at::Tensor& masters() const override { return masters_; }
-  NamedState state() override;
+  std::vector<StatePart> state() override;
 
  private:
   /// What one parameter keeps. Tensors that its shape or the config has no use for are undefined.
   struct Slot {
-    const model::ArenaEntry* entry = nullptr;
+    SpacePiece piece;
     at::Tensor first_moment;   ///< The parameter's shape; with beta1.
     at::Tensor row_square;     ///< Without the last dimension; for two or more dimensions.
     at::Tensor column_square;  ///< Without the last but one; for two or more dimensions.

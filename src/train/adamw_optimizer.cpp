@@ -6,31 +6,22 @@
 
 namespace txtsum::train {
 
-std::vector<ops::UpdateSpan> update_spans(const model::ArenaLayout& layout) {
-  std::vector<ops::UpdateSpan> spans;
-  for (const model::UpdateRange& range : layout.update_ranges()) {
-    spans.push_back({range.begin, range.end, range.decay, range.frozen});
-  }
-  return spans;
-}
-
-AdamWOptimizer::AdamWOptimizer(const config::OptimizerConfig& config, model::Arena& arena, at::Tensor masters)
-    : Optimizer(arena),
+AdamWOptimizer::AdamWOptimizer(const config::OptimizerConfig& config, const UpdateSpace& space, at::Tensor masters)
+    : Optimizer(space),
       config_(config),
-      spans_(update_spans(arena.layout())),
       masters_(std::move(masters)),
       first_moment_(at::zeros_like(masters_)),
       second_moment_(at::zeros_like(masters_)) {}
 
-void AdamWOptimizer::step(const StepScalars& step) { ops::adamw_update(tensors(), spans_, scalars(step)); }
+void AdamWOptimizer::step(const StepScalars& step) { ops::adamw_update(tensors(), space_.spans, scalars(step)); }
 
 ops::AdamWTensors AdamWOptimizer::tensors() const {
   ops::AdamWTensors tensors;
   tensors.masters = masters_;
-  tensors.gradients = arena_.gradients();
+  tensors.gradients = space_.gradients;
   tensors.first_moment = first_moment_;
   tensors.second_moment = second_moment_;
-  if (arena_.dtype() != at::kFloat) tensors.working = arena_.values();
+  if (space_.working.scalar_type() != at::kFloat) tensors.working = space_.working;
   return tensors;
 }
 
@@ -46,12 +37,16 @@ ops::AdamWScalars AdamWOptimizer::scalars(const StepScalars& step) const {
   return numbers;
 }
 
-NamedState AdamWOptimizer::state() {
-  NamedState state;
-  for (const model::ArenaEntry& entry : arena_.layout().entries()) {
-    if (!entry.in_trainable_range || entry.frozen) continue;
-    state.emplace_back("exp_avg/" + entry.name, model::Arena::entry_of(first_moment_, entry));
-    state.emplace_back("exp_avg_sq/" + entry.name, model::Arena::entry_of(second_moment_, entry));
+std::vector<StatePart> AdamWOptimizer::state() {
+  std::vector<StatePart> state;
+  for (const SpacePiece& piece : space_.pieces) {
+    if (piece.entry->frozen) continue;
+    const auto add = [&](const char* kind, const at::Tensor& moment) {
+      state.push_back({kind + ("/" + piece.entry->name), piece.entry->shape, piece.begin,
+                       moment.narrow(0, piece.local, piece.numel)});
+    };
+    add("exp_avg", first_moment_);
+    add("exp_avg_sq", second_moment_);
   }
   return state;
 }

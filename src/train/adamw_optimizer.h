@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "txtsum/ops/adamw_update.h"
@@ -7,14 +9,11 @@
 
 namespace txtsum::train {
 
-/// The update table of a layout, as the operations take it.
-std::vector<ops::UpdateSpan> update_spans(const model::ArenaLayout& layout);
-
-/// AdamW over one arena: two fp32 moments, and fp32 masters where the working weights are bf16.
+/// AdamW: two fp32 moments, and fp32 masters where the working weights are bf16.
 class AdamWOptimizer final : public Optimizer {
  public:
   /// `masters`: see initial_masters.
-  AdamWOptimizer(const config::OptimizerConfig& config, model::Arena& arena, at::Tensor masters);
+  AdamWOptimizer(const config::OptimizerConfig& config, const UpdateSpace& space, at::Tensor masters);
 
   void step(const StepScalars& scalars) override;
   /// What an update reads and writes.
@@ -22,11 +21,13 @@ class AdamWOptimizer final : public Optimizer {
   /// The numbers of one update.
   ops::AdamWScalars scalars(const StepScalars& step) const;
   const at::Tensor& masters() const override { return masters_; }
-  NamedState state() override;
+  std::vector<StatePart> state() override;
+  std::vector<std::pair<std::string, at::Tensor>> moments() const override {
+    return {{"exp_avg", first_moment_}, {"exp_avg_sq", second_moment_}};
+  }
 
  private:
   config::OptimizerConfig config_;
-  std::vector<ops::UpdateSpan> spans_;
   at::Tensor masters_, first_moment_, second_moment_;
 };
 

@@ -24,41 +24,70 @@ std::string shape_text(at::IntArrayRef shape) {
   return text.str();
 }
 
-/// Copies a tensor of a file into its place. `found` is undefined where the file lacks it.
-void copy_checked(const at::Tensor& found, const at::Tensor& place, const std::string& file, const std::string& name) {
-  if (found.sizes() != place.sizes()) {
-    throw core::DataError(file + ": " + name + ": wanted shape " + shape_text(place.sizes()) + ", found " +
-                          shape_text(found.sizes()));
-  }
-  place.copy_(found);
+/// Checks a tensor of a file, which is undefined where the file lacks it.
+void check_shape(const at::Tensor& found, at::IntArrayRef wanted, const std::string& file, const std::string& name) {
+  if (found.sizes() == wanted) return;
+  throw core::DataError(file + ": " + name + ": wanted shape " + shape_text(wanted) + ", found " +
+                        shape_text(found.sizes()));
 }
 
 }  // namespace
 
 Checkpointer::Checkpointer(const TrainerSettings& settings, FolderWriter write_folder, model::Arena& arena,
-                           Optimizer& optimizer)
+                           Optimizer& optimizer, Sharding& sharding)
     : root_(settings.checkpoint_folder),
       mode_(settings.publish_mode),
       config_(settings.checkpoint),
       write_folder_(std::move(write_folder)),
       arena_(arena),
-      optimizer_(optimizer) {
+      optimizer_(optimizer),
+      sharding_(sharding) {
   TXTSUM_CHECK(write_folder_ != nullptr, "a training needs a folder writer");
 }
 
 void Checkpointer::clean() const {
-  for (const std::string& path : io::remove_unfinished_checkpoints(root_)) {
-    core::log_warning("removed " + path + ", which an earlier attempt had not finished");
+  if (sharding_.communicator().rank() == 0) {
+    for (const std::string& path : io::remove_unfinished_checkpoints(root_)) {
+      core::log_warning("removed " + path + ", which an earlier attempt had not finished");
+    }
   }
+  sharding_.communicator().barrier();
 }
 
 std::string Checkpointer::save(const TrainingState& state) const {
+  sharding_.communicator().set_phase(state.update, "save");
+  sharding_.gather_values();  // frozen weights are read where they are used
+  const at::Tensor masters = sharding_.gathered(optimizer_.masters());
+  std::vector<io::NamedTensor> moments;
+  if (config_.optimizer_state) moments = gathered_moments();
+  std::string folder;
+  if (sharding_.communicator().rank() == 0) folder = write(state, masters, moments);
+  sharding_.release_values();
+  return sharding_.communicator().gather_bytes(folder).front();
+}
+
+std::vector<io::NamedTensor> Checkpointer::gathered_moments() const {
+  std::vector<io::NamedTensor> tensors;
+  if (sharding_.whole()) {
+    for (const StatePart& part : optimizer_.state()) tensors.push_back({part.name, part.values.view(part.shape)});
+    return tensors;
+  }
+  for (const auto& [kind, moment] : optimizer_.moments()) {
+    const at::Tensor whole = sharding_.gathered(moment);
+    for (const model::ArenaEntry& entry : arena_.layout().entries()) {
+      const bool learns = entry.in_trainable_range && !entry.frozen;
+      if (whole.defined() && learns) tensors.push_back({kind + "/" + entry.name, model::Arena::entry_of(whole, entry)});
+    }
+  }
+  return tensors;
+}
+
+std::string Checkpointer::write(const TrainingState& state, const at::Tensor& masters,
+                                const std::vector<io::NamedTensor>& moments) const {
   io::CheckpointWriter writer(root_, state.update, mode_);
-  write_folder_(writer.folder(), optimizer_.masters());
+  write_folder_(writer.folder(), masters);
   if (config_.optimizer_state) {
-    std::vector<io::NamedTensor> tensors;
-    for (auto& [name, tensor] : optimizer_.state()) tensors.push_back({name, tensor});
-    io::save_safetensors(writer.path(kOptimizerFile), tensors, io::pytorch_metadata(), io::PublishMode::kInPlace);
+    io::save_safetensors(writer.path(kOptimizerFile), moments, io::pytorch_metadata(), io::PublishMode::kInPlace);
   }
   writer.write(kTrainingStateFile, to_text(state));
   const std::string folder = writer.publish();
@@ -87,27 +116,41 @@ void Checkpointer::restore_weights(const std::string& step_folder) const {
       throw core::DataError(step_folder + ": weight " + entry.name + ": wanted fp32 to continue exactly, found " +
                             c10::toString(found.scalar_type()));
     }
-    const at::Tensor place =
-        entry.in_trainable_range ? model::Arena::entry_of(optimizer_.masters(), entry) : arena_.entry_values(entry);
-    copy_checked(found, place, step_folder, entry.name);
+    check_shape(found, entry.shape, step_folder, entry.name);
+    // Where weights are spread, frozen ones are those that the model was loaded with.
+    if (!entry.in_trainable_range && arena_.values().defined()) arena_.entry_values(entry).copy_(found);
+  }
+  for (const SpacePiece& piece : sharding_.space().pieces) {
+    const at::Tensor found = weights.tensor(piece.entry->name).reshape({-1}).narrow(0, piece.begin, piece.numel);
+    optimizer_.masters().narrow(0, piece.local, piece.numel).copy_(found);
   }
   optimizer_.publish_masters();
+  sharding_.publish();
 }
 
 void Checkpointer::restore_moments(const std::string& step_folder) const {
   const io::SafetensorsFile file(step_folder + "/" + kOptimizerFile);
-  const NamedState state = optimizer_.state();
-  for (const auto& [name, place] : state) {
-    if (file.find(name) == nullptr) {
-      throw core::DataError(file.path() + ": " + name +
-                            " is missing: the checkpoint was made with another optimizer or other frozen parameters");
-    }
-    copy_checked(file.tensor(name), place, file.path(), name);
-  }
-  if (file.entries().size() != state.size()) {
-    throw core::DataError(file.path() + ": wanted " + std::to_string(state.size()) + " tensors, found " +
-                          std::to_string(file.entries().size()) +
+  const auto refuse = [&](const std::string& what) {
+    throw core::DataError(file.path() + ": " + what +
                           ": the checkpoint was made with another optimizer or other frozen parameters");
+  };
+  size_t wanted = 0;
+  const std::vector<StatePart> state = optimizer_.state();
+  for (const StatePart& part : state) {
+    if (file.find(part.name) == nullptr) refuse(part.name + " is missing");
+    const at::Tensor found = file.tensor(part.name);
+    check_shape(found, part.shape, file.path(), part.name);
+    at::Tensor(part.values).copy_(found.reshape({-1}).narrow(0, part.begin, part.values.numel()));
+  }
+  if (sharding_.whole()) {
+    wanted = state.size();
+  } else {
+    for (const model::ArenaEntry& entry : arena_.layout().entries()) {
+      if (entry.in_trainable_range && !entry.frozen) wanted += optimizer_.moments().size();
+    }
+  }
+  if (file.entries().size() != wanted) {
+    refuse("wanted " + std::to_string(wanted) + " tensors, found " + std::to_string(file.entries().size()));
   }
 }
 

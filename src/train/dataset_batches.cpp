@@ -20,6 +20,9 @@ MicroBatch to_micro_batch(const data::RaggedBatch& batch) {
           to_tokens(batch.target_ids, batch.target_offsets, batch.example_numbers)};
 }
 
+/// A micro-batch whose pass adds nothing to loss and gradients: its label is none.
+MicroBatch empty_micro_batch() { return {to_tokens({0}, {0, 1}, {0}), to_tokens({-1}, {0, 1}, {0})}; }
+
 }  // namespace
 
 data::SamplerOptions sampler_options(const config::TrainConfig& config, uint64_t seed) {
@@ -34,10 +37,11 @@ data::SamplerOptions sampler_options(const config::TrainConfig& config, uint64_t
 }
 
 DatasetBatches::DatasetBatches(const data::Dataset& dataset, const config::TrainConfig& config, uint64_t seed,
-                               int64_t prefetch_batches)
+                               int64_t prefetch_batches, const RankShare& share)
     : dataset_(dataset),
       options_(sampler_options(config, seed)),
       micro_batch_tokens_(config.micro_batch_tokens),
+      share_(share),
       prefetch_batches_(static_cast<size_t>(prefetch_batches)),
       sampler_(dataset.token_counts(), dataset.target_counts(), options_) {
   TXTSUM_CHECK(dataset.size() > 0, "a training split without examples");
@@ -55,6 +59,8 @@ void DatasetBatches::restart(const data::BatchPosition& position) {
   data::BatchStreamOptions options;
   options.micro_batch_tokens = micro_batch_tokens_;
   options.begin = position;
+  options.rank = share_.rank;
+  options.ranks = share_.ranks;
   stream_ = std::make_unique<data::BatchStream>(dataset_, sampler_, options);
   prefetcher_ = std::make_unique<Prefetcher>([stream = stream_.get()] { return stream->next(); }, prefetch_batches_);
   next_ = position;
@@ -69,7 +75,10 @@ GlobalBatch DatasetBatches::batch(int64_t epoch, int64_t index) {
   GlobalBatch batch;
   batch.target_tokens = made->global_target_tokens;
   for (const data::RaggedBatch& ragged : made->micro_batches) {
-    if (ragged.size() == 0) continue;
+    if (ragged.size() == 0) {
+      if (share_.ranks > 1) batch.micro_batches.push_back(empty_micro_batch());
+      continue;
+    }
     batch.examples.insert(batch.examples.end(), ragged.example_numbers.begin(), ragged.example_numbers.end());
     batch.source_tokens += static_cast<int64_t>(ragged.source_ids.size());
     batch.micro_batches.push_back(to_micro_batch(ragged));

@@ -41,10 +41,10 @@ DeviceUpdateStep::DeviceUpdateStep(const UpdateParts& parts, AdamWOptimizer& opt
       optimizer_(optimizer),
       scope_(make_block_scope(parts)),
       loss_sums_2_(at::zeros({2}, at::TensorOptions().dtype(at::kDouble).device(parts.model.arena().device()))),
-      update_(update_spans(parts.model.arena().layout()), /*scales_loss=*/parts.model.arena().dtype() == at::kHalf),
+      update_(parts.sharding.space().spans, /*scales_loss=*/parts.model.arena().dtype() == at::kHalf),
       copies_(parts.model.arena().device()),
       pool_(parts.model.arena().device()) {
-  TXTSUM_CHECK(parts.communicator.world() == 1, "one process");
+  TXTSUM_CHECK(parts.sharding.communicator().world() == 1 && parts.sharding.stage() == 0, "one process");
   const model::ModelFacts& facts = parts.model.facts();
   if (facts.relative_bias && facts.drops_probabilities) {
     core::log_warning(
@@ -57,7 +57,7 @@ void DeviceUpdateStep::start(const GlobalBatch& batch, int64_t update, double le
   TXTSUM_CHECK(batch.target_tokens > 0, "update ", update, " has no target tokens");
   const double per_token = 1.0 / static_cast<double>(batch.target_tokens);
   update_.begin(per_token);
-  parts_.model.arena().gradients().zero_();
+  parts_.sharding.begin_update();
   loss_sums_2_.zero_();
   int64_t index = 0;
   for (const MicroBatch& micro_batch : batch.micro_batches) add_micro_batch(micro_batch, update, index++);

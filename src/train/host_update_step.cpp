@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
-#include "adamw_optimizer.h"
 #include "bad_block.h"
 #include "txtsum/core/check.h"
 #include "txtsum/ops/device.h"
@@ -26,26 +26,29 @@ std::vector<int64_t> example_numbers(const ops::RaggedTokens& tokens) {
 
 }  // namespace
 
-HostUpdateStep::HostUpdateStep(const UpdateParts& parts)
-    : parts_(parts), spans_(update_spans(parts.model.arena().layout())), scope_(make_block_scope(parts)) {}
+HostUpdateStep::HostUpdateStep(const UpdateParts& parts) : parts_(parts), scope_(make_block_scope(parts)) {}
 
 void HostUpdateStep::start(const GlobalBatch& batch, int64_t update, double learning_rate) {
-  const at::Tensor& gradients = parts_.model.arena().gradients();
-  gradients.zero_();
+  TXTSUM_CHECK(batch.target_tokens > 0, "update ", update, " has no target tokens");
+  Sharding& sharding = parts_.sharding;
+  parallel::Communicator& communicator = sharding.communicator();
+  communicator.set_phase(update, "forward and backward");
+  sharding.begin_update();
   UpdateResult result;
-  if (gradients.is_cuda()) ops::seed_device_generator(parts_.seed, update, 0);
+  if (parts_.model.arena().device().is_cuda()) ops::seed_device_generator(parts_.seed, update, 0);
   for (const MicroBatch& micro_batch : batch.micro_batches) add_micro_batch(micro_batch, update, result);
 
-  sum_over_ranks(gradients);
-  std::vector<double> sums{result.loss, result.nll, static_cast<double>(batch.target_tokens)};
-  parts_.communicator.all_reduce(sums);
-  TXTSUM_CHECK(sums[2] > 0, "update ", update, " has no target tokens");
-  const double per_token = 1.0 / sums[2];
+  communicator.set_phase(update, "sums of gradients");
+  sharding.reduce();
+  std::vector<double> sums{result.loss, result.nll};
+  communicator.all_reduce(sums);
+  const double per_token = 1.0 / static_cast<double>(batch.target_tokens);
   result.loss = sums[0] * per_token;
   result.nll = sums[1] * per_token;
-  result.gradient_norm = ops::gradient_norm(gradients, spans_) * per_token;
+  result.gradient_norm = std::sqrt(sharding.square_sum()) * per_token;
   const auto check = [&](const char* what, double value) {
     if (std::isfinite(value)) return;
+    sharding.gather_values();
     refuse_update(parts_.batches, {update, what, value, first_bad_block(parts_, batch, update), batch.examples});
   };
   check("loss", result.loss);
@@ -56,6 +59,8 @@ void HostUpdateStep::start(const GlobalBatch& batch, int64_t update, double lear
     clip = std::min(1.0, parts_.config.clip_norm / (result.gradient_norm + kClipEpsilon));
   }
   parts_.optimizer.step({update, learning_rate, clip * per_token});
+  communicator.set_phase(update, "weights");
+  sharding.publish();
   result_ = result;
 }
 
@@ -81,12 +86,15 @@ void HostUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, Up
       parts_.model.loss(ops::to_device(batch.source, device), ops::to_device(batch.labels, device),
                         parts_.config.label_smoothing, context);
   const double loss = sum.loss.item<double>();
-  if (!std::isfinite(loss)) {
+  // Ranks that go on would wait for this one.
+  if (!std::isfinite(loss) && parts_.sharding.communicator().world() == 1) {
     const GlobalBatch alone{{batch}, example_numbers(batch.labels), batch.source.tokens(), batch.labels.tokens()};
+    parts_.sharding.gather_values();
     refuse_update(parts_.batches, {update, "loss", loss, first_bad_block(parts_, alone, update), alone.examples});
   }
   // Where the output projection alone learns, its gradient is there already and no graph was built.
   if (sum.loss.requires_grad()) torch::autograd::backward({sum.loss});
+  parts_.sharding.end_micro_batch();
   sums.loss += loss;
   sums.nll += sum.nll.item<double>();
 }

@@ -1,14 +1,13 @@
 #pragma once
 
-#include <deque>
+#include <memory>
 
-#include "txtsum/ops/adamw_update.h"
 #include "update_step.h"
 
 namespace txtsum::train {
 
-/// Updates one after the other, any optimizer, any device: each number is read as soon as it is there, and a loss that
-/// is not finite is refused before its backward pass.
+/// Updates one after the other, any optimizer, any device: each number is read as soon as it is there. On one rank a loss
+/// that is not finite is refused before its backward pass; on several all ranks refuse the update together.
 class HostUpdateStep final : public UpdateStep {
  public:
   explicit HostUpdateStep(const UpdateParts& parts);
@@ -18,12 +17,9 @@ class HostUpdateStep final : public UpdateStep {
   bool runs_ahead() const override { return false; }
 
  private:
-  /// Replaces the gradients by their sums over ranks.
-  void sum_over_ranks(const at::Tensor& gradients);
   void add_micro_batch(const MicroBatch& batch, int64_t update, UpdateResult& sums);
 
   UpdateParts parts_;
-  std::vector<ops::UpdateSpan> spans_;
   std::unique_ptr<ops::BlockScope> scope_;
   UpdateResult result_;
 };

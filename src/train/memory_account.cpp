@@ -41,11 +41,11 @@ std::string advice(const MemoryAccount& account, const MemoryRequest& request) {
 MemoryAccount account_of(const UpdateParts& parts) {
   const model::Arena& arena = parts.model.arena();
   MemoryAccount account;
-  account.weights = bytes_of(arena.values());
-  account.gradients = bytes_of(arena.gradients());
-  const at::Tensor& masters = parts.optimizer.masters();
-  if (masters.const_data_ptr() != arena.values().const_data_ptr()) account.masters = bytes_of(masters);
-  for (const auto& [name, tensor] : parts.optimizer.state()) account.moments += bytes_of(tensor);
+  account.weights = parts.sharding.value_bytes();
+  account.gradients = parts.sharding.gradient_bytes();
+  const at::Tensor &masters = parts.optimizer.masters(), &working = parts.sharding.space().working;
+  if (masters.const_data_ptr() != working.const_data_ptr()) account.masters = bytes_of(masters);
+  for (const StatePart& part : parts.optimizer.state()) account.moments += bytes_of(part.values);
   account.logits = ops::logits_chunk_bytes(arena.device());
   account.device = ops::device_memory();
   return account;

@@ -10,34 +10,48 @@ namespace txtsum::train {
 namespace {
 
 /// The fp32 weights that the optimizer changes: the working weights themselves, or a copy beside bf16 ones.
-at::Tensor initial_masters(model::Arena& arena, const at::Tensor& source) {
-  const at::Tensor working = arena.values().narrow(0, 0, arena.layout().trainable_numel());
+at::Tensor initial_masters(const UpdateSpace& space, const at::Tensor& source) {
+  const at::Tensor& working = space.working;
   if (source.defined()) {
-    TXTSUM_CHECK(source.scalar_type() == at::kFloat && source.dim() == 1 && source.numel() == working.numel(),
-                 "masters of the trainable range, found ", source.numel(), " elements, wanted ", working.numel());
+    TXTSUM_CHECK(source.scalar_type() == at::kFloat && source.dim() == 1 && source.numel() == space.numel,
+                 "masters of ", space.numel, " elements, found ", source.numel());
     working.copy_(source);
   }
-  if (arena.dtype() == at::kFloat) return working;
+  if (working.scalar_type() == at::kFloat) return working;
   return source.defined() ? source.to(working.device(), at::kFloat, /*non_blocking=*/false, /*copy=*/true)
                           : working.to(at::kFloat);
 }
 
 }  // namespace
 
-void Optimizer::publish_masters() {
-  if (arena_.dtype() == at::kFloat) return;
-  arena_.values().narrow(0, 0, arena_.layout().trainable_numel()).copy_(masters());
+UpdateSpace whole_space(const model::Arena& arena) {
+  const model::ArenaLayout& layout = arena.layout();
+  UpdateSpace space;
+  space.numel = layout.trainable_numel();
+  space.working = arena.values().narrow(0, 0, space.numel);
+  space.gradients = arena.gradients();
+  for (const model::UpdateRange& range : layout.update_ranges()) {
+    space.spans.push_back({range.begin, range.end, range.decay, range.frozen});
+  }
+  for (const model::ArenaEntry& entry : layout.entries()) {
+    if (entry.in_trainable_range) space.pieces.push_back({&entry, 0, entry.numel, entry.offset});
+  }
+  return space;
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const config::OptimizerConfig& config, model::Arena& arena,
+void Optimizer::publish_masters() {
+  if (space_.working.scalar_type() != at::kFloat) space_.working.copy_(masters());
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const config::OptimizerConfig& config, const UpdateSpace& space,
                                           const at::Tensor& masters) {
   const at::NoGradGuard no_grad;
-  const at::Tensor values = initial_masters(arena, masters);
+  const at::Tensor values = initial_masters(space, masters);
   switch (config.name) {
     case config::OptimizerName::kAdamW:
-      return std::make_unique<AdamWOptimizer>(config, arena, values);
+      return std::make_unique<AdamWOptimizer>(config, space, values);
     case config::OptimizerName::kAdafactor:
-      return std::make_unique<AdafactorOptimizer>(config, arena, values);
+      return std::make_unique<AdafactorOptimizer>(config, space, values);
   }
   TXTSUM_CHECK(false, "optimizer ", static_cast<int>(config.name));
   return nullptr;

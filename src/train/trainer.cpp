@@ -2,9 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <csignal>
 #include <deque>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "checkpointer.h"
 #include "memory_account.h"
@@ -100,7 +102,7 @@ class Trainer::Loop {
            (settings_.validation.generate && static_cast<bool>(parts_.evaluator));
   }
   UpdateParts update_parts() {
-    return {settings_.train, settings_.seed, parts_.model, parts_.batches, parts_.communicator, *optimizer_};
+    return {settings_.train, settings_.seed, parts_.model, parts_.batches, *sharding_, *optimizer_};
   }
   void train_update();
   void start_update();
@@ -111,6 +113,8 @@ class Trainer::Loop {
   void validate_pending();
   ValidationRecord validate();
   void save();
+  void agree(UpdateRecord& record);
+  int asked_to_stop() const { return parts_.communicator.world() > 1 ? agreed_signal_ : core::stop_signal(); }
   void leave_if_asked();
   [[noreturn]] void leave(int signal);
   double epochs_done(int64_t epoch, int64_t batch) const;
@@ -125,6 +129,7 @@ class Trainer::Loop {
   RunLog log_;
   TrainingPlan plan_;
   Schedule schedule_;
+  std::unique_ptr<Sharding> sharding_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<UpdateStep> step_;
   Checkpointer checkpointer_;
@@ -133,6 +138,7 @@ class Trainer::Loop {
   Period save_period_;
   TrainingState state_;
   std::deque<StartedUpdate> started_;
+  int agreed_signal_ = 0;  // the ranks', as of the last update that was finished
   double last_time_ = 0.0;  // when the last update was finished, or the first of a series started
   std::string last_checkpoint_;
   int64_t saved_update_ = 0;
@@ -144,13 +150,16 @@ Trainer::Loop::Loop(TrainerSettings settings, TrainerParts parts)
       log_(parts_.observers, settings_.train.log_every_updates),
       plan_(settings_.train, parts_.batches),
       schedule_(settings_.schedule, settings_.optimizer.learning_rate.value_or(0.0), plan_.total_updates()),
-      optimizer_(make_optimizer(settings_.optimizer, parts_.model.arena(), parts_.initial_masters)),
+      sharding_(std::make_unique<Sharding>(parts_.model.arena(), parts_.communicator, settings_.parallel,
+                                           gradient_type(parts_.model.arena(), parts_.batches))),
+      optimizer_(make_optimizer(settings_.optimizer, sharding_->space(), sharding_->part_of(parts_.initial_masters))),
       step_(make_update_step(update_parts())),
-      checkpointer_(settings_, parts_.write_folder, parts_.model.arena(), *optimizer_),
+      checkpointer_(settings_, parts_.write_folder, parts_.model.arena(), *optimizer_, *sharding_),
       selection_(settings_.checkpoint, settings_.early_stopping),
       validation_period_(settings_.validation.every_updates, settings_.validation.every_epochs),
       save_period_(settings_.checkpoint.every_updates, settings_.checkpoint.every_epochs) {
   parts_.initial_masters.reset();
+  sharding_->publish();  // masters may be finer than the weights that were loaded
   state_.seed = settings_.seed;
   state_.world = parts_.communicator.world();
 }
@@ -189,7 +198,7 @@ void Trainer::Loop::start() {
   facts.max_minutes = settings_.train.max_minutes;
   facts.trainable_parameters = trainable_elements(arena.layout());
   facts.parameters = all_elements(arena.layout());
-  facts.gradient_type = gradient_type_name(arena.gradients().scalar_type());
+  facts.gradient_type = gradient_type_name(sharding_->gradient_type());
   facts.first_update = state_.update + 1;
   facts.resumed_from = settings_.resume_from;
   log_.tell([&](TrainObserver& observer) { observer.on_start(facts); });
@@ -253,7 +262,7 @@ bool Trainer::Loop::due_after(const StartedUpdate& started, const Period& period
 bool Trainer::Loop::may_run_ahead(const StartedUpdate& started) const {
   return step_->runs_ahead() && !plan_.updates_are_done(started.record.update) &&
          !plan_.time_is_up(state_.training_seconds) && !(validates() && due_after(started, validation_period_)) &&
-         !due_after(started, save_period_) && core::stop_signal() == 0;
+         !due_after(started, save_period_) && asked_to_stop() == 0;
 }
 
 /// Finishes the oldest update that was started.
@@ -270,6 +279,7 @@ void Trainer::Loop::finish_update() {
   const double now = parts_.clock.monotonic_seconds();
   record.seconds = now - last_time_;
   last_time_ = now;
+  agree(record);
   state_.update = record.update;
   state_.training_seconds += record.seconds;
   state_.loss_sum += record.loss;
@@ -345,7 +355,29 @@ void Trainer::Loop::save() {
 }
 
 void Trainer::Loop::leave_if_asked() {
-  if (const int signal = core::stop_signal()) leave(signal);
+  if (const int signal = asked_to_stop()) leave(signal);
+}
+
+/// Ranks must take the same turns: an update took as long as rank 0 says, and a signal to one rank stops all. What is
+/// counted is counted over all.
+void Trainer::Loop::agree(UpdateRecord& record) {
+  if (parts_.communicator.world() == 1) return;
+  const int signal = core::stop_signal();
+  const bool leads = parts_.communicator.rank() == 0;
+  std::vector<double> sums{leads ? record.seconds : 0.0,
+                           signal == SIGINT ? 1.0 : 0.0,
+                           signal != 0 && signal != SIGINT ? 1.0 : 0.0,
+                           static_cast<double>(record.examples),
+                           static_cast<double>(record.source_tokens),
+                           record.lengths.source_pairs,
+                           record.lengths.target_squared,
+                           record.lengths.source_times_target};
+  parts_.communicator.all_reduce(sums);
+  record.seconds = sums[0];
+  agreed_signal_ = sums[2] > 0.0 ? SIGTERM : sums[1] > 0.0 ? SIGINT : 0;
+  record.examples = static_cast<int64_t>(sums[3]);
+  record.source_tokens = static_cast<int64_t>(sums[4]);
+  record.lengths = {sums[5], sums[6], sums[7]};
 }
 
 void Trainer::Loop::leave(int signal) {

@@ -10,7 +10,7 @@
 #include "host_update_step.h"
 #include "txtsum/core/check.h"
 #include "txtsum/core/error.h"
-#include "txtsum/train/recompute_scope.h"
+#include "txtsum/train/training_scope.h"
 
 namespace txtsum::train {
 namespace {
@@ -20,11 +20,13 @@ constexpr size_t kNamedExamples = 8;
 
 }  // namespace
 
+at::ScalarType gradient_type(const model::Arena& arena, BatchSource& batches) {
+  return arena.dtype() != at::kFloat && batches.one_micro_batch() ? arena.dtype() : at::kFloat;
+}
+
 std::unique_ptr<UpdateStep> make_update_step(const UpdateParts& parts) {
-  model::Arena& arena = parts.model.arena();
-  const bool narrow = arena.dtype() != at::kFloat && parts.batches.one_micro_batch();
-  arena.allocate_gradients(narrow ? arena.dtype() : at::kFloat);
-  if (arena.values().is_cuda()) {
+  const model::Arena& arena = parts.model.arena();
+  if (arena.device().is_cuda()) {
     if (auto* adamw = dynamic_cast<AdamWOptimizer*>(&parts.optimizer)) {
       return std::make_unique<DeviceUpdateStep>(parts, *adamw);
     }
@@ -34,15 +36,17 @@ std::unique_ptr<UpdateStep> make_update_step(const UpdateParts& parts) {
 }
 
 std::unique_ptr<UpdateStep> make_plain_update_step(const UpdateParts& parts) {
-  if (!parts.model.arena().gradients().defined()) parts.model.arena().allocate_gradients(at::kFloat);
   return std::make_unique<HostUpdateStep>(parts);
 }
 
 std::unique_ptr<ops::BlockScope> make_block_scope(const UpdateParts& parts) {
-  if (parts.config.recompute != config::Recompute::kBlocks) return nullptr;
+  TrainingScopeOptions options;
+  options.recompute = parts.config.recompute == config::Recompute::kBlocks;
+  options.hooks = parts.sharding.hooks();
+  if (!options.recompute && options.hooks == nullptr) return nullptr;
   // Of all masks only those of attention's probabilities on a GPU are drawn from a generator.
-  const bool draws = parts.model.arena().values().is_cuda() && parts.model.facts().drops_probabilities;
-  return std::make_unique<RecomputeScope>(parts.model.arena().layout(), draws);
+  options.draws = parts.model.arena().device().is_cuda() && parts.model.facts().drops_probabilities;
+  return std::make_unique<TrainingScope>(parts.model.arena().layout(), options);
 }
 
 void refuse_update(const BatchSource& batches, const BadUpdate& bad) {

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "sharding.h"
 #include "txtsum/config/train_config.h"
 #include "txtsum/model/seq2seq_model.h"
 #include "txtsum/ops/block_scope.h"
 #include "txtsum/ops/device_update.h"
-#include "txtsum/parallel/communicator.h"
 #include "txtsum/train/batch_source.h"
 #include "txtsum/train/observer.h"
 #include "txtsum/train/optimizer.h"
@@ -31,8 +31,8 @@ struct UpdateParts {
   uint64_t seed;
   model::Seq2SeqModel& model;
   BatchSource& batches;
-  parallel::Communicator& communicator;
-  Optimizer& optimizer;
+  Sharding& sharding;
+  Optimizer& optimizer;  ///< Over the sharding's space.
 };
 
 /// Carries out updates: micro-batches forward and backward, reduction, norm, clipping, optimizer. An update is started,
@@ -55,15 +55,16 @@ class UpdateStep {
   virtual std::optional<GpuWork> gpu_work() const { return std::nullopt; }
 };
 
-/// Makes the step for the model's device and the optimizer, and allocates the gradients: in the working weights' type
-/// where every update is one micro-batch, else fp32.
+/// Type of the gradients: the working weights' where every update is one micro-batch, else fp32.
+at::ScalarType gradient_type(const model::Arena& arena, BatchSource& batches);
+
+/// Makes the step for the model's device and the optimizer.
 std::unique_ptr<UpdateStep> make_update_step(const UpdateParts& parts);
 
-/// The step that reads each number as soon as it is there, on any device and with any optimizer; gradients must have
-/// been allocated, or are, in fp32.
+/// The step that reads each number as soon as it is there, on any device and with any optimizer.
 std::unique_ptr<UpdateStep> make_plain_update_step(const UpdateParts& parts);
 
-/// The scope that train.recompute names; null: blocks run plainly.
+/// The scope that train.recompute and the sharding ask for; null: blocks run plainly.
 std::unique_ptr<ops::BlockScope> make_block_scope(const UpdateParts& parts);
 
 /// An update whose loss or gradient norm is not finite.

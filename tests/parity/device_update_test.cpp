@@ -116,9 +116,11 @@ Numbers train(const Way& way) {
   config.clip_norm = 1.0;
   config::OptimizerConfig optimizer_config;
   optimizer_config.beta1 = 0.9;
-  const auto optimizer = train::make_optimizer(optimizer_config, loaded.model->arena());
   const auto communicator = parallel::make_single_communicator();
-  const train::UpdateParts parts{config, 42, *loaded.model, batches, *communicator, *optimizer};
+  model::Arena& arena = loaded.model->arena();
+  train::Sharding sharding(arena, *communicator, {}, way.plain ? at::kFloat : train::gradient_type(arena, batches));
+  const auto optimizer = train::make_optimizer(optimizer_config, sharding.space());
+  const train::UpdateParts parts{config, 42, *loaded.model, batches, sharding, *optimizer};
   const auto step = way.plain ? train::make_plain_update_step(parts) : train::make_update_step(parts);
   Numbers numbers;
   for (int update = 1; update <= kUpdates; ++update) {

@@ -5,7 +5,7 @@
 #include "parity/transformer_fixture.h"
 #include "support/tolerances.h"
 #include "txtsum/train/optimizer.h"
-#include "txtsum/train/recompute_scope.h"
+#include "txtsum/train/training_scope.h"
 
 namespace txtsum::tests {
 namespace {
@@ -22,7 +22,8 @@ TEST_P(TransformerTraining, TenAdamWLossesEqualTransformers) {
   config.weight_decay = 0.1;
   config.beta1 = 0.9;
   config.beta2 = 0.98;
-  const auto optimizer = train::make_optimizer(config, model.arena());
+  const train::UpdateSpace space = train::whole_space(model.arena());
+  const auto optimizer = train::make_optimizer(config, space);
   const at::Tensor wanted = fixture.tensor("adamw_losses");
   for (int step = 0; step < 10; ++step) {
     const int k = step % TransformerFixture::kBatches;
@@ -52,7 +53,7 @@ at::Tensor gradients_of(const std::string& folder, const std::vector<std::string
   const model::LoadedModel loaded = model::load_model(request);
   model::Arena& arena = loaded.model->arena();
   arena.allocate_gradients(at::kFloat);
-  train::RecomputeScope scope(arena.layout(), /*on_gpu=*/false);
+  train::TrainingScope scope(arena.layout(), {.recompute = true});
   model::ForwardContext context;
   context.training = true;
   context.seed = 7;

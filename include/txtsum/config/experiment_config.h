@@ -7,6 +7,7 @@
 #include "txtsum/config/metrics_config.h"
 #include "txtsum/config/model_config.h"
 #include "txtsum/config/optimizer_config.h"
+#include "txtsum/config/parallel_config.h"
 #include "txtsum/config/report_config.h"
 #include "txtsum/config/resources_config.h"
 #include "txtsum/config/run_config.h"
@@ -25,6 +26,7 @@ struct ExperimentConfig {
   TrainConfig train;
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
+  ParallelConfig parallel;
   ValidationConfig validation;
   CheckpointConfig checkpoint;
   EarlyStoppingConfig early_stopping;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/TensorOptions.h>
 
 #include <cstdint>
 #include <string>
@@ -43,7 +44,14 @@ struct ArenaView {
   std::vector<int64_t> shape;  ///< A group's leading dimension is the sum over its members; a vocabulary has its
                                ///< padding rows.
   int64_t offset = 0;
+  int64_t block = 0;
   bool in_trainable_range = true;
+};
+
+/// Elements [begin, end) of an arena.
+struct ArenaRange {
+  int64_t begin = 0, end = 0;
+  int64_t numel() const { return end - begin; }
 };
 
 /// A stretch of the trainable range that is updated alike.
@@ -75,32 +83,51 @@ class ArenaLayout {
   const std::vector<UpdateRange>& update_ranges() const { return update_ranges_; }
   /// Number of blocks (largest block number + 1).
   int64_t block_count() const { return block_count_; }
+  /// What a block has of the trainable range, or of the frozen one; begin == end where it has nothing there.
+  ArenaRange block_range(int64_t block, bool trainable) const {
+    return block_ranges_[trainable ? 1 : 0][static_cast<size_t>(block)];
+  }
 
  private:
   std::vector<ArenaEntry> entries_;
   std::vector<ArenaView> views_;
   std::vector<UpdateRange> update_ranges_;
+  std::vector<ArenaRange> block_ranges_[2];  // of the frozen range, of the trainable one
   int64_t trainable_numel_ = 0;
   int64_t total_numel_ = 0;
   int64_t block_count_ = 0;
 };
 
-/// The working weights and gradients of one model over one layout.
+/// The working weights and gradients of one model over one layout. They lie in one buffer each, or, where a run is
+/// sharded, block by block in memory that comes and goes (place_values, place_gradients).
 class Arena final : public ops::ParameterSource {
  public:
   /// Allocates zeroed values of `dtype` on the CPU; gradients are made by allocate_gradients.
   Arena(ArenaLayout layout, at::ScalarType dtype);
 
   const ArenaLayout& layout() const { return layout_; }
-  at::ScalarType dtype() const { return values_.scalar_type(); }
-  at::Device device() const { return values_.device(); }
+  at::ScalarType dtype() const { return options_.dtype().toScalarType(); }
+  at::Device device() const { return options_.device(); }
+  /// Type and device of the values.
+  const at::TensorOptions& options() const { return options_; }
 
-  /// All working weights, 1-D, total_numel() elements.
+  /// All working weights, 1-D, total_numel() elements; undefined where they are placed by blocks.
   const at::Tensor& values() const { return values_; }
-  /// Gradients of the trainable range, 1-D, trainable_numel() elements; undefined before allocate_gradients.
+  /// Gradients of the trainable range, 1-D, trainable_numel() elements; undefined before allocate_gradients, and where
+  /// they are placed by blocks.
   const at::Tensor& gradients() const { return gradients_; }
   /// Zeroed, where the values are.
   void allocate_gradients(at::ScalarType dtype);
+
+  /// From now on gradients lie where place_gradients says, and nowhere before it does.
+  void place_gradients_by_block();
+  /// Gradients of a block: 1-D, as many elements as its trainable range; undefined: they have no memory for now.
+  void place_gradients(int64_t block, const at::Tensor& memory);
+  /// Gives up the buffer of values; from now on they lie where place_values says.
+  void place_values_by_block();
+  /// Values of a block's trainable or frozen range.
+  void place_values(int64_t block, bool trainable, const at::Tensor& memory);
+
   /// Moves the values to `device`; gradients must not be there yet.
   void move_to(const at::Device& device);
 
@@ -113,13 +140,18 @@ class Arena final : public ops::ParameterSource {
 
   at::Tensor value(int64_t index) const override;
   at::Tensor gradient(int64_t index) const override;
+  bool trains(int64_t index) const override;
 
  private:
-  at::Tensor slice(const at::Tensor& arena, const ArenaView& view) const;
+  /// `memory` begins at element `begin` of the arena.
+  at::Tensor slice(const at::Tensor& memory, int64_t begin, const ArenaView& view) const;
 
   ArenaLayout layout_;
+  at::TensorOptions options_;
   at::Tensor values_;
   at::Tensor gradients_;
+  std::vector<at::Tensor> placed_gradients_;  // one a block, where they are placed by blocks
+  std::vector<at::Tensor> placed_values_[2];  // frozen, trainable; likewise
 };
 
 }  // namespace txtsum::model

@@ -14,8 +14,11 @@ class ParameterSource {
   /// Working weights of view `index`, in the parameter's shape. The storage may be reused after the block is left: ask
   /// again in backward instead of keeping the tensor.
   virtual at::Tensor value(int64_t index) const = 0;
-  /// Where the gradient of view `index` is added up, in the parameter's shape; an undefined tensor when it is frozen.
+  /// Where the gradient of view `index` is added up, in the parameter's shape; an undefined tensor when it does not
+  /// train. As for values, ask again in backward.
   virtual at::Tensor gradient(int64_t index) const = 0;
+  /// Whether view `index` gathers a gradient. True also while the gradient has no memory yet.
+  virtual bool trains(int64_t index) const { return gradient(index).defined(); }
 };
 
 /// Names one view of the arena: a parameter, or a fused group such as the weights of q, k and v. Weights are no
@@ -27,7 +30,7 @@ struct ParamRef {
 
   at::Tensor value() const { return source->value(index); }
   at::Tensor gradient() const { return source->gradient(index); }
-  bool trainable() const { return gradient().defined(); }
+  bool trainable() const { return source->trains(index); }
 };
 
 }  // namespace txtsum::ops

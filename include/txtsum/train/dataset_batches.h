@@ -19,12 +19,18 @@ namespace txtsum::train {
 /// How the section `train` forms its global batches.
 data::SamplerOptions sampler_options(const config::TrainConfig& config, uint64_t seed);
 
+/// Whose share of each global batch is made.
+struct RankShare {
+  int64_t rank = 0, ranks = 1;
+};
+
 /// The training split as a BatchSource: sampled, cut into micro-batches, and made ahead on a thread.
 class DatasetBatches final : public BatchSource {
  public:
-  /// `dataset` must outlive it and not be empty. `prefetch_batches` are made ahead (0: none).
+  /// `dataset` must outlive it and not be empty. `prefetch_batches` are made ahead (0: none). Of several ranks each makes
+  /// as many micro-batches as the others; one that has no examples is a single token that counts nothing.
   DatasetBatches(const data::Dataset& dataset, const config::TrainConfig& config, uint64_t seed,
-                 int64_t prefetch_batches);
+                 int64_t prefetch_batches, const RankShare& share = {});
 
   int64_t examples() const override { return dataset_.size(); }
   int64_t updates_in_epoch(int64_t epoch) override;
@@ -42,6 +48,7 @@ class DatasetBatches final : public BatchSource {
   const data::Dataset& dataset_;
   data::SamplerOptions options_;
   int64_t micro_batch_tokens_;
+  RankShare share_;
   size_t prefetch_batches_;
   data::Sampler sampler_;
   std::unordered_map<int64_t, int64_t> updates_in_epoch_;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "txtsum/config/optimizer_config.h"
-#include "txtsum/model/arena.h"
+#include "txtsum/train/update_space.h"
 
 namespace txtsum::train {
 
@@ -20,12 +20,17 @@ struct StepScalars {
   double gradient_factor = 1.0;  ///< Multiplies every gradient: clipping and 1 / target tokens.
 };
 
-/// A tensor of an optimizer's state under the name that checkpoints use: `<kind>/<parameter>`. It shares the
-/// optimizer's storage: copying into it restores the state.
-using NamedState = std::vector<std::pair<std::string, at::Tensor>>;
+/// A tensor of an optimizer's state, or the part of it that this rank has, under the name that checkpoints use:
+/// `<kind>/<parameter>`. It shares the optimizer's storage: copying into it restores the state.
+struct StatePart {
+  std::string name;
+  std::vector<int64_t> shape;  ///< Of the whole tensor.
+  int64_t begin = 0;           ///< First element that is here, in row-major order.
+  at::Tensor values;           ///< 1-D
+};
 
-/// Updates the trainable range of an arena from its gradients. Holds fp32 master weights; with fp32 working weights
-/// these are the masters themselves.
+/// Updates the weights of a space from its gradients. Holds fp32 master weights; with fp32 working weights these are
+/// the masters themselves.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
@@ -33,23 +38,25 @@ class Optimizer {
   virtual void step(const StepScalars& scalars) = 0;
   /// The rate that `step` takes: the schedule's, or the optimizer's own (Adafactor with relative_step).
   virtual double effective_learning_rate(const StepScalars& scalars) const { return scalars.learning_rate; }
-  /// fp32 values of the trainable range, laid out like the arena.
+  /// fp32 weights, laid out like the space.
   virtual const at::Tensor& masters() const = 0;
-  /// Moments of every parameter that learns.
-  virtual NamedState state() = 0;
+  /// Moments of every parameter that learns: what this rank has of them.
+  virtual std::vector<StatePart> state() = 0;
+  /// The moments that are laid out like the space, under their kind (`exp_avg`); all of state(), or none of it.
+  virtual std::vector<std::pair<std::string, at::Tensor>> moments() const { return {}; }
 
   /// Rounds the masters into the working weights, after the masters were restored.
   void publish_masters();
 
  protected:
-  explicit Optimizer(model::Arena& arena) : arena_(arena) {}
-  model::Arena& arena_;
+  explicit Optimizer(const UpdateSpace& space) : space_(space) {}
+  const UpdateSpace& space_;
 };
 
-/// Makes the optimizer that `config` (completed) names. `masters` is fp32 with trainable_numel() elements and is
-/// copied; undefined: the working weights, widened. Pass the source's values where they are finer than the working
-/// weights.
-std::unique_ptr<Optimizer> make_optimizer(const config::OptimizerConfig& config, model::Arena& arena,
+/// Makes the optimizer that `config` (completed) names over `space`, which must outlive it. `masters` is fp32, laid out
+/// like the space, and is copied; undefined: the working weights, widened. Pass the source's values where they are finer
+/// than the working weights.
+std::unique_ptr<Optimizer> make_optimizer(const config::OptimizerConfig& config, const UpdateSpace& space,
                                           const at::Tensor& masters = {});
 
 }  // namespace txtsum::train

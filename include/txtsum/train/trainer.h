@@ -11,6 +11,7 @@
 
 #include "txtsum/config/checkpoint_config.h"
 #include "txtsum/config/optimizer_config.h"
+#include "txtsum/config/parallel_config.h"
 #include "txtsum/config/schedule_config.h"
 #include "txtsum/config/train_config.h"
 #include "txtsum/config/validation_config.h"
@@ -41,6 +42,7 @@ struct TrainerSettings {
   config::ValidationConfig validation;
   config::CheckpointConfig checkpoint;
   config::EarlyStoppingConfig early_stopping;
+  config::ParallelConfig parallel;
   uint64_t seed = 42;
   std::string checkpoint_folder;  ///< `RUN/checkpoints`; step folders are made in it.
   std::string resume_from;        ///< Step folder to continue; empty: start anew. See find_checkpoint.
@@ -49,7 +51,8 @@ struct TrainerSettings {
   std::string resume_hint;         ///< Ends the message of a stop by signal: `resume with ...`.
 };
 
-/// What a training works on. References must outlive the trainer.
+/// What a training works on. References must outlive the trainer. Of several ranks each has a trainer of its own; their
+/// settings are the same, batches are each rank's share, and rank 0 alone writes.
 struct TrainerParts {
   model::Seq2SeqModel& model;  ///< Its arena's type is the working type; gradients are allocated by the trainer.
   BatchSource& batches;

@@ -34,7 +34,8 @@ class OptimizerParity : public ::testing::Test {
   /// come four times too large, and gradient_factor takes it back.
   double largest_error(config::OptimizerConfig config, const std::string& label) {
     config.complete();
-    const auto optimizer = make_optimizer(config, arena_);
+    const UpdateSpace space = whole_space(arena_);
+    const auto optimizer = make_optimizer(config, space);
     double error = 0.0;
     for (int64_t step = 0; step < 10; ++step) {
       for (const model::ArenaEntry& entry : arena_.layout().entries()) {
@@ -137,7 +138,8 @@ TEST_P(EveryOptimizer, KeepsBf16WeightsTheRoundedMasters) {
   arena.allocate_gradients(at::kBFloat16);
   at::manual_seed(1);
   const at::Tensor source = at::randn({arena.layout().trainable_numel()});
-  const auto optimizer = make_optimizer(config(), arena, source);
+  const UpdateSpace space = whole_space(arena);
+  const auto optimizer = make_optimizer(config(), space, source);
   EXPECT_TRUE(at::equal(optimizer->masters(), source));
   arena.gradients().normal_();
   optimizer->step({1, 1e-2, 1.0});
@@ -155,11 +157,12 @@ TEST_P(EveryOptimizer, LeavesFrozenMembersOfATrainableGroup) {
   arena.gradients().fill_(1.0);
   const at::Tensor frozen = arena.entry_values(*arena.layout().find("up.first")).clone();
   const at::Tensor learning = arena.entry_values(*arena.layout().find("up.second")).clone();
-  const auto optimizer = make_optimizer(config(), arena);
+  const UpdateSpace space = whole_space(arena);
+  const auto optimizer = make_optimizer(config(), space);
   optimizer->step({1, 1e-2, 1.0});
   EXPECT_TRUE(at::equal(arena.entry_values(*arena.layout().find("up.first")), frozen));
   EXPECT_FALSE(at::equal(arena.entry_values(*arena.layout().find("up.second")), learning));
-  for (const auto& [name, tensor] : optimizer->state()) EXPECT_EQ(name.find("up.first"), std::string::npos);
+  for (const StatePart& part : optimizer->state()) EXPECT_EQ(part.name.find("up.first"), std::string::npos);
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ struct Attempt {
     settings.schedule.complete();
     settings.validation.complete();
     settings.checkpoint.complete();
-    batches = std::make_unique<train::DatasetBatches>(data, settings.train, settings.seed, /*prefetch_batches=*/2);
+    batches = std::make_unique<train::DatasetBatches>(data, settings.train, settings.seed, /*prefetch_batches=*/2, share);
     train::DatasetMicroBatches validation(data, 12);
     train::TrainerParts parts{model, *batches, *communicator, clock, nullptr, evaluator, writer(), {}, {&recorder}};
     if (validates_loss) parts.validation = &validation;
@@ -121,6 +121,7 @@ struct Attempt {
   train::TrainerSettings settings;
   train::Evaluator evaluator;
   bool validates_loss = false;
+  train::RankShare share;
   std::unique_ptr<parallel::Communicator> communicator = parallel::make_single_communicator();
   FakeClock clock{0.5};
   Recorder recorder;

@@ -1,4 +1,4 @@
-#include "txtsum/train/recompute_scope.h"
+#include "txtsum/train/training_scope.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -24,13 +24,13 @@ model::LossSum train_once(tests::FakeModel& model, ops::BlockScope* scope) {
   return sum;
 }
 
-TEST(RecomputeScope, GivesTheGradientsOfAPlainRunBitForBit) {
+TEST(TrainingScope, GivesTheGradientsOfAPlainRunBitForBit) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     tests::FakeModel model(dtype, {}, 0.3);
     const at::Tensor plain_loss = train_once(model, nullptr).loss;
     const at::Tensor plain = model.arena().gradients().clone();
     EXPECT_EQ(model.body_calls, 1);
-    RecomputeScope scope(model.arena().layout());
+    TrainingScope scope(model.arena().layout(), {.recompute = true});
     const at::Tensor loss = train_once(model, &scope).loss;
     EXPECT_EQ(model.body_calls, 2) << "forward, and once more in backward";
     EXPECT_TRUE(at::equal(loss, plain_loss));
@@ -39,35 +39,35 @@ TEST(RecomputeScope, GivesTheGradientsOfAPlainRunBitForBit) {
   }
 }
 
-TEST(RecomputeScope, TrainsABlockWhoseInputsNeedNoGradient) {
+TEST(TrainingScope, TrainsABlockWhoseInputsNeedNoGradient) {
   tests::FakeModel model(at::kFloat, {"table", "positions"});
   train_once(model, nullptr);
   const at::Tensor plain = model.arena().gradients().clone();
-  RecomputeScope scope(model.arena().layout());
+  TrainingScope scope(model.arena().layout(), {.recompute = true});
   train_once(model, &scope);
   EXPECT_EQ(model.body_calls, 2);
   EXPECT_TRUE(at::equal(model.arena().gradients(), plain));
   EXPECT_GT(plain.abs().max().item<double>(), 0.0);
 }
 
-TEST(RecomputeScope, BuildsNoGraphForAFrozenPrefix) {
+TEST(TrainingScope, BuildsNoGraphForAFrozenPrefix) {
   tests::FakeModel model(at::kFloat, {"table", "positions", "up.first", "up.second", "down", "bias"});
-  RecomputeScope scope(model.arena().layout());
+  TrainingScope scope(model.arena().layout(), {.recompute = true});
   EXPECT_FALSE(train_once(model, &scope).loss.requires_grad());
   EXPECT_EQ(model.body_calls, 1);
 }
 
-TEST(RecomputeScope, RunsPlainlyWithoutGradients) {
+TEST(TrainingScope, RunsPlainlyWithoutGradients) {
   tests::FakeModel model;
-  RecomputeScope scope(model.arena().layout());
+  TrainingScope scope(model.arena().layout(), {.recompute = true});
   const at::NoGradGuard no_grad;
   EXPECT_FALSE(train_once(model, &scope).loss.requires_grad());
   EXPECT_EQ(model.body_calls, 1);
 }
 
-TEST(RecomputeScope, TakesABodyThatHandsItsInputThrough) {
+TEST(TrainingScope, TakesABodyThatHandsItsInputThrough) {
   tests::FakeModel model;
-  RecomputeScope scope(model.arena().layout());
+  TrainingScope scope(model.arena().layout(), {.recompute = true});
   const at::Tensor input = at::ones({2, 3}).set_requires_grad(true);
   const at::Tensor output = scope.run(1, {input}, [](const std::vector<at::Tensor>& inputs) { return inputs[0]; });
   torch::autograd::backward({(output * 2).sum()});

@@ -1,0 +1,98 @@
+#include "gradient_slots.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "txtsum/core/check.h"
+
+namespace txtsum::train {
+
+GradientSlots::GradientSlots(model::Arena& arena, parallel::Communicator& communicator, const parallel::ShardPlan& plan,
+                             at::Tensor shard)
+    : arena_(arena), communicator_(communicator), plan_(plan), shard_(std::move(shard)) {
+  const model::ArenaLayout& layout = arena.layout();
+  buckets_of_.resize(static_cast<size_t>(layout.block_count()));
+  reduced_.resize(buckets_of_.size());
+  for (size_t i = 0; i < plan.buckets().size(); ++i) {
+    Stretch& stretch = buckets_of_[static_cast<size_t>(plan.buckets()[i].block)];
+    if (stretch.end == 0) stretch.begin = i;
+    stretch.end = i + 1;
+  }
+  int64_t largest = 0;
+  for (int64_t block = 1; block < layout.block_count(); ++block) {
+    largest = std::max(largest, layout.block_range(block, /*trainable=*/true).numel());
+  }
+  arena.place_gradients_by_block();
+  resident_.memory = at::zeros({layout.block_range(0, true).numel()}, shard_.options());
+  arena.place_gradients(0, resident_.memory);
+  for (Slot& slot : slots_) slot.memory = at::empty({largest}, shard_.options());
+}
+
+void GradientSlots::begin_update() { std::fill(reduced_.begin(), reduced_.end(), false); }
+
+void GradientSlots::enter(int64_t block) {
+  const int64_t numel = arena_.layout().block_range(block, true).numel();
+  if (block == 0 || numel == 0) return;
+  Slot& slot = slots_[next_];
+  settle(slot);
+  arena_.place_gradients(block, slot.memory.narrow(0, 0, numel).zero_());
+}
+
+void GradientSlots::leave(int64_t block) {
+  if (block == 0 || arena_.layout().block_range(block, true).numel() == 0) return;
+  arena_.place_gradients(block, {});
+  reduce(block, slots_[next_]);
+  next_ = (next_ + 1) % slots_.size();
+}
+
+void GradientSlots::end_micro_batch() {
+  if (resident_.memory.numel() == 0) return;
+  reduce(0, resident_);
+  settle(resident_);
+  resident_.memory.zero_();
+}
+
+void GradientSlots::reduce(int64_t block, Slot& slot) {
+  const int64_t begin = arena_.layout().block_range(block, true).begin;
+  const bool adds = reduced_[static_cast<size_t>(block)];
+  reduced_[static_cast<size_t>(block)] = true;
+  const Stretch& stretch = buckets_of_[static_cast<size_t>(block)];
+  for (size_t i = stretch.begin; i < stretch.end; ++i) {
+    const parallel::Bucket& bucket = plan_.buckets()[i];
+    Sum sum;
+    sum.place = shard_.narrow(0, bucket.local, plan_.part(bucket).numel());
+    if (adds) sum.part = at::empty_like(sum.place);
+    sum.ticket = communicator_.reduce_scatter(slot.memory.narrow(0, bucket.range.begin - begin, bucket.range.numel()),
+                                              adds ? sum.part : sum.place);
+    slot.sums.push_back(std::move(sum));
+  }
+}
+
+void GradientSlots::settle(Slot& slot) {
+  for (const Sum& sum : slot.sums) {
+    communicator_.wait(sum.ticket);
+    if (sum.part.defined()) sum.place.add_(sum.part);
+  }
+  slot.sums.clear();
+}
+
+void GradientSlots::finish() {
+  for (Slot& slot : slots_) settle(slot);
+  for (size_t block = 0; block < reduced_.size(); ++block) {
+    if (reduced_[block]) continue;
+    for (size_t i = buckets_of_[block].begin; i < buckets_of_[block].end; ++i) {
+      const parallel::Bucket& bucket = plan_.buckets()[i];
+      shard_.narrow(0, bucket.local, plan_.part(bucket).numel()).zero_();
+    }
+  }
+}
+
+int64_t GradientSlots::bytes() const {
+  size_t bytes = resident_.memory.nbytes();
+  for (const Slot& slot : slots_) bytes += slot.memory.nbytes();
+  return static_cast<int64_t>(bytes);
+}
+
+}  // namespace txtsum::train

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "txtsum/model/arena.h"
+#include "txtsum/parallel/communicator.h"
+#include "txtsum/parallel/shard_plan.h"
+
+namespace txtsum::train {
+
+/// Gradients of one block at a time: a block's gradients have memory from the beginning of its backward pass to its end,
+/// and are then summed over the ranks into this rank's shard, while the next block's backward pass runs. Block 0, which
+/// is used outside blocks, has memory of its own.
+class GradientSlots {
+ public:
+  /// `shard` takes the sums: 1-D, plan.shard_numel() elements, of the gradients' type.
+  GradientSlots(model::Arena& arena, parallel::Communicator& communicator, const parallel::ShardPlan& plan,
+                at::Tensor shard);
+
+  void begin_update();
+  void enter(int64_t block);
+  void leave(int64_t block);
+  /// Reduces block 0.
+  void end_micro_batch();
+  /// Waits for what was started; blocks that had no backward pass in this update have gradient 0.
+  void finish();
+  /// Of the slots.
+  int64_t bytes() const;
+
+ private:
+  /// A sum on its way to where it is added, or written.
+  struct Sum {
+    parallel::TicketRef ticket;
+    at::Tensor part;   ///< Undefined where the collective writes the shard itself.
+    at::Tensor place;  ///< In the shard
+  };
+  struct Slot {
+    at::Tensor memory;
+    std::vector<Sum> sums;
+  };
+
+  void reduce(int64_t block, Slot& slot);
+  void settle(Slot& slot);
+  /// Buckets of a block: stretches of plan_.buckets().
+  struct Stretch {
+    size_t begin = 0, end = 0;
+  };
+
+  model::Arena& arena_;
+  parallel::Communicator& communicator_;
+  const parallel::ShardPlan& plan_;
+  at::Tensor shard_;
+  std::vector<Stretch> buckets_of_;
+  std::vector<bool> reduced_;  // blocks, in this update
+  Slot resident_;
+  std::array<Slot, 2> slots_;
+  size_t next_ = 0;
+};
+
+}  // namespace txtsum::train

@@ -1,0 +1,221 @@
+#include "sharding.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "gradient_slots.h"
+#include "txtsum/core/check.h"
+#include "value_slots.h"
+
+namespace txtsum::train {
+namespace {
+
+constexpr int64_t kMib = int64_t{1} << 20;
+
+int64_t bytes_of(const at::Tensor& tensor) { return tensor.defined() ? static_cast<int64_t>(tensor.nbytes()) : 0; }
+
+/// The blocks of the trainable or the frozen range, counted from the range's begin.
+std::vector<parallel::BlockRange> blocks_of(const model::ArenaLayout& layout, bool trainable) {
+  const int64_t before = trainable ? 0 : layout.trainable_numel();
+  std::vector<parallel::BlockRange> blocks;
+  for (int64_t block = 0; block < layout.block_count(); ++block) {
+    const model::ArenaRange range = layout.block_range(block, trainable);
+    if (range.numel() > 0) blocks.push_back({block, {range.begin - before, range.end - before}});
+  }
+  return blocks;
+}
+
+parallel::ShardPlan plan_of(const model::Arena& arena, const parallel::Communicator& communicator, bool trainable) {
+  const int64_t bucket = kBucketMib * kMib / static_cast<int64_t>(c10::elementSize(arena.dtype()));
+  return parallel::ShardPlan(blocks_of(arena.layout(), trainable), communicator.world(), communicator.rank(), bucket);
+}
+
+/// The part of a range that a plan gives to its rank, laid out as its shard.
+at::Tensor shard_of(const at::Tensor& range, const parallel::ShardPlan& plan) {
+  const at::Tensor shard = at::zeros({plan.shard_numel()}, range.options());
+  for (const parallel::OwnedRange& owned : plan.owned()) {
+    shard.narrow(0, owned.local, owned.range.numel())
+        .copy_(range.narrow(0, owned.range.begin, owned.range.numel()));
+  }
+  return shard;
+}
+
+/// Spans of the arena, cut by what the rank has; what lies between is frozen.
+std::vector<ops::UpdateSpan> spans_of(const std::vector<model::UpdateRange>& ranges, const parallel::ShardPlan& plan) {
+  std::vector<ops::UpdateSpan> spans;
+  const auto fill_to = [&](int64_t end) {
+    const int64_t begin = spans.empty() ? 0 : spans.back().end;
+    if (begin < end) spans.push_back({begin, end, /*decay=*/false, /*frozen=*/true});
+  };
+  for (const parallel::OwnedRange& owned : plan.owned()) {
+    for (const model::UpdateRange& range : ranges) {
+      const int64_t begin = std::max(range.begin, owned.range.begin), end = std::min(range.end, owned.range.end);
+      if (begin >= end) continue;
+      const int64_t local = owned.local + begin - owned.range.begin;
+      fill_to(local);
+      ops::UpdateSpan* last = spans.empty() ? nullptr : &spans.back();
+      if (last != nullptr && last->decay == range.decay && last->frozen == range.frozen) {
+        last->end = local + end - begin;
+      } else {
+        spans.push_back({local, local + end - begin, range.decay, range.frozen});
+      }
+    }
+  }
+  fill_to(plan.shard_numel());
+  return spans;
+}
+
+std::vector<SpacePiece> pieces_of(const model::ArenaLayout& layout, const parallel::ShardPlan& plan) {
+  std::vector<SpacePiece> pieces;
+  for (const parallel::OwnedRange& owned : plan.owned()) {
+    for (const model::ArenaEntry& entry : layout.entries()) {
+      if (!entry.in_trainable_range) continue;
+      const int64_t begin = std::max(entry.offset, owned.range.begin),
+                    end = std::min(entry.offset + entry.numel, owned.range.end);
+      if (begin < end) {
+        pieces.push_back({&entry, begin - entry.offset, end - begin, owned.local + begin - owned.range.begin});
+      }
+    }
+  }
+  return pieces;
+}
+
+}  // namespace
+
+Sharding::Sharding(model::Arena& arena, parallel::Communicator& communicator, const config::ParallelConfig& config,
+                   at::ScalarType gradient_type)
+    : arena_(arena),
+      communicator_(communicator),
+      stage_(config.zero_stage),
+      gradient_type_(gradient_type),
+      plan_(plan_of(arena, communicator, /*trainable=*/true)) {
+  const at::NoGradGuard no_grad;
+  const model::ArenaLayout& layout = arena.layout();
+  const at::TensorOptions of_gradients = arena.options().dtype(gradient_type);
+  own_spans_ = spans_of(layout.update_ranges(), plan_);
+  if (stage_ < 2) arena.allocate_gradients(gradient_type);
+  if (stage_ == 0) {
+    space_ = whole_space(arena);
+    if (spread()) reduced_ = at::zeros({plan_.shard_numel()}, of_gradients);
+    return;
+  }
+  space_.numel = plan_.shard_numel();
+  space_.working = shard_of(arena.values().narrow(0, 0, layout.trainable_numel()), plan_);
+  space_.gradients = at::zeros({space_.numel}, of_gradients);
+  space_.spans = own_spans_;
+  space_.pieces = pieces_of(layout, plan_);
+  if (stage_ >= 2) gradients_ = std::make_unique<GradientSlots>(arena, communicator, plan_, space_.gradients);
+  if (stage_ >= 3) spread_values();
+}
+
+Sharding::~Sharding() = default;
+
+void Sharding::spread_values() {
+  const model::ArenaLayout& layout = arena_.layout();
+  frozen_plan_ = std::make_unique<parallel::ShardPlan>(plan_of(arena_, communicator_, /*trainable=*/false));
+  const int64_t frozen_numel = layout.total_numel() - layout.trainable_numel();
+  const at::Tensor frozen = shard_of(arena_.values().narrow(0, layout.trainable_numel(), frozen_numel), *frozen_plan_);
+  values_ = std::make_unique<ValueSlots>(arena_, communicator_, ValueSlots::Shards{plan_, space_.working},
+                                         ValueSlots::Shards{*frozen_plan_, frozen});
+}
+
+at::Tensor Sharding::part_of(const at::Tensor& trainable) const {
+  if (!trainable.defined() || stage_ == 0) return trainable;
+  return shard_of(trainable, plan_);
+}
+
+at::Tensor Sharding::gathered(const at::Tensor& local) const {
+  const bool keeps = communicator_.rank() == 0;
+  if (whole()) return keeps ? local : at::Tensor();
+  at::Tensor trainable;
+  if (keeps) trainable = at::zeros({arena_.layout().trainable_numel()}, local.options().device(at::kCPU));
+  for (const parallel::Bucket& bucket : plan_.buckets()) {
+    const at::Tensor values = at::empty({bucket.range.numel()}, local.options());
+    communicator_.wait(communicator_.all_gather(local.narrow(0, bucket.local, plan_.part(bucket).numel()), values));
+    if (keeps) trainable.narrow(0, bucket.range.begin, bucket.range.numel()).copy_(values);
+  }
+  return trainable;
+}
+
+void Sharding::begin_update() {
+  if (gradients_) return gradients_->begin_update();
+  arena_.gradients().zero_();
+}
+
+void Sharding::end_micro_batch() {
+  if (gradients_) gradients_->end_micro_batch();
+}
+
+void Sharding::reduce() {
+  if (gradients_) return gradients_->finish();
+  if (!spread()) return;
+  const at::Tensor &whole = arena_.gradients(), &own = own_gradients();
+  std::vector<parallel::TicketRef> tickets;
+  const auto part = [&](const parallel::Bucket& bucket) {
+    return own.narrow(0, bucket.local, plan_.part(bucket).numel());
+  };
+  const auto stretch = [&](const parallel::Bucket& bucket) {
+    return whole.narrow(0, bucket.range.begin, bucket.range.numel());
+  };
+  for (const parallel::Bucket& bucket : plan_.buckets()) {
+    tickets.push_back(communicator_.reduce_scatter(stretch(bucket), part(bucket)));
+  }
+  if (stage_ == 0) {
+    for (const parallel::Bucket& bucket : plan_.buckets()) {
+      tickets.push_back(communicator_.all_gather(part(bucket), stretch(bucket)));
+    }
+  }
+  for (const parallel::TicketRef& ticket : tickets) communicator_.wait(ticket);
+}
+
+double Sharding::square_sum() {
+  std::vector<double> sum{ops::gradient_square_sum(own_gradients(), own_spans_)};
+  communicator_.all_reduce(sum);
+  return sum[0];
+}
+
+void Sharding::publish() {
+  if (stage_ == 0) return;
+  if (values_) return values_->shards_changed();
+  std::vector<parallel::TicketRef> tickets;
+  for (const parallel::Bucket& bucket : plan_.buckets()) {
+    tickets.push_back(
+        communicator_.all_gather(space_.working.narrow(0, bucket.local, plan_.part(bucket).numel()),
+                                 arena_.values().narrow(0, bucket.range.begin, bucket.range.numel())));
+  }
+  for (const parallel::TicketRef& ticket : tickets) communicator_.wait(ticket);
+}
+
+void Sharding::gather_values() {
+  if (values_) values_->gather_all();
+}
+
+void Sharding::release_values() {
+  if (values_) values_->release_all();
+}
+
+int64_t Sharding::value_bytes() const {
+  // From stage 1 on the part that the optimizer updates is kept apart; in stage 3 there is nothing else but the slots.
+  int64_t bytes = values_ ? values_->bytes() : bytes_of(arena_.values());
+  if (stage_ > 0) bytes += bytes_of(space_.working);
+  return bytes;
+}
+
+int64_t Sharding::gradient_bytes() const {
+  int64_t bytes = gradients_ ? gradients_->bytes() : bytes_of(arena_.gradients());
+  if (stage_ > 0) bytes += bytes_of(space_.gradients);
+  return bytes + bytes_of(reduced_);
+}
+
+void Sharding::enter(int64_t block, Pass pass) {
+  if (values_) values_->enter(block, pass);
+  if (pass == Pass::kBackward) gradients_->enter(block);
+}
+
+void Sharding::leave(int64_t block, Pass pass) {
+  if (pass == Pass::kBackward) gradients_->leave(block);
+  if (values_) values_->leave(block);
+}
+
+}  // namespace txtsum::train

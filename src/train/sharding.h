@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "txtsum/config/parallel_config.h"
+#include "txtsum/model/arena.h"
+#include "txtsum/parallel/communicator.h"
+#include "txtsum/parallel/shard_plan.h"
+#include "txtsum/train/training_scope.h"
+#include "txtsum/train/update_space.h"
+
+namespace txtsum::train {
+
+class GradientSlots;
+class ValueSlots;
+
+/// Elements of a bucket, in MiB of gradients: what is reduced or gathered at once.
+inline constexpr int64_t kBucketMib = 32;
+
+/// How a training's optimizer state, gradients and weights are spread over the ranks (parallel.zero_stage). All stages
+/// reduce and gather the same buckets and take the gradient norm in the same order, so that on one number of ranks they
+/// give the same bits: stage 0 and 1 add micro-batches before ranks, stage 2 and 3 ranks before micro-batches.
+///
+/// An update goes: begin_update; for each micro-batch a backward pass within hooks(), then end_micro_batch; reduce;
+/// square_sum; the optimizer's step over space(); publish.
+class Sharding final : public BlockHooks {
+ public:
+  /// References must outlive it. From stage 3 on the arena's buffer of values is given up.
+  Sharding(model::Arena& arena, parallel::Communicator& communicator, const config::ParallelConfig& config,
+           at::ScalarType gradient_type);
+  ~Sharding() override;
+
+  parallel::Communicator& communicator() const { return communicator_; }
+  int64_t stage() const { return stage_; }
+  at::ScalarType gradient_type() const { return gradient_type_; }
+  /// What this rank's optimizer updates.
+  const UpdateSpace& space() const { return space_; }
+  /// Whether space() is the whole trainable range.
+  bool whole() const { return stage_ == 0; }
+  /// Of a tensor laid out like the trainable range, what space() has.
+  at::Tensor part_of(const at::Tensor& trainable) const;
+  /// The reverse, on a CPU: a tensor laid out like space(), as the trainable range, on rank 0; undefined on the others.
+  /// A bucket at a time comes and goes. All ranks call it.
+  at::Tensor gathered(const at::Tensor& local) const;
+  /// To be called around blocks; null where nothing comes and goes with them.
+  BlockHooks* hooks() { return stage_ >= 2 ? this : nullptr; }
+
+  void begin_update();
+  void end_micro_batch();
+  /// Makes space().gradients the sums over ranks.
+  void reduce();
+  /// Squares of all gradients, added up over the ranks in their order.
+  double square_sum();
+  /// Makes the working weights of all ranks what space().working is.
+  void publish();
+
+  /// In stage 3, all weights in one buffer, for passes without hooks (validation, generation). The others have them
+  /// anyway.
+  void gather_values();
+  void release_values();
+
+  /// What this rank holds of weights in the model's type, and of gradients.
+  int64_t value_bytes() const;
+  int64_t gradient_bytes() const;
+
+  void enter(int64_t block, Pass pass) override;
+  void leave(int64_t block, Pass pass) override;
+
+ private:
+  bool spread() const { return communicator_.world() > 1 || stage_ > 0; }
+  void spread_values();
+  const at::Tensor& own_gradients() const { return stage_ == 0 && spread() ? reduced_ : space_.gradients; }
+
+  model::Arena& arena_;
+  parallel::Communicator& communicator_;
+  int64_t stage_;
+  at::ScalarType gradient_type_;
+  parallel::ShardPlan plan_;
+  UpdateSpace space_;
+  std::vector<ops::UpdateSpan> own_spans_;  // of this rank's part, in a shard's coordinates
+  at::Tensor reduced_;                      // stage 0 of several ranks: this rank's part of the sums
+  std::unique_ptr<GradientSlots> gradients_;          // from stage 2 on
+  std::unique_ptr<parallel::ShardPlan> frozen_plan_;  // in stage 3
+  std::unique_ptr<GradientSlots> gradients_;           // from stage 2 on
+  std::unique_ptr<parallel::ShardPlan> frozen_plan_;   // in stage 3
+  std::unique_ptr<ValueSlots> values_;
+};
+
+}  // namespace txtsum::train

@@ -1,0 +1,190 @@
+// Ranks as threads: all stages on one number of ranks give the same bits, several ranks what one gives up to rounding,
+// and what is sent is what the formulas say.
+
+#include "train/sharding.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "support/temporary_folder.h"
+#include "training_fixture.h"
+#include "txtsum/io/weight_folder.h"
+#include "txtsum/parallel/make_communicator.h"
+
+namespace txtsum::tests {
+namespace {
+
+constexpr double kDeadlineSeconds = 60;
+
+struct RankResult {
+  at::Tensor weights;  ///< Masters of the whole model, as the last checkpoint has them.
+  std::vector<train::UpdateRecord> updates;
+  parallel::TrafficCounts counts;
+};
+
+struct Setting {
+  int64_t ranks = 1, stage = 0;
+  at::ScalarType dtype = at::kFloat;
+  int64_t micro_batch_tokens = 1000;
+  std::vector<std::string> frozen = {};
+  bool recompute = false;
+  int64_t updates = 6;
+  std::string resume_from = {};
+};
+
+at::Tensor saved_weights(const std::string& step_folder) {
+  const io::WeightFolder folder(step_folder);
+  std::vector<at::Tensor> all;
+  for (const char* name : {"table", "positions", "up.first", "up.second", "down", "bias"}) {
+    all.push_back(folder.tensor(name).to(at::kFloat).reshape({-1}));
+  }
+  return at::cat(all);
+}
+
+/// Trains on ranks that are threads; rank 0's result.
+RankResult train(const Setting& setting, const std::string& folder) {
+  auto communicators = parallel::make_thread_communicators(setting.ranks, kDeadlineSeconds);
+  std::vector<std::thread> threads;
+  std::vector<std::string> errors(static_cast<size_t>(setting.ranks));
+  RankResult result;
+  for (int64_t rank = 0; rank < setting.ranks; ++rank) {
+    threads.emplace_back([&, rank] {
+      const auto at = static_cast<size_t>(rank);
+      try {
+        Attempt attempt(folder, setting.dtype, setting.frozen);
+        attempt.communicator = std::move(communicators[at]);
+        attempt.share = {rank, setting.ranks};
+        attempt.settings.parallel.zero_stage = setting.stage;
+        attempt.settings.train.micro_batch_tokens = setting.micro_batch_tokens;
+        attempt.settings.train.max_updates = setting.updates;
+        attempt.settings.train.epochs.reset();
+        attempt.settings.resume_from = setting.resume_from;
+        if (setting.recompute) attempt.settings.train.recompute = config::Recompute::kBlocks;
+        const train::TrainOutcome outcome = attempt.run();
+        if (rank != 0) return;
+        result.weights = saved_weights(outcome.last_checkpoint);
+        result.updates = attempt.recorder.updates;
+        result.counts = attempt.communicator->counts();
+      } catch (const std::exception& error) {
+        errors[at] = error.what();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::string& error : errors) EXPECT_EQ(error, "");
+  return result;
+}
+
+void expect_same_bits(const RankResult& a, const RankResult& b) {
+  EXPECT_TRUE(at::equal(a.weights, b.weights)) << (a.weights - b.weights).abs().max();
+  ASSERT_EQ(a.updates.size(), b.updates.size());
+  for (size_t i = 0; i < a.updates.size(); ++i) {
+    EXPECT_EQ(a.updates[i].loss, b.updates[i].loss) << i;
+    EXPECT_EQ(a.updates[i].gradient_norm, b.updates[i].gradient_norm) << i;
+    EXPECT_EQ(a.updates[i].examples, b.updates[i].examples) << i;
+  }
+}
+
+TEST(Sharding, AllStagesGiveTheSameBitsOnOneNumberOfRanks) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (int64_t ranks = 1; ranks <= 4; ++ranks) {
+      const TemporaryFolder folder;
+      const RankResult plain = train({.ranks = ranks, .dtype = dtype}, folder.path("0"));
+      EXPECT_GT(plain.updates.size(), 0u);
+      for (int64_t stage = 1; stage <= 3; ++stage) {
+        SCOPED_TRACE(std::string(c10::toString(dtype)) + ", " + std::to_string(ranks) + " ranks, stage " +
+                     std::to_string(stage));
+        expect_same_bits(
+            plain, train({.ranks = ranks, .stage = stage, .dtype = dtype}, folder.path(std::to_string(stage))));
+      }
+    }
+  }
+}
+
+TEST(Sharding, StagesAgreeWithFrozenWeightsRecomputationAndSeveralMicroBatches) {
+  for (int64_t ranks = 1; ranks <= 3; ++ranks) {
+    const TemporaryFolder folder;
+    Setting setting{.ranks = ranks, .micro_batch_tokens = 12, .frozen = {"positions", "up.first"}, .recompute = true};
+    std::vector<RankResult> results;
+    for (setting.stage = 0; setting.stage <= 3; ++setting.stage) {
+      results.push_back(train(setting, folder.path(std::to_string(setting.stage))));
+    }
+    // Micro-batches are added before ranks in stages 0 and 1, behind them in 2 and 3.
+    expect_same_bits(results[0], results[1]);
+    expect_same_bits(results[2], results[3]);
+    EXPECT_TRUE(at::allclose(results[0].weights, results[2].weights, 1e-5, 1e-6));
+  }
+}
+
+TEST(Sharding, SeveralRanksTrainLikeOne) {
+  const TemporaryFolder folder;
+  const RankResult one = train({}, folder.path("one"));
+  for (int64_t ranks = 2; ranks <= 4; ++ranks) {
+    const RankResult several = train({.ranks = ranks, .stage = 2}, folder.path(std::to_string(ranks)));
+    EXPECT_TRUE(at::allclose(one.weights, several.weights, 1e-5, 1e-6)) << ranks;
+    ASSERT_EQ(one.updates.size(), several.updates.size());
+    for (size_t i = 0; i < one.updates.size(); ++i) {
+      EXPECT_NEAR(one.updates[i].loss, several.updates[i].loss, 1e-5);
+      EXPECT_EQ(one.updates[i].examples, several.updates[i].examples);
+      EXPECT_EQ(one.updates[i].source_tokens, several.updates[i].source_tokens);
+    }
+  }
+}
+
+/// A checkpoint does not say on how many ranks and in which stage it was made: 1 -> 2 -> 4 -> 1 ranks, stages 0, 3, 2
+/// and 1, against a run that is never stopped, on one rank.
+TEST(Sharding, ACheckpointGoesOnWithAnyNumberOfRanksAndAnyStage) {
+  const TemporaryFolder folder;
+  const RankResult whole = train({.updates = 8}, folder.path("whole"));
+  const std::string run = folder.path("run");
+  Setting setting;
+  RankResult last;
+  for (const auto& [ranks, stage] : std::vector<std::pair<int64_t, int64_t>>{{1, 0}, {2, 3}, {4, 2}, {1, 1}}) {
+    setting.ranks = ranks;
+    setting.stage = stage;
+    setting.updates = setting.resume_from.empty() ? 2 : setting.updates + 2;
+    last = train(setting, run);
+    setting.resume_from = run + "/step-" + std::to_string(setting.updates);
+  }
+  EXPECT_TRUE(at::allclose(whole.weights, last.weights, 1e-5, 1e-6));
+  ASSERT_EQ(last.updates.size(), 2u);
+  EXPECT_NEAR(whole.updates.back().loss, last.updates.back().loss, 1e-5);
+}
+
+/// On one number of ranks the way there changes no bit, whatever the stages.
+TEST(Sharding, ResumingInAnotherStageChangesNoBit) {
+  const TemporaryFolder folder;
+  const RankResult whole = train({.ranks = 2}, folder.path("whole"));
+  const std::string run = folder.path("run");
+  train({.ranks = 2, .stage = 3, .updates = 3}, run);
+  const RankResult resumed = train({.ranks = 2, .stage = 0, .resume_from = run + "/step-3"}, run);
+  EXPECT_TRUE(at::equal(whole.weights, resumed.weights));
+}
+
+/// Elements that a rank sends in an update of one micro-batch: stages 0 to 2 2 P (n - 1) / n, stage 3 one more gathering
+/// of the blocks that come and go.
+TEST(Sharding, WhatIsSentFollowsTheFormulas) {
+  FakeModel model;
+  const model::ArenaLayout& layout = model.arena().layout();
+  const int64_t P = layout.trainable_numel(), resident = layout.block_range(0, true).numel();
+  for (const int64_t n : {2, 4}) {
+    for (int64_t stage = 0; stage <= 3; ++stage) {
+      SCOPED_TRACE(std::to_string(n) + " ranks, stage " + std::to_string(stage));
+      const TemporaryFolder folder;
+      const auto sent = [&](int64_t updates) {
+        return train({.ranks = n, .stage = stage, .updates = updates}, folder.path(std::to_string(updates))).counts;
+      };
+      const parallel::TrafficCounts two = sent(2), five = sent(5);
+      const int64_t share = (n - 1) * 3;  // of n, in three updates
+      EXPECT_EQ((five.reduce_scatter_elements - two.reduce_scatter_elements) * n, share * P);
+      // FakeModel has one block that comes and goes: it is still there when its backward pass begins.
+      const int64_t gathered = stage < 3 ? P : resident + (P - resident);
+      EXPECT_EQ((five.all_gather_elements - two.all_gather_elements) * n, share * gathered);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace txtsum::tests
