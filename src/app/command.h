@@ -32,6 +32,7 @@ void add_tokenizer_command(CommandLine& line);
 void add_check_command(CommandLine& line);
 void add_config_command(CommandLine& line);
 void add_info_command(CommandLine& line);
+void add_launch_command(CommandLine& line);
 
 /// Writes results to stdout. Throws DataError when it refuses (a full disk behind a redirection).
 void print(std::string_view text);

@@ -150,6 +150,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_check_command(line);
   add_config_command(line);
   add_info_command(line);
+  add_launch_command(line);
   add_log_flags(program, &verbose, &quiet);
   try {
     program.parse(argc, argv);

@@ -33,6 +33,7 @@ double now() { return core::system_clock().monotonic_seconds(); }
 
 /// `rank 2 has not come`, `ranks 1, 2 have not come`.
 std::string in_words(const std::vector<int64_t>& missing) {
+  if (missing.empty()) return "all ranks have come, but not all have taken what this one sends";
   std::string text = missing.size() == 1 ? "rank " : "ranks ";
   for (size_t i = 0; i < missing.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(missing[i]);
   return text + (missing.size() == 1 ? " has not come" : " have not come");
@@ -223,8 +224,7 @@ void ByteCommunicator::run_exchange(Exchange& exchange) {
     give_up(error.what(), true);
     throw;
   } catch (const std::exception& error) {
-    const std::vector<int64_t> missing = transport_->missing();
-    give_up(error.what() + (missing.empty() ? "" : "; " + in_words(missing)), false);
+    give_up(std::string(error.what()) + "; " + in_words(transport_->missing()), false);
     throw;
   }
 }

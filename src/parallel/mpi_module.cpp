@@ -20,8 +20,8 @@ enum Tag { kLabelTag = 1, kBytesTag = 2, kGaveUpTag = 3 };
 /// Small enough to be sent before the other side asks for it.
 constexpr size_t kMostReasonBytes = 2000;
 /// MPI has nothing to wait with for a while only: it is asked again and again, first at once, then in these steps.
-constexpr double kEagerSeconds = 0.001;
-constexpr auto kPause = std::chrono::microseconds(100);
+constexpr double kEagerSeconds = 20e-6;
+constexpr auto kPause = std::chrono::microseconds(20);
 
 using Clock = std::chrono::steady_clock;
 

@@ -104,15 +104,15 @@ bool SocketAddress::is_loopback() const {
   return (ntohl(reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr.s_addr) >> 24) == 127;
 }
 
-SocketAddress SocketAddress::listening(int64_t port) const {
+SocketAddress SocketAddress::listening(int64_t port, bool this_machine_alone) const {
   SocketAddress result;
   result.length = length;
   result.storage.ss_family = storage.ss_family;
   if (storage.ss_family == AF_INET6) {
-    reinterpret_cast<sockaddr_in6*>(&result.storage)->sin6_addr = is_loopback() ? in6addr_loopback : in6addr_any;
+    reinterpret_cast<sockaddr_in6*>(&result.storage)->sin6_addr = this_machine_alone ? in6addr_loopback : in6addr_any;
   } else {
     reinterpret_cast<sockaddr_in*>(&result.storage)->sin_addr.s_addr =
-        htonl(is_loopback() ? INADDR_LOOPBACK : INADDR_ANY);
+        htonl(this_machine_alone ? INADDR_LOOPBACK : INADDR_ANY);
   }
   return result.with_port(port);
 }

@@ -41,9 +41,8 @@ struct SocketAddress {
   socklen_t length = 0;
 
   bool is_loopback() const;
-  /// Of the same family, or the loopback alone where this one is of it: where a socket listens that is to be reached
-  /// from there.
-  SocketAddress listening(int64_t port) const;
+  /// Of the same family: what a socket listens at that is to be reached from this machine alone, or from any.
+  SocketAddress listening(int64_t port, bool this_machine_alone) const;
   SocketAddress with_port(int64_t port) const;
   int64_t port() const;
 };

@@ -47,6 +47,11 @@ class Rendezvous {
   std::string place() const {
     return environment_.master_address + ":" + std::to_string(environment_.master_port) + " (MASTER_ADDR:MASTER_PORT)";
   }
+  bool is_one_machine() const {
+    const std::string& address = environment_.master_address;
+    return environment_.local_world == environment_.world || address == "localhost" || address == "::1" ||
+           address.starts_with("127.");
+  }
   [[noreturn]] void fail(const std::string& what) const {
     throw core::RankError("rank " + std::to_string(environment_.rank) + " of " + std::to_string(environment_.world) +
                           ": start: " + what);
@@ -64,13 +69,14 @@ class Rendezvous {
   void gather(const SocketAddress& master) {
     Socket listener;
     try {
-      listener = listen_at(master.listening(environment_.master_port), environment_.world);
+      listener = listen_at(master.listening(environment_.master_port, is_one_machine()), environment_.world);
     } catch (const std::runtime_error& error) {
       throw core::UserError("rank 0 cannot wait for the others at " + place() + ": " + error.what() +
                             "; set MASTER_PORT to a port that is free");
     }
     std::vector<SocketAddress> addresses(ranks_.size());
     accept_ranks(listener, 1, &addresses);
+    replace_loopback(addresses);
     for (size_t r = 1; r < ranks_.size(); ++r) {
       if (!ranks_[r].send_all(addresses.data(), addresses.size() * sizeof addresses[0], deadline_)) {
         fail("rank " + std::to_string(r) + " has gone while the ranks came together");
@@ -78,11 +84,24 @@ class Rendezvous {
     }
   }
 
+  // Many systems give a machine's own name an address of the loopback, so rank 0's neighbours come from there. The
+  // others reach them where they have reached rank 0.
+  void replace_loopback(std::vector<SocketAddress>& addresses) const {
+    for (size_t remote = 1; remote < addresses.size(); ++remote) {
+      if (addresses[remote].is_loopback()) continue;
+      const SocketAddress own = own_address(ranks_[remote]);
+      for (size_t r = 1; r < addresses.size(); ++r) {
+        if (addresses[r].is_loopback()) addresses[r] = own.with_port(addresses[r].port());
+      }
+      return;
+    }
+  }
+
   void join(const SocketAddress& master) {
     std::string problem;
     Socket zero = connect_until(master, deadline_, problem);
     if (!zero.is_open()) fail("rank 0 does not answer at " + place() + " within " + seconds() + " (" + problem + ")");
-    const Socket listener = listen_at(own_address(zero).listening(0), environment_.world);
+    const Socket listener = listen_at(own_address(zero).listening(0, is_one_machine()), environment_.world);
     say_hello(zero, own_address(listener).port());
     std::vector<SocketAddress> addresses(ranks_.size());
     if (!zero.receive_all(addresses.data(), addresses.size() * sizeof addresses[0], deadline_)) {

@@ -17,7 +17,7 @@ PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve()
 COMMANDS = [
     [], ["train"], ["evaluate"], ["summarize"], ["score"], ["convert"], ["tokenizer"], ["tokenizer", "train"], ["tokenizer", "encode"],
     ["tokenizer", "decode"], ["check"], ["config"], ["config", "list"], ["config", "show"], ["config", "copy"],
-    ["config", "docs"], ["info"],
+    ["config", "docs"], ["info"], ["launch"],
 ]
 PREDICTIONS = ["The cat sat on the mats.", "A program that prints greetings", "nothing in common"]
 REFERENCES = ["The cat is sitting on a mat.", "Program printing a friendly greeting", "entirely different words here"]

@@ -1,7 +1,8 @@
 // One rank of a test: finds the others as the program does, and does what it is told.
 //
 // usage: rank_program MODE DEADLINE_SECONDS [RANK]
-//   same    compare every collective with the same among threads, bit for bit
+//   same    compare every collective with the same among threads, bit for bit; on TXTSUM_TEST_DEVICE (cuda) with the
+//           threads on the CPU
 //   killed  RANK is killed in the fifth update; stopped: it stops there; failed: it leaves with an error of its own
 
 #include <ATen/ATen.h>
@@ -14,6 +15,7 @@
 
 #include "support/collective_script.h"
 #include "support/rank_threads.h"
+#include "support/test_device.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/log.h"
 #include "txtsum/core/stop_signal.h"
@@ -28,7 +30,7 @@ void compare_with_threads(parallel::Communicator& ranks) {
     const std::string bytes = run_collectives(threads);
     if (threads.rank() == ranks.rank()) wanted = bytes;
   });
-  const bool same = run_collectives(ranks) == wanted;
+  const bool same = run_collectives(ranks, test_device()) == wanted;
   std::printf("rank %d of %d: %s %zu bytes\n", static_cast<int>(ranks.rank()), static_cast<int>(ranks.world()),
               same ? "the same" : "other", wanted.size());
   if (!same) throw core::DataError("the bytes differ");

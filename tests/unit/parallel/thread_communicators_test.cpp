@@ -50,7 +50,7 @@ TEST(ThreadCommunicators, SumInRankOrderAndRoundOnce) {
 
 // More than one exchange a collective.
 TEST(ThreadCommunicators, CarryLargeTensors) {
-  const int64_t numel = 3'000'017;
+  const int64_t numel = 2'200'017;
   const at::Tensor sum = expected_sum(2, numel, at::kFloat);
   run_ranks(2, [&](Communicator& ranks) {
     const at::Tensor values = rank_values(ranks.rank(), numel, at::kFloat);
