@@ -47,6 +47,18 @@ core::Json to_json(const Summary& summary) {
   return {{"summary", summary.text}, {"score", summary.score}, {"token_ids", summary.token_ids}};
 }
 
+core::Json to_json(const Summaries& summaries) {
+  core::Json list = core::Json::array();
+  for (const Summary& summary : summaries) list.push_back(to_json(summary));
+  return list;
+}
+
+Summaries summaries_from_json(const core::Json& json) {
+  Summaries summaries;
+  for (const core::Json& item : json) summaries.push_back(summary_from_json(item));
+  return summaries;
+}
+
 SummaryLog::SummaryLog(std::string path, const std::string& key) : path_(std::move(path)) {
   const std::string head = core::to_line({{"key", key}});
   std::ifstream in(path_);
@@ -56,9 +68,7 @@ SummaryLog::SummaryLog(std::string path, const std::string& key) : path_(std::mo
     while (std::getline(in, line)) {
       const core::Json json = core::Json::parse(line, nullptr, /*allow_exceptions=*/false);
       if (json.is_discarded() || !json.contains("summaries")) break;  // the line that a killed process left
-      Summaries summaries;
-      for (const core::Json& item : json.at("summaries")) summaries.push_back(summary_from_json(item));
-      found_.emplace_back(json.at("document").get<int64_t>(), std::move(summaries));
+      found_.emplace_back(json.at("document").get<int64_t>(), summaries_from_json(json.at("summaries")));
       kept.append(line).append("\n");
     }
     core::write_file(path_, kept);
@@ -68,10 +78,8 @@ SummaryLog::SummaryLog(std::string path, const std::string& key) : path_(std::mo
 }
 
 void SummaryLog::add(int64_t document, const Summaries& summaries) {
-  core::Json list = core::Json::array();
-  for (const Summary& summary : summaries) list.push_back(to_json(summary));
   std::ofstream out(path_, std::ios::app);
-  out << core::to_line({{"document", document}, {"summaries", std::move(list)}}) << '\n' << std::flush;
+  out << core::to_line({{"document", document}, {"summaries", to_json(summaries)}}) << '\n' << std::flush;
   if (!out) throw core::DataError(path_ + ": cannot write");
 }
 

@@ -28,6 +28,9 @@ struct Summary {
 /// A document's summaries, best first.
 using Summaries = std::vector<Summary>;
 
+/// As a list, and back.
+core::Json to_json(const Summaries& summaries);
+Summaries summaries_from_json(const core::Json& json);
 core::Json to_json(const Summary& summary);
 
 /// Keeps what is generated, in the order in which it finishes, so that a killed generation goes on where it was. The

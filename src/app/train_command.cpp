@@ -2,7 +2,10 @@
 #include "app/run_folder.h"
 #include "app/training_run.h"
 #include "txtsum/config/load.h"
+#include "txtsum/core/error.h"
+#include "txtsum/core/json.h"
 #include "txtsum/core/log.h"
+#include "txtsum/parallel/make_communicator.h"
 #include "txtsum/parallel/rank_environment.h"
 
 namespace txtsum::app {
@@ -12,16 +15,47 @@ struct TrainOptions {
   std::string config;
 };
 
-int run_train(const TrainOptions& options, const std::vector<std::string>& overrides, const std::string& command_line) {
-  parallel::require_one_rank(parallel::rank_environment());
-  const config::ExperimentConfig config = config::load_experiment(options.config, overrides);
-  const RunStart start = plan_start(config);
+/// What rank 0 has found in the output folder, for all ranks.
+RunStart agreed_start(const config::ExperimentConfig& config, parallel::Communicator& ranks) {
+  std::string own;
+  if (ranks.rank() == 0) {
+    const RunStart start = plan_start(config);
+    own = core::to_line({{"resume_from", start.resume_from}, {"finished", start.finished}});
+  }
+  const core::Json start = core::Json::parse(ranks.gather_bytes(own).front());
+  return {start.at("resume_from").get<std::string>(), start.at("finished").get<bool>()};
+}
+
+void train_as_rank(const config::ExperimentConfig& config, parallel::Communicator& ranks, const ComputeDevice& device,
+                   const std::string& command_line) {
+  const RunStart start = agreed_start(config, ranks);
   if (start.finished) {
+    if (ranks.rank() != 0) return;
     core::log_info(config.run.output + " holds this training already, finished: nothing to do. To train again, take " +
                    "another run.output, or run.resume=never run.overwrite=true");
-    return 0;
+    return;
   }
-  TrainingRun(config, start, command_line, core::system_clock()).run();
+  if (ranks.rank() == 0) {
+    TrainingRun(config, start, command_line, ranks, device, core::system_clock()).run();
+  } else {
+    follow_training(config, start, ranks, device, core::system_clock());
+  }
+}
+
+int run_train(const TrainOptions& options, const std::vector<std::string>& overrides, const std::string& command_line) {
+  const config::ExperimentConfig config = config::load_experiment(options.config, overrides);
+  const parallel::RankEnvironment environment = parallel::rank_environment();
+  const ComputeDevice device = open_device(config.run.device);
+  const std::unique_ptr<parallel::Communicator> ranks =
+      parallel::make_host_communicator(environment, parallel::deadline_seconds());
+  try {
+    train_as_rank(config, *ranks, device, command_line);
+  } catch (const core::StoppedBySignal&) {
+    throw;
+  } catch (const std::exception& error) {
+    ranks->abort(error.what());
+    throw;
+  }
   return 0;
 }
 

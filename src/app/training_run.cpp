@@ -15,8 +15,7 @@
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/log.h"
-#include "txtsum/ops/varlen_attention.h"
-#include "txtsum/parallel/communicator.h"
+#include "txtsum/ops/device.h"
 #include "txtsum/train/checkpoint.h"
 
 namespace txtsum::app {
@@ -42,13 +41,14 @@ int64_t resumed_update(const RunStart& start) {
 }  // namespace
 
 TrainingRun::TrainingRun(config::ExperimentConfig config, const RunStart& start, std::string command_line,
-                         const core::Clock& clock)
+                         parallel::Communicator& ranks, const ComputeDevice& device, const core::Clock& clock)
     : config_(std::move(config)),
       start_(start),
       command_line_(std::move(command_line)),
+      ranks_(ranks),
       clock_(clock),
       folder_(config_.run.output, config_.checkpoint.publish),
-      device_(open_device(config_.run.device)),
+      device_(device),
       ledger_(start_ledger(config_.resources, device_, folder_.file(kAttemptsFolder), clock_)),
       threads_(set_threads(config_.run.threads)),
       environment_(describe_environment(threads_, device_)) {
@@ -60,7 +60,8 @@ TrainingRun::TrainingRun(config::ExperimentConfig config, const RunStart& start,
 
 void TrainingRun::run() {
   try {
-    load();
+    inputs_ = load_training(config_, device_);
+    if (!start_.resume_from.empty()) check_same_data(start_.resume_from, inputs_);
     const train::TrainOutcome outcome = train();
     finish(outcome);
     ledger_->finish("finished");
@@ -78,107 +79,20 @@ void TrainingRun::run() {
   }
 }
 
-void TrainingRun::load() {
-  files_ = open_model_files(config_.model.checkpoint,
-                            {.weights = config_.model.init == config::ModelInit::kPretrained, .tokenizer = true});
-  loaded_ = load_for_training(files_, config_, device_.device);
-  const model::ModelFacts& facts = loaded_->model->facts();
-  check_lengths(config_.data, facts);
-  if (device_.device.is_cuda() && !facts.drops_probabilities) {
-    // While the data are read.
-    ops::compile_attention_ahead(facts.head_width, loaded_->model->arena().dtype());
-  }
-  generation_ = resolve_generation(config_.generation, files_, facts);
-  load_data();
-  if (!start_.resume_from.empty()) check_same_data();
-}
-
-void TrainingRun::load_data() {
-  train_data_ = load_split(config_, Split::kTrain, *files_.tokenizer);
-  std::vector<data::NamedDataset> splits{{"train", &train_data_.dataset}};
-  if (config_.data.has_validation()) {
-    validation_data_ = load_split(config_, Split::kValidation, *files_.tokenizer);
-    splits.push_back({"validation", &validation_data_->dataset});
-  }
-  if (config_.data.has_test()) {
-    test_data_ = load_split(config_, Split::kTest, *files_.tokenizer);
-    splits.push_back({"test", &test_data_->dataset});
-  }
-  data_report_ = data::make_data_report(splits);
-  const data::SplitReport& train = data_report_.splits.front();
-  data_fingerprint_ =
-      core::content_hash(files_.tokenizer->fingerprint() + " " + std::to_string(train.examples) + " " +
-                         std::to_string(train.source.tokens) + " " + std::to_string(train.target.tokens));
-  batches_ = std::make_unique<train::DatasetBatches>(
-      train_data_.dataset, config_.train, static_cast<uint64_t>(config_.run.seed), config_.data.prefetch_batches);
-}
-
-void TrainingRun::check_same_data() const {
-  if (train::read_training_state(start_.resume_from).config_fingerprint == data_fingerprint_) return;
-  throw core::UserError(start_.resume_from +
-                        " was trained on other data or with another tokenizer: the examples or tokens that data.train "
-                        "gives now are not the same. Restore them, or start anew with run.resume=never");
-}
-
-train::TrainerSettings TrainingRun::trainer_settings() const {
-  train::TrainerSettings settings;
-  settings.train = config_.train;
-  settings.optimizer = config_.optimizer;
-  settings.schedule = config_.schedule;
-  settings.parallel = config_.parallel;
-  settings.validation = config_.validation;
-  settings.checkpoint = config_.checkpoint;
-  settings.early_stopping = config_.early_stopping;
-  settings.seed = static_cast<uint64_t>(config_.run.seed);
-  settings.checkpoint_folder = folder_.file(kCheckpointsFolder);
+train::TrainOutcome TrainingRun::train() {
+  train::TrainerParts parts = trainer_parts(inputs_, config_, ranks_, clock_);
+  parts.evaluator = evaluator_of(inputs_, config_, ranks_, clock_, [this](const metrics::Work& work) {
+    ledger_->add_work(metrics::Phase::kValidate, work);
+  });
+  parts.write_folder = [this](const std::string& folder, const at::Tensor& masters) {
+    write_step_model(folder, masters, *inputs_.loaded, inputs_.files, config_);
+  };
+  parts.observers = attach_observers();
+  train::TrainerSettings settings = trainer_settings(inputs_, config_);
   settings.resume_from = start_.resume_from;
   settings.publish_mode = folder_.publish_mode();
-  settings.config_fingerprint = data_fingerprint_;
   settings.resume_hint = command_line_;
-  return settings;
-}
-
-train::Evaluator TrainingRun::evaluator() {
-  if (!validation_data_) return {};
-  return [this](int64_t) {
-    generate::GenerationSettings settings = generation_.settings;
-    if (config_.validation.beams) settings.beams = *config_.validation.beams;
-    settings.hypotheses = std::min(settings.hypotheses, settings.beams);
-    const Summarizer summarizer{*loaded_->model, settings, *files_.tokenizer, clock_};
-    const generate::SourceSet documents =
-        sources_of(validation_data_->dataset, config_.validation.max_generated_examples);
-    const SummarizedDocuments done = summarize_documents(summarizer, documents, "validate", nullptr);
-    ledger_->add_work(metrics::Phase::kValidate, done.work);
-    metrics::RougeOptions options = rouge_options(config_.metrics, 0);
-    options.bootstrap.resamples = 0;
-    const metrics::CorpusRouge rouge = score_summaries(validation_data_->dataset, done.summaries, options);
-    std::vector<std::pair<std::string, double>> metrics;
-    for (const metrics::CorpusScore& score : rouge.scores) metrics.emplace_back(score.name, score.f);
-    metrics.emplace_back("gen_len", mean_generated_length(done.summaries, loaded_->model->facts().pad_id));
-    return metrics;
-  };
-}
-
-train::TrainOutcome TrainingRun::train() {
-  std::unique_ptr<train::DatasetMicroBatches> validation;
-  if (validation_data_) {
-    validation =
-        std::make_unique<train::DatasetMicroBatches>(validation_data_->dataset, config_.train.micro_batch_tokens);
-  }
-  const std::unique_ptr<parallel::Communicator> communicator = parallel::make_single_communicator();
-  const auto write_folder = [this](const std::string& folder, const at::Tensor& masters) {
-    write_step_model(folder, masters, *loaded_, files_, config_);
-  };
-  train::TrainerParts parts{.model = *loaded_->model,
-                            .batches = *batches_,
-                            .communicator = *communicator,
-                            .clock = clock_,
-                            .validation = validation.get(),
-                            .evaluator = evaluator(),
-                            .write_folder = write_folder,
-                            .initial_masters = model::initial_masters(*loaded_),
-                            .observers = attach_observers()};
-  train::Trainer trainer(trainer_settings(), std::move(parts));
+  train::Trainer trainer(std::move(settings), std::move(parts));
   ledger_->resume_from(resumed_update(start_));
   return trainer.run();
 }
@@ -186,19 +100,19 @@ train::TrainOutcome TrainingRun::train() {
 std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
   run_observer_ = std::make_unique<RunObserver>(
       [this](const train::RunFacts& facts) {
-        const StartFacts start{config_,         files_,
-                               *loaded_->model, generation_.origins,
-                               data_report_,    ledger_->record(),
-                               threads_,        batches_->one_micro_batch()};
-        core::log_info("\n" + start_table(start, facts) + "\n" + generation_table(generation_.origins) + "\n" +
-                       freeze_table(loaded_->model->arena().layout(), config_.optimizer, config_.train.precision) +
-                       data_table(data_report_));
+        const StartFacts start{config_,         inputs_.files,
+                               *inputs_.loaded->model, inputs_.generation.origins,
+                               inputs_.data_report,    ledger_->record(),
+                               threads_,        inputs_.batches->one_micro_batch()};
+        core::log_info("\n" + start_table(start, facts) + "\n" + generation_table(inputs_.generation.origins) + "\n" +
+                       freeze_table(inputs_.loaded->model->arena().layout(), config_.optimizer, config_.train.precision) +
+                       data_table(inputs_.data_report));
       },
       folder_);
   terminal_ = std::make_unique<TerminalObserver>(clock_);
   steps_ = std::make_unique<StepLog>(folder_.live(kStepsFile), resumed_update(start_), clock_);
   ledger_observer_ =
-      std::make_unique<LedgerObserver>(*ledger_, shape_of(loaded_->model->facts()), trainable_parts(*loaded_->model));
+      std::make_unique<LedgerObserver>(*ledger_, shape_of(inputs_.loaded->model->facts()), trainable_parts(*inputs_.loaded->model));
   // The ledger first: what the others do belongs to the phase that has begun.
   std::vector<train::TrainObserver*> observers{ledger_observer_.get(), run_observer_.get(), terminal_.get(),
                                                steps_.get()};
@@ -258,22 +172,22 @@ void TrainingRun::finish(const train::TrainOutcome& outcome) {
   const std::string step =
       selects && !outcome.best_checkpoint.empty() ? outcome.best_checkpoint : outcome.last_checkpoint;
   if (step.empty()) throw core::UserError("no update was made, so there is no finished model: raise train's limits");
-  write_finished_model(step, folder_, files_, config_);
+  write_finished_model(step, folder_, inputs_.files, config_);
   core::log_info("finished model: " + folder_.file(kModelFolder) + " (from " + step + ")");
-  const TrainingSummary summary{config_, outcome, batches_->examples(),
-                                validation_data_ ? validation_data_->dataset.size() : 0, batches_->updates_in_epoch(0)};
+  const TrainingSummary summary{config_, outcome, inputs_.batches->examples(),
+                                inputs_.validation_data ? inputs_.validation_data->dataset.size() : 0, inputs_.batches->updates_in_epoch(0)};
   write_training_results(folder_, summary, steps_->lines(), *ledger_);
   quality_["validation"] = last_validation(steps_->lines(), selects);
-  if (config_.test.generate && test_data_) score_test_split();
+  if (config_.test.generate && inputs_.test_data) score_test_split();
 }
 
 void TrainingRun::score_test_split() {
   ledger_->switch_phase(metrics::Phase::kLoad);
-  loaded_.reset();  // Its weights are the last ones; the finished model's are on the disk.
-  files_ = open_model_files(folder_.file(kModelFolder));
-  loaded_ = load_for_generation(files_, config_.train.precision, device_.device);
-  core::log_info("scoring the test split with " + files_.folder.path);
-  const SplitRequest request{config_, files_, *loaded_->model, generation_.settings, test_data_->dataset, Split::kTest};
+  inputs_.loaded.reset();  // Its weights are the last ones; the finished model's are on the disk.
+  inputs_.files = open_model_files(folder_.file(kModelFolder));
+  inputs_.loaded = load_for_generation(inputs_.files, config_.train.precision, device_.device);
+  core::log_info("scoring the test split with " + inputs_.files.folder.path);
+  const SplitRequest request{config_, inputs_.files, *inputs_.loaded->model, inputs_.generation.settings, inputs_.test_data->dataset, Split::kTest};
   quality_["test"] = evaluate_split(request, folder_, *ledger_, clock_);
   if (!mlflow_) return;
   MlflowClient::Metrics metrics;
@@ -284,7 +198,7 @@ void TrainingRun::score_test_split() {
 }
 
 void TrainingRun::report() {
-  const ReportParts parts{config_, command_line_, environment_, to_json(data_report_), quality_, gpu_work_};
+  const ReportParts parts{config_, command_line_, environment_, to_json(inputs_.data_report), quality_, gpu_work_};
   write_report(folder_, parts, *ledger_, clock_);
   folder_.publish_live();
   std::string text;

@@ -11,6 +11,7 @@
 #include "app/step_log.h"
 #include "app/trace_observer.h"
 #include "app/train_observers.h"
+#include "app/training_inputs.h"
 #include "txtsum/config/experiment_config.h"
 #include "txtsum/metrics/ledger.h"
 #include "txtsum/train/dataset_batches.h"
@@ -22,19 +23,15 @@ namespace txtsum::app {
 /// the test split, report.
 class TrainingRun {
  public:
+  /// Of several ranks the first one; the others follow (follow_training). `ranks` must outlive it.
   TrainingRun(config::ExperimentConfig config, const RunStart& start, std::string command_line,
-              const core::Clock& clock);
+              parallel::Communicator& ranks, const ComputeDevice& device, const core::Clock& clock);
 
   /// Runs to the end. Throws StoppedBySignal after the report was written.
   void run();
 
  private:
-  void load();
-  void load_data();
-  void check_same_data() const;
   train::TrainOutcome train();
-  train::TrainerSettings trainer_settings() const;
-  train::Evaluator evaluator();
   void open_mlflow();
   std::vector<train::TrainObserver*> attach_observers();
   void finish(const train::TrainOutcome& outcome);
@@ -48,20 +45,14 @@ class TrainingRun {
   config::ExperimentConfig config_;
   RunStart start_;
   std::string command_line_;
+  parallel::Communicator& ranks_;
   const core::Clock& clock_;
   RunFolder folder_;
   ComputeDevice device_;
   std::unique_ptr<metrics::Ledger> ledger_;
   int threads_ = 1;
   core::Json environment_;
-  ModelFiles files_;
-  std::optional<model::LoadedModel> loaded_;
-  generate::ResolvedSettings generation_;
-  data::LoadedDataset train_data_;
-  std::optional<data::LoadedDataset> validation_data_, test_data_;
-  data::DataReport data_report_;
-  std::string data_fingerprint_;
-  std::unique_ptr<train::DatasetBatches> batches_;
+  TrainingInputs inputs_;
   std::unique_ptr<StepLog> steps_;
   std::unique_ptr<TerminalObserver> terminal_;
   std::unique_ptr<LedgerObserver> ledger_observer_;

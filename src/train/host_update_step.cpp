@@ -64,15 +64,6 @@ void HostUpdateStep::start(const GlobalBatch& batch, int64_t update, double lear
   result_ = result;
 }
 
-void HostUpdateStep::sum_over_ranks(const at::Tensor& gradients) {
-  parallel::Communicator& ranks = parts_.communicator;
-  if (ranks.world() == 1) return;
-  const parallel::Part part = parallel::part_of(gradients.numel(), ranks.world(), ranks.rank());
-  const at::Tensor shard = gradients.slice(0, part.begin, part.end);
-  ranks.wait(ranks.reduce_scatter(gradients, shard));
-  ranks.wait(ranks.all_gather(shard, gradients));
-}
-
 UpdateResult HostUpdateStep::finish() { return result_; }
 
 void HostUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, UpdateResult& sums) {

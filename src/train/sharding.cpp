@@ -15,13 +15,12 @@ constexpr int64_t kMib = int64_t{1} << 20;
 
 int64_t bytes_of(const at::Tensor& tensor) { return tensor.defined() ? static_cast<int64_t>(tensor.nbytes()) : 0; }
 
-/// The blocks of the trainable or the frozen range, counted from the range's begin.
+/// The blocks of the trainable or the frozen range.
 std::vector<parallel::BlockRange> blocks_of(const model::ArenaLayout& layout, bool trainable) {
-  const int64_t before = trainable ? 0 : layout.trainable_numel();
   std::vector<parallel::BlockRange> blocks;
   for (int64_t block = 0; block < layout.block_count(); ++block) {
     const model::ArenaRange range = layout.block_range(block, trainable);
-    if (range.numel() > 0) blocks.push_back({block, {range.begin - before, range.end - before}});
+    if (range.numel() > 0) blocks.push_back({block, {range.begin, range.end}});
   }
   return blocks;
 }
@@ -31,12 +30,12 @@ parallel::ShardPlan plan_of(const model::Arena& arena, const parallel::Communica
   return parallel::ShardPlan(blocks_of(arena.layout(), trainable), communicator.world(), communicator.rank(), bucket);
 }
 
-/// The part of a range that a plan gives to its rank, laid out as its shard.
-at::Tensor shard_of(const at::Tensor& range, const parallel::ShardPlan& plan) {
-  const at::Tensor shard = at::zeros({plan.shard_numel()}, range.options());
+/// What a plan gives to its rank of a tensor laid out like the arena, as its shard.
+at::Tensor shard_of(const at::Tensor& arena, const parallel::ShardPlan& plan) {
+  const at::Tensor shard = at::zeros({plan.shard_numel()}, arena.options());
   for (const parallel::OwnedRange& owned : plan.owned()) {
     shard.narrow(0, owned.local, owned.range.numel())
-        .copy_(range.narrow(0, owned.range.begin, owned.range.numel()));
+        .copy_(arena.narrow(0, owned.range.begin, owned.range.numel()));
   }
   return shard;
 }
@@ -101,7 +100,7 @@ Sharding::Sharding(model::Arena& arena, parallel::Communicator& communicator, co
     return;
   }
   space_.numel = plan_.shard_numel();
-  space_.working = shard_of(arena.values().narrow(0, 0, layout.trainable_numel()), plan_);
+  space_.working = shard_of(arena.values(), plan_);
   space_.gradients = at::zeros({space_.numel}, of_gradients);
   space_.spans = own_spans_;
   space_.pieces = pieces_of(layout, plan_);
@@ -112,10 +111,8 @@ Sharding::Sharding(model::Arena& arena, parallel::Communicator& communicator, co
 Sharding::~Sharding() = default;
 
 void Sharding::spread_values() {
-  const model::ArenaLayout& layout = arena_.layout();
   frozen_plan_ = std::make_unique<parallel::ShardPlan>(plan_of(arena_, communicator_, /*trainable=*/false));
-  const int64_t frozen_numel = layout.total_numel() - layout.trainable_numel();
-  const at::Tensor frozen = shard_of(arena_.values().narrow(0, layout.trainable_numel(), frozen_numel), *frozen_plan_);
+  const at::Tensor frozen = shard_of(arena_.values(), *frozen_plan_);
   values_ = std::make_unique<ValueSlots>(arena_, communicator_, ValueSlots::Shards{plan_, space_.working},
                                          ValueSlots::Shards{*frozen_plan_, frozen});
 }

@@ -83,8 +83,6 @@ class Sharding final : public BlockHooks {
   at::Tensor reduced_;                      // stage 0 of several ranks: this rank's part of the sums
   std::unique_ptr<GradientSlots> gradients_;          // from stage 2 on
   std::unique_ptr<parallel::ShardPlan> frozen_plan_;  // in stage 3
-  std::unique_ptr<GradientSlots> gradients_;           // from stage 2 on
-  std::unique_ptr<parallel::ShardPlan> frozen_plan_;   // in stage 3
   std::unique_ptr<ValueSlots> values_;
 };
 

@@ -1,0 +1,161 @@
+#include "app/training_inputs.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "app/summaries.h"
+#include "txtsum/core/error.h"
+#include "txtsum/core/file.h"
+#include "txtsum/core/json.h"
+#include "txtsum/ops/device.h"
+#include "txtsum/ops/varlen_attention.h"
+#include "txtsum/train/checkpoint.h"
+
+namespace txtsum::app {
+namespace {
+
+void load_data(const config::ExperimentConfig& config, TrainingInputs& inputs) {
+  const text::Tokenizer& tokenizer = *inputs.files.tokenizer;
+  inputs.train_data = load_split(config, Split::kTrain, tokenizer);
+  std::vector<data::NamedDataset> splits{{"train", &inputs.train_data.dataset}};
+  if (config.data.has_validation()) {
+    inputs.validation_data = load_split(config, Split::kValidation, tokenizer);
+    splits.push_back({"validation", &inputs.validation_data->dataset});
+  }
+  if (config.data.has_test()) {
+    inputs.test_data = load_split(config, Split::kTest, tokenizer);
+    splits.push_back({"test", &inputs.test_data->dataset});
+  }
+  inputs.data_report = data::make_data_report(splits);
+  const data::SplitReport& train = inputs.data_report.splits.front();
+  inputs.data_fingerprint =
+      core::content_hash(tokenizer.fingerprint() + " " + std::to_string(train.examples) + " " +
+                         std::to_string(train.source.tokens) + " " + std::to_string(train.target.tokens));
+}
+
+/// Each rank's documents are those whose number leaves its own when divided by the number of ranks: lengths mix.
+SummarizedDocuments summarize_share(const Summarizer& summarizer, const generate::SourceSet& documents,
+                                    const parallel::Communicator& ranks) {
+  generate::SourceSet share;
+  share.size = (documents.size - ranks.rank() + ranks.world() - 1) / ranks.world();
+  share.ids = [&](int64_t i) { return documents.ids(i * ranks.world() + ranks.rank()); };
+  return summarize_documents(summarizer, share, "validate", nullptr);
+}
+
+/// All ranks' summaries, in the documents' order.
+std::vector<Summaries> gathered(const std::vector<Summaries>& share, int64_t documents, parallel::Communicator& ranks) {
+  core::Json own = core::Json::array();
+  for (const Summaries& summaries : share) own.push_back(to_json(summaries));
+  const std::vector<std::string> all = ranks.gather_bytes(core::to_line(own));
+  std::vector<Summaries> result(static_cast<size_t>(documents));
+  for (size_t rank = 0; rank < all.size(); ++rank) {
+    size_t document = rank;
+    for (const core::Json& summaries : core::Json::parse(all[rank])) {
+      result.at(document) = summaries_from_json(summaries);
+      document += all.size();
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+TrainingInputs load_training(const config::ExperimentConfig& config, const ComputeDevice& device) {
+  TrainingInputs inputs;
+  inputs.files = open_model_files(config.model.checkpoint,
+                                  {.weights = config.model.init == config::ModelInit::kPretrained, .tokenizer = true});
+  inputs.loaded = load_for_training(inputs.files, config, device.device);
+  const model::ModelFacts& facts = inputs.loaded->model->facts();
+  check_lengths(config.data, facts);
+  if (device.device.is_cuda() && !facts.drops_probabilities) {
+    // While the data are read.
+    ops::compile_attention_ahead(facts.head_width, inputs.loaded->model->arena().dtype());
+  }
+  inputs.generation = resolve_generation(config.generation, inputs.files, facts);
+  load_data(config, inputs);
+  return inputs;
+}
+
+void check_same_data(const std::string& step_folder, const TrainingInputs& inputs) {
+  if (train::read_training_state(step_folder).config_fingerprint == inputs.data_fingerprint) return;
+  throw core::UserError(step_folder +
+                        " was trained on other data or with another tokenizer: the examples or tokens that data.train "
+                        "gives now are not the same. Restore them, or start anew with run.resume=never");
+}
+
+train::TrainerSettings trainer_settings(const TrainingInputs& inputs, const config::ExperimentConfig& config) {
+  train::TrainerSettings settings;
+  settings.train = config.train;
+  settings.optimizer = config.optimizer;
+  settings.schedule = config.schedule;
+  settings.parallel = config.parallel;
+  settings.validation = config.validation;
+  settings.checkpoint = config.checkpoint;
+  settings.early_stopping = config.early_stopping;
+  settings.seed = static_cast<uint64_t>(config.run.seed);
+  settings.checkpoint_folder = config.run.output + "/" + kCheckpointsFolder;
+  settings.config_fingerprint = inputs.data_fingerprint;
+  return settings;
+}
+
+train::TrainerParts trainer_parts(TrainingInputs& inputs, const config::ExperimentConfig& config,
+                                  parallel::Communicator& ranks, const core::Clock& clock) {
+  inputs.batches = std::make_unique<train::DatasetBatches>(
+      inputs.train_data.dataset, config.train, static_cast<uint64_t>(config.run.seed), config.data.prefetch_batches,
+      train::RankShare{ranks.rank(), ranks.world()});
+  if (inputs.validation_data) {
+    inputs.validation = std::make_unique<train::DatasetMicroBatches>(inputs.validation_data->dataset,
+                                                                     config.train.micro_batch_tokens);
+  }
+  return {.model = *inputs.loaded->model,
+          .batches = *inputs.batches,
+          .communicator = ranks,
+          .clock = clock,
+          .validation = inputs.validation.get(),
+          .evaluator = {},
+          .write_folder = {},
+          .initial_masters = model::initial_masters(*inputs.loaded),
+          .observers = {}};
+}
+
+train::Evaluator evaluator_of(TrainingInputs& inputs, const config::ExperimentConfig& config,
+                              parallel::Communicator& ranks, const core::Clock& clock,
+                              std::function<void(const metrics::Work&)> on_work) {
+  if (!inputs.validation_data) return {};
+  return [&inputs, &config, &ranks, &clock, on_work = std::move(on_work)](int64_t) {
+    generate::GenerationSettings settings = inputs.generation.settings;
+    if (config.validation.beams) settings.beams = *config.validation.beams;
+    settings.hypotheses = std::min(settings.hypotheses, settings.beams);
+    const Summarizer summarizer{*inputs.loaded->model, settings, *inputs.files.tokenizer, clock};
+    const data::Dataset& dataset = inputs.validation_data->dataset;
+    const generate::SourceSet documents = sources_of(dataset, config.validation.max_generated_examples);
+    const SummarizedDocuments share = summarize_share(summarizer, documents, ranks);
+    on_work(share.work);
+    const std::vector<Summaries> summaries =
+        ranks.world() == 1 ? share.summaries : gathered(share.summaries, documents.size, ranks);
+    metrics::RougeOptions options = rouge_options(config.metrics, 0);
+    options.bootstrap.resamples = 0;
+    const metrics::CorpusRouge rouge = score_summaries(dataset, summaries, options);
+    std::vector<std::pair<std::string, double>> metrics;
+    for (const metrics::CorpusScore& score : rouge.scores) metrics.emplace_back(score.name, score.f);
+    metrics.emplace_back("gen_len", mean_generated_length(summaries, inputs.loaded->model->facts().pad_id));
+    return metrics;
+  };
+}
+
+void follow_training(const config::ExperimentConfig& config, const RunStart& start, parallel::Communicator& ranks,
+                     const ComputeDevice& device, const core::Clock& clock) {
+  if (config.train.deterministic) ops::use_deterministic_kernels();
+  set_threads(config.run.threads);
+  TrainingInputs inputs = load_training(config, device);
+  if (!start.resume_from.empty()) check_same_data(start.resume_from, inputs);
+  train::TrainerParts parts = trainer_parts(inputs, config, ranks, clock);
+  parts.evaluator = evaluator_of(inputs, config, ranks, clock, [](const metrics::Work&) {});
+  parts.write_folder = [](const std::string&, const at::Tensor&) {};
+  train::TrainerSettings settings = trainer_settings(inputs, config);
+  settings.resume_from = start.resume_from;
+  train::Trainer(std::move(settings), std::move(parts)).run();
+}
+
+}  // namespace txtsum::app
