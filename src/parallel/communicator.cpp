@@ -86,6 +86,19 @@ void Communicator::set_phase(int64_t update, std::string phase) {
   phase_ = std::move(phase);
 }
 
+void Communicator::lend_place(Communicator& other) const {
+  other.update_ = update_;
+  other.phase_ = phase_;
+  other.current_ = current_;
+  other.counts_.collectives = current_.number - 1;
+}
+
+std::vector<std::string> Communicator::exchange_through(Communicator& other, const std::string& bytes) const {
+  lend_place(other);
+  other.counts_.collectives = current_.number;
+  return other.exchange(bytes);
+}
+
 std::string Communicator::place() const {
   std::string text = "update " + std::to_string(update_) + ", " + phase_;
   if (current_.number == 0) return text;
