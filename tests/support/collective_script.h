@@ -20,16 +20,18 @@ inline at::Tensor own_part(const at::Tensor& values, const parallel::Communicato
   return values.slice(0, part.begin, part.end);
 }
 
-/// Carries out every collective on several types and sizes; returns all bytes that it gave, and what was counted.
-inline std::string run_collectives(parallel::Communicator& ranks) {
+/// Carries out every collective on several types and sizes, on tensors of `device`; returns all bytes that it gave, and
+/// what was counted.
+inline std::string run_collectives(parallel::Communicator& ranks, const at::Device& device = at::kCPU) {
   std::string bytes;
   const auto keep = [&](const at::Tensor& values) {
-    bytes.append(static_cast<const char*>(values.const_data_ptr()), values.nbytes());
+    const at::Tensor host = values.to(at::kCPU);
+    bytes.append(static_cast<const char*>(host.const_data_ptr()), host.nbytes());
   };
   for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kBFloat16, at::kHalf}) {
     for (const int64_t numel : {0, 1, 33, 5003, 1'300'003}) {
       ranks.set_phase(numel, "backward");
-      const at::Tensor values = rank_values(ranks.rank(), numel, type);
+      const at::Tensor values = rank_values(ranks.rank(), numel, type).to(device);
       const at::Tensor shard = at::empty_like(own_part(values, ranks));
       const at::Tensor all = at::empty_like(values);
       ranks.wait(ranks.reduce_scatter(values, shard));
