@@ -64,8 +64,7 @@ class NcclCommunicator final : public Communicator {
         device_(device),
         stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, device.index())) {
     const c10::cuda::CUDAGuard guard(device_.index());
-    connection_ = std::make_unique<NcclConnection>(NcclConnection::Rank{rank(), world(), device_.index()},
-                                                   share_id(*host_), place(), deadline_seconds);
+    connection_ = std::make_unique<NcclConnection>(host_, share_id(*host_), place(), deadline_seconds);
   }
 
   ~NcclCommunicator() override {
@@ -234,7 +233,7 @@ class NcclCommunicator final : public Communicator {
 
   const NcclLibrary& nccl_ = nccl_library();
   const int exceptions_at_start_;
-  const std::unique_ptr<Communicator> host_;
+  const std::shared_ptr<Communicator> host_;
   const c10::Device device_;
   const c10::cuda::CUDAStream stream_;
   std::unique_ptr<NcclConnection> connection_;

@@ -38,10 +38,11 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 }  // namespace
 
 struct NcclConnection::State {
-  State(const Rank& who, double deadline) : rank(who), deadline_seconds(deadline) {}
+  State(std::shared_ptr<Communicator> ranks, double deadline) : host(std::move(ranks)), deadline_seconds(deadline) {}
 
   const NcclLibrary& nccl = nccl_library();
-  const Rank rank;
+  const std::shared_ptr<Communicator> host;
+  const c10::DeviceIndex device = c10::cuda::current_device();
   const double deadline_seconds;
 
   /// Held for every call of NCCL: a connection is not for two threads at once. None of the calls waits for other ranks,
@@ -54,6 +55,7 @@ struct NcclConnection::State {
   std::deque<std::shared_ptr<NcclTicket>> pending;  ///< Not known to be over; in order.
   double last_over_seconds = 0.0;
   std::string last_place, failure;
+  bool is_awaited = false;  ///< NCCL has been called and has not done what it was called for.
   bool is_leaving = false, thread_has_ended = false;
 
   void fail(const std::string& text) {
@@ -65,7 +67,7 @@ struct NcclConnection::State {
     changed.notify_all();
   }
   void fail(const std::string& place, const std::string& what) {
-    fail("rank " + std::to_string(rank.rank) + " of " + std::to_string(rank.world) + ": " + place + ": " + what);
+    fail("rank " + std::to_string(host->rank()) + " of " + std::to_string(host->world()) + ": " + place + ": " + what);
   }
 
   void check() {
@@ -106,12 +108,26 @@ struct NcclConnection::State {
   void look() {
     look_at_nccl();
     while (const std::shared_ptr<NcclTicket> first = first_pending()) {
-      if (!first->over.query()) return look_at_clock(*first);
+      if (!first->over.query()) {
+        look_at_clock(*first);
+        break;
+      }
       const std::lock_guard lock(mutex);
       pending.pop_front();
       last_over_seconds = now();
       changed.notify_all();
     }
+    look_at_peers();
+  }
+
+  /// Who has gone when nothing is under way has ended well.
+  void look_at_peers() {
+    {
+      const std::lock_guard lock(mutex);
+      if (pending.empty() && !is_awaited) return;
+    }
+    const std::string problem = host->peer_problem();
+    if (!problem.empty()) fail(where(), first_line(problem));
   }
 
   void look_at_nccl() {
@@ -134,9 +150,9 @@ struct NcclConnection::State {
   }
 };
 
-NcclConnection::NcclConnection(const Rank& rank, const ncclUniqueId& id, const std::string& place,
+NcclConnection::NcclConnection(std::shared_ptr<Communicator> host, const ncclUniqueId& id, const std::string& place,
                                double deadline_seconds)
-    : state_(std::make_shared<State>(rank, deadline_seconds)), thread_(keep_watch, state_) {
+    : state_(std::make_shared<State>(std::move(host), deadline_seconds)), thread_(keep_watch, state_) {
   try {
     connect(id, place);
   } catch (...) {
@@ -152,8 +168,8 @@ void NcclConnection::connect(const ncclUniqueId& id, const std::string& place) {
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
   const ncclResult_t code = state.call([&](ncclComm_t) {
-    return state.nccl.comm_init_rank_config(&state.comm, static_cast<int>(state.rank.world), id,
-                                            static_cast<int>(state.rank.rank), &config);
+    return state.nccl.comm_init_rank_config(&state.comm, static_cast<int>(state.host->world()), id,
+                                            static_cast<int>(state.host->rank()), &config);
   });
   if (code != ncclSuccess && code != ncclInProgress) state.fail(place, state.nccl.error_text(code));
   await(place, "NCCL has not connected the ranks");
@@ -171,6 +187,7 @@ void NcclConnection::await(const std::string& place, const std::string& late) {
   {
     const std::lock_guard lock(state.mutex);
     state.last_place = place;
+    state.is_awaited = true;
   }
   const double began = now();
   ncclResult_t code = ncclInProgress;
@@ -185,6 +202,8 @@ void NcclConnection::await(const std::string& place, const std::string& late) {
   }
   if (code != ncclSuccess) state.fail(place, state.nccl.error_text(code));
   state.check();
+  const std::lock_guard lock(state.mutex);
+  state.is_awaited = false;
 }
 
 void NcclConnection::watch(const std::shared_ptr<NcclTicket>& ticket) {
@@ -208,6 +227,7 @@ std::string NcclConnection::failure() const {
 void NcclConnection::check() const { state_->check(); }
 
 void NcclConnection::keep_watch(const std::shared_ptr<State>& state) {
+  c10::cuda::set_device(state->device);
   // Another thread may be capturing a graph, which must not hear of the questions that are asked here.
   const c10::cuda::CUDAStreamCaptureModeGuard beside_captures(cudaStreamCaptureModeRelaxed);
   const auto must_end = [&] { return state->is_leaving || !state->failure.empty(); };

@@ -30,12 +30,10 @@ struct NcclTicket final : Ticket {
 /// give up: its kernels end, and with them whatever waits for the GPU.
 class NcclConnection {
  public:
-  struct Rank {
-    int64_t rank = 0, world = 1;
-    c10::DeviceIndex device = 0;
-  };
-  /// Connects to the other ranks. Throws RankError, which says `place`, where that is not done within the deadline.
-  NcclConnection(const Rank& rank, const ncclUniqueId& id, const std::string& place, double deadline_seconds);
+  /// Connects the current GPU to those of the ranks of `host`, which is asked whether they are still there. Throws
+  /// RankError, which says `place`, where that is not done within the deadline.
+  NcclConnection(std::shared_ptr<Communicator> host, const ncclUniqueId& id, const std::string& place,
+                 double deadline_seconds);
   /// Ends it; waits for a few seconds at most.
   ~NcclConnection();
   NcclConnection(const NcclConnection&) = delete;

@@ -94,8 +94,7 @@ void compare_numbers(parallel::Communicator& ranks) {
   ranks.all_reduce(numbers);
   const auto world = static_cast<double>(ranks.world());
   if (numbers != std::vector<double>{world * (world + 1) / 2, world / 2}) throw core::DataError("all_reduce differs");
-  const std::vector<std::string> bytes =
-      ranks.gather_bytes(std::string(static_cast<size_t>(ranks.rank() * 3), 'r'));
+  const std::vector<std::string> bytes = ranks.gather_bytes(std::string(static_cast<size_t>(ranks.rank() * 3), 'r'));
   for (size_t r = 0; r < bytes.size(); ++r) {
     if (bytes[r] != std::string(r * 3, 'r')) throw core::DataError("gather_bytes differs");
   }

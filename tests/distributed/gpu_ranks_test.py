@@ -22,7 +22,7 @@ PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve()
 WITH_BANDWIDTH = "--bandwidth" in sys.argv
 if WITH_BANDWIDTH:
     sys.argv.remove("--bandwidth")
-DEADLINE = 5
+DEADLINE = 10
 STARTING = 60  # seconds that the processes may take to come up and to connect
 PLACE = "update 5, backward, collective "
 SKIPPED = 77

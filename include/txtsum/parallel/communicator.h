@@ -61,6 +61,9 @@ class Communicator {
   void set_phase(int64_t update, std::string phase);
   /// Makes the pending and all further collectives of every rank fail with `reason`.
   virtual void abort(const std::string& reason) = 0;
+  /// Why no collective can succeed any more, as far as that is known without one: another rank has gone or given up.
+  /// Empty while all is well. For any thread; from the first call on it is looked for.
+  virtual std::string peer_problem() { return {}; }
   const TrafficCounts& counts() const { return counts_; }
 
  protected:
