@@ -154,6 +154,17 @@ class NcclCommunicator final : public Communicator {
     });
   }
 
+  void start_watch() override {
+    guarded([&] {
+      const c10::cuda::CUDAGuard guard(device_.index());
+      TXTSUM_CHECK(!is_capturing());
+      const auto ticket = std::make_shared<NcclTicket>();
+      ticket->place = place();
+      ticket->over.record(c10::cuda::getCurrentCUDAStream());
+      connection_->watch(ticket);
+    });
+  }
+
   std::vector<std::string> exchange(const std::string& bytes) override {
     return guarded([&] { return exchange_through(*host_, bytes); });
   }

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <csignal>
 #include <cstdio>
 #include <functional>
 #include <limits>
@@ -42,7 +43,8 @@ void require_sums(const at::Tensor& found, const at::Tensor& sums, const at::Ten
                   const std::string& what) {
   const at::ScalarType type = found.scalar_type();
   if (world == 2 && (type == at::kFloat || type == at::kDouble)) return require_equal(found, sums.to(type), what);
-  const at::Tensor room = scale * (rounding(type) * static_cast<double>(world)) + 1e-7;
+  // The host rounds as well.
+  const at::Tensor room = scale * (rounding(type) * 2.0 * static_cast<double>(world)) + 1e-7;
   const at::Tensor error = at::abs(found.to(at::kCPU).to(at::kDouble) - sums);
   if (!at::all(error.le(room)).item<bool>()) {
     throw core::DataError(what + " is off by " + std::to_string(error.max().item<double>()));
@@ -142,6 +144,26 @@ void check_graph(parallel::Communicator& ranks, const at::Device& device) {
     ranks.barrier();  // no graph goes while another rank replays it
   }
   say_that_it_is_right(ranks, device, "a graph's collectives");
+}
+
+void replay_until_killed(parallel::Communicator& ranks, const at::Device& device, int64_t victim) {
+  const at::Tensor values = at::ones({100'000}, device);
+  const at::Tensor own = own_part(values, ranks);
+  const auto work = [&] {
+    ranks.wait(ranks.reduce_scatter(values, own));
+    ranks.wait(ranks.all_gather(own, values));
+  };
+  ops::DevicePool pool(device);
+  pool.run(work);
+  const auto graph = pool.capture(work);
+  for (int64_t update = 1; update <= 10; ++update) {
+    ranks.set_phase(update, "backward");
+    if (update == 5 && ranks.rank() == victim) ::raise(SIGKILL);
+    graph->replay();
+    ranks.watch_replay();
+    ops::synchronize(device);
+  }
+  ranks.barrier();
 }
 
 void print_bandwidth(parallel::Communicator& ranks, const at::Device& device) {

@@ -15,6 +15,9 @@ void compare_with_host(parallel::Communicator& ranks, const at::Device& device);
 /// The same for collectives in a CUDA graph that is replayed three times.
 void check_graph(parallel::Communicator& ranks, const at::Device& device);
 
+/// Replays a graph of collectives once an update; in the fifth, rank `victim` is killed.
+void replay_until_killed(parallel::Communicator& ranks, const at::Device& device, int64_t victim);
+
 /// Prints, on rank 0, GB/s of reduce_scatter and all_gather of bf16: of the bus, bytes * (n - 1) / n / seconds.
 void print_bandwidth(parallel::Communicator& ranks, const at::Device& device);
 

@@ -92,6 +92,14 @@ class Nccl(GpuRanks):
             self.assertIn("rank 1 has closed its connection", self.assert_ends(processes, rank, 20))
         self.assertLess(time.monotonic() - began, STARTING + 20)
 
+    def test_a_killed_rank_ends_the_others_at_once_where_they_replay_a_graph(self):
+        processes = self.start(WORLD, "replayed", 100, 1)
+        self.assertEqual(processes.end(1, STARTING)[0], -signal.SIGKILL)
+        for rank in set(range(WORLD)) - {1}:
+            line = self.assert_ends(processes, rank, 20)
+            self.assertIn("(replayed graph)", line)
+            self.assertIn("rank 1 has closed its connection", line)
+
     def test_a_rank_that_stands_still_ends_the_others_at_the_deadline_and_itself_when_it_goes_on(self):
         processes = self.start(WORLD, "stopped", DEADLINE, WORLD - 1)
         for rank in range(WORLD - 1):

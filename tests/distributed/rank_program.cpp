@@ -4,7 +4,8 @@
 //   same    compare every collective with the same among threads, bit for bit
 //   sums    compare every collective with what the host computes; graph: the same for a CUDA graph of collectives
 //   bandwidth  print what reduce_scatter and all_gather reach
-//   killed  RANK is killed in the fifth update; stopped: it stops there; failed: it leaves with an error of its own
+//   killed  RANK is killed in the fifth update; stopped: it stops there; failed: it leaves with an error of its own;
+//           replayed: it is killed where updates are a CUDA graph
 // With TXTSUM_TEST_DEVICE=cuda on the GPU for the rank.
 
 #include <ATen/ATen.h>
@@ -68,6 +69,8 @@ int run(const std::string& mode, double deadline_seconds, int64_t victim) {
       compare_with_host(*ranks, device);
     } else if (mode == "graph") {
       check_graph(*ranks, device);
+    } else if (mode == "replayed") {
+      replay_until_killed(*ranks, device, victim);
     } else if (mode == "bandwidth") {
       print_bandwidth(*ranks, device);
     } else {

@@ -49,6 +49,9 @@ class Communicator {
   /// Replaces `values` by rank `root`'s.
   TicketRef broadcast(const at::Tensor& values, int64_t root);
   virtual void wait(const TicketRef& ticket) = 0;
+  /// Has the deadline count for what is on the current stream of a GPU by now: collectives of a CUDA graph, which
+  /// nobody started when it was replayed.
+  void watch_replay();
 
   /// Replaces host numbers by their sums over ranks, added in rank order.
   void all_reduce(std::vector<double>& values);
@@ -77,6 +80,7 @@ class Communicator {
   virtual TicketRef start_reduce_scatter(const at::Tensor& values, const at::Tensor& shard) = 0;
   virtual TicketRef start_all_gather(const at::Tensor& shard, const at::Tensor& values) = 0;
   virtual TicketRef start_broadcast(const at::Tensor& values, int64_t root) = 0;
+  virtual void start_watch() {}
   /// Every rank's bytes, in rank order, once all are there.
   virtual std::vector<std::string> exchange(const std::string& bytes) = 0;
 

@@ -33,7 +33,7 @@ std::unique_ptr<Communicator> make_host_communicator(const RankEnvironment& envi
 /// Over NCCL, between GPUs: collectives on tensors of `device` go there, on a stream of their own; bytes, sums of host
 /// numbers and tensors in host memory go through `host`. The host does not wait where wait() is called, only the
 /// current stream, which must be one that the tensors were made on. A CUDA graph can hold collectives (what it holds
-/// must have run once before, and a ticket is waited for inside it); no deadline counts for them when it is replayed.
+/// must have run once before, and a ticket is waited for inside it); watch_replay() has the deadline count for them.
 /// Before the communicator ends, the graphs and the GPU's work must have ended. While a collective hangs, abort() and
 /// the deadline end it on the GPU as well. Throws EnvironmentError where this binary or this machine has no NCCL or no
 /// such GPU, RankError where the ranks are not connected within the deadline.

@@ -216,6 +216,25 @@ TEST_F(NcclCommunicator, ACollectiveThatIsNotOverWithinTheDeadlineEndsTheConnect
   obstacle.release();
 }
 
+TEST_F(NcclCommunicator, AReplayIsWatchedWhereThatIsAskedFor) {
+  ranks = make(kDeadline);
+  const at::Tensor values = values_of(5000, at::kFloat);
+  const auto work = [&] { ranks->wait(ranks->broadcast(values, 0)); };
+  ops::DevicePool pool(gpu());
+  pool.run(work);
+  const auto graph = pool.capture(work);
+  at::cuda::getCurrentCUDAStream().synchronize();
+  ranks->set_phase(3, "backward");
+  Obstacle obstacle;
+  graph->replay();
+  ranks->watch_replay();
+  std::this_thread::sleep_for(std::chrono::duration<double>(kDeadline + 0.5));
+  EXPECT_EQ(failure_of([&] { ranks->barrier(); }),
+            "rank 0 of 1: update 3, backward, collective 3 (replayed graph): not over within 1 s");
+  obstacle.release();
+  at::cuda::getCurrentCUDAStream().synchronize();
+}
+
 TEST_F(NcclCommunicator, AnIdleConnectionHasNoDeadline) {
   ranks = make(0.2);
   const at::Tensor values = values_of(5000, at::kFloat);
