@@ -75,6 +75,16 @@ struct NcclConnection::State {
     if (!failure.empty()) throw core::RankError(failure);
   }
 
+  void begin_call(const std::string& place) {
+    const std::lock_guard lock(mutex);
+    last_place = place;
+    is_awaited = true;
+  }
+  void end_call() {
+    const std::lock_guard lock(mutex);
+    is_awaited = false;
+  }
+
   /// Calls NCCL with the connection. The thread may hold it for as long as giving up takes: there is a failure then.
   template <typename Call>
   ncclResult_t call(const Call& with_comm) {
@@ -165,6 +175,7 @@ NcclConnection::~NcclConnection() { finish(); }
 
 void NcclConnection::connect(const ncclUniqueId& id, const std::string& place) {
   State& state = *state_;
+  state.begin_call(place);
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
   const ncclResult_t code = state.call([&](ncclComm_t) {
@@ -177,6 +188,7 @@ void NcclConnection::connect(const ncclUniqueId& id, const std::string& place) {
 
 void NcclConnection::start(const std::string& place, const std::function<ncclResult_t(ncclComm_t)>& put) {
   State& state = *state_;
+  state.begin_call(place);
   const ncclResult_t code = state.call(put);
   if (code != ncclSuccess && code != ncclInProgress) state.fail(place, state.nccl.error_text(code));
   await(place, "NCCL has not started it");
@@ -184,11 +196,6 @@ void NcclConnection::start(const std::string& place, const std::function<ncclRes
 
 void NcclConnection::await(const std::string& place, const std::string& late) {
   State& state = *state_;
-  {
-    const std::lock_guard lock(state.mutex);
-    state.last_place = place;
-    state.is_awaited = true;
-  }
   const double began = now();
   ncclResult_t code = ncclInProgress;
   for (int64_t asked = 0; (code = state.ask()) == ncclInProgress; ++asked) {
@@ -202,8 +209,7 @@ void NcclConnection::await(const std::string& place, const std::string& late) {
   }
   if (code != ncclSuccess) state.fail(place, state.nccl.error_text(code));
   state.check();
-  const std::lock_guard lock(state.mutex);
-  state.is_awaited = false;
+  state.end_call();
 }
 
 void NcclConnection::watch(const std::shared_ptr<NcclTicket>& ticket) {
