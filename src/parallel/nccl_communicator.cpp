@@ -177,6 +177,7 @@ class NcclCommunicator final : public Communicator {
   void call(const std::function<ncclResult_t(ncclComm_t)>& put) { connection_->start(place(), put); }
 
   void copy(void* to, const void* from, size_t bytes) {
+    if (bytes == 0) return;
     C10_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_.stream()));
   }
 

@@ -7,7 +7,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <filesystem>
 #include <mutex>
+#include <set>
+#include <system_error>
 #include <utility>
 
 #include "nccl_library.h"
@@ -25,6 +28,7 @@ using std::chrono::duration;
 constexpr duration<double> kPoll{0.02};
 /// How long NCCL may take to give up before it is left alone with that.
 constexpr duration<double> kAbortGrace{2.0};
+constexpr double kTakeDownSeconds = 1.0;
 /// How long NCCL may take to end in peace.
 constexpr double kFinishSeconds = 10.0;
 /// Putting a collective on a stream takes NCCL's thread some 20 us, so the first questions come without a pause.
@@ -32,6 +36,29 @@ constexpr int64_t kEagerQuestions = 2000;
 constexpr duration<double> kPause{50e-6};
 
 double now() { return core::system_clock().monotonic_seconds(); }
+
+std::set<std::string> threads_of_process() {
+  std::set<std::string> threads;
+  std::error_code problem;
+  for (const auto& each : std::filesystem::directory_iterator("/proc/self/task", problem)) {
+    threads.insert(each.path().filename().string());
+  }
+  return threads;
+}
+
+/// Has NCCL take a connection down. It does that in a thread for which nobody can wait, and a process must not exit
+/// meanwhile; so this waits until no thread is there that was not there before, for a second at most.
+template <typename TakeDown>
+void take_down(const TakeDown& call) {
+  const std::set<std::string> before = threads_of_process();
+  call();
+  const auto is_new = [&](const std::string& thread) { return before.count(thread) == 0; };
+  for (const double until = now() + kTakeDownSeconds; now() < until;) {
+    const std::set<std::string> threads = threads_of_process();
+    if (std::none_of(threads.begin(), threads.end(), is_new)) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
@@ -153,10 +180,10 @@ struct NcclConnection::State {
     }
   }
 
-  /// The kernels end at once. What NCCL has to take down it does in a thread of its own.
+  /// The kernels end at once.
   void give_up() {
     const std::lock_guard lock(nccl_mutex);
-    if (comm != nullptr) nccl.comm_abort(std::exchange(comm, nullptr));
+    if (comm != nullptr) take_down([&] { nccl.comm_abort(std::exchange(comm, nullptr)); });
   }
 };
 
@@ -276,7 +303,7 @@ void NcclConnection::finish() {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   if (code == ncclSuccess) {
-    state.nccl.comm_destroy(std::exchange(state.comm, nullptr));
+    take_down([&] { state.nccl.comm_destroy(std::exchange(state.comm, nullptr)); });
     return;
   }
   core::log_warning("NCCL's connection does not end in peace (" + state.nccl.error_text(code) + "): it is given up");
