@@ -57,7 +57,7 @@ LIBRARIES = (
     Library("c10d", r"torch/csrc/distributed/", ("parallel",), in_headers=()),
     Library("CLI11", r"CLI/", ("app",)),
     Library("libcurl", r"curl/", ("app",)),
-    Library("CUDA", r"cuda|cublas|cudnn|cub/|cooperative_groups|mma\.h|nvtx3/", ("ops",)),
+    Library("CUDA", r"cuda|cublas|cudnn|cub/|cooperative_groups|mma\.h|nvtx3/", ("ops", "parallel"), in_headers=("ops",)),
     Library("LibTorch", r"ATen/|c10/|torch/", TORCH_LAYERS),
 )
 

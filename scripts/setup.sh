@@ -109,7 +109,7 @@ wanted_wheels() {
 
 # Print what .deps must have been made of to be up to date.
 deps_stamp() {
-  printf '%s\n' "layout 1${with_cuda:+ cuda}${with_compiler:+ nvcc}"
+  printf '%s\n' "layout 1${with_cuda:+ cuda nccl.h}${with_compiler:+ nvcc}"
   wanted_wheels
 }
 
@@ -298,7 +298,7 @@ fetch_wheel() {
 # Print those of the file names on standard input that are needed of a CUDA wheel. Libraries that the program never
 # loads are left out: cuSOLVER serves only libtorch_cuda_linalg, which goes too, and nothing loads the rest.
 needed_of_cuda() {
-  local needed='/lib/lib[^/]*\.so(\.|$)|^nvidia/cudnn/include/[^/]*\.h$'
+  local needed='/lib/lib[^/]*\.so(\.|$)|^nvidia/(cudnn/include/[^/]*|nccl/include/nccl)\.h$'
   [ -z "$with_compiler" ] || needed+='|^nvidia/cu13/(bin|include|nvvm)/.*[^/]$|/lib/libcuda[^/]*\.a$'
   grep -E "$needed" | grep -vE '/lib(cufftw|cufile_rdma|cusolver|cusolverMg|nvblas|nvvm)\.so|\.alt\.so' || true
 }

@@ -22,6 +22,8 @@ namespace {
 
 /// How soon an abort() of the caller is noticed at the latest.
 constexpr double kPollSeconds = 0.02;
+/// How soon it is noticed between collectives that a peer has gone, where somebody asks for that.
+constexpr std::chrono::duration<double> kListen{0.1};
 /// How long a rank that gives up stays for those that can hear it.
 constexpr double kGraceSeconds = 2.0;
 /// A rank that was told to give up lets the one that knows why leave first: launchers report the first that failed.
@@ -112,6 +114,12 @@ void ByteCommunicator::abort(const std::string& reason) {
   fail(place(), reason.empty() ? "no reason given" : reason, false);
 }
 
+std::string ByteCommunicator::peer_problem() {
+  const std::lock_guard lock(mutex_);
+  is_listening_ = true;
+  return failure_.empty() ? peer_problem_ : failure_;
+}
+
 TicketRef ByteCommunicator::start_reduce_scatter(const at::Tensor& values, const at::Tensor& shard) {
   return start([this, from = HostStage(values), to = HostStage(shard)] {
     const at::Tensor result = to.room();
@@ -180,7 +188,14 @@ void ByteCommunicator::work(const std::function<std::unique_ptr<ByteTransport>()
   const at::NoGradGuard no_graph;
   std::unique_lock lock(mutex_);
   while (failure_.empty()) {
-    changed_.wait(lock, [&] { return !jobs_.empty() || is_leaving_ || !failure_.empty(); });
+    const auto is_called = [&] { return !jobs_.empty() || is_leaving_ || !failure_.empty(); };
+    while (!changed_.wait_for(lock, kListen, is_called)) {
+      if (!is_listening_ || !peer_problem_.empty()) continue;
+      lock.unlock();
+      const std::string problem = listen();
+      lock.lock();
+      peer_problem_ = problem;
+    }
     if (!failure_.empty() || jobs_.empty()) break;
     const std::shared_ptr<Job> job = jobs_.front();
     lock.unlock();
@@ -195,6 +210,18 @@ void ByteCommunicator::work(const std::function<std::unique_ptr<ByteTransport>()
   lock.unlock();
   if (has_failed) give_up("", false);
   transport_.reset();
+}
+
+std::string ByteCommunicator::listen() {
+  try {
+    transport_->listen();
+    return {};
+  } catch (const PeerGaveUp& error) {
+    heard_ = std::current_exception();
+    return error.what();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
 }
 
 void ByteCommunicator::carry_out(Job& job) {
@@ -218,6 +245,7 @@ void ByteCommunicator::run_exchange(Exchange& exchange) {
   exchange.label.elements = job_->collective.elements;
   std::strncpy(exchange.label.name, job_->collective.name.c_str(), sizeof exchange.label.name - 1);
   try {
+    if (heard_) std::rethrow_exception(heard_);
     transport_->start(exchange);
     while (!transport_->progress(kPollSeconds)) check_waiting();
   } catch (const PeerGaveUp& error) {

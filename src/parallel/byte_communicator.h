@@ -30,6 +30,7 @@ class ByteCommunicator final : public Communicator {
   int64_t world() const override { return world_; }
   void wait(const TicketRef& ticket) override;
   void abort(const std::string& reason) override;
+  std::string peer_problem() override;
 
  protected:
   TicketRef start_reduce_scatter(const at::Tensor& values, const at::Tensor& shard) override;
@@ -44,6 +45,7 @@ class ByteCommunicator final : public Communicator {
   void work(const std::function<std::unique_ptr<ByteTransport>()>& open);
   bool open_transport(const std::function<std::unique_ptr<ByteTransport>()>& open);
   void carry_out(Job& job);
+  std::string listen();
   void run_exchange(Exchange& exchange);
   void check_waiting();
   void warn_of_waiting();
@@ -62,11 +64,13 @@ class ByteCommunicator final : public Communicator {
   double job_began_seconds_ = 0.0, stop_seen_seconds_ = 0.0;
   int64_t exchanges_ = 0;
   bool has_warned_ = false, has_given_up_ = false;
+  std::exception_ptr heard_;  ///< That a peer gave up, said between collectives: the next one ends with it.
 
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::shared_ptr<Job>> jobs_;
-  bool is_open_ = false, is_leaving_ = false;
+  bool is_open_ = false, is_leaving_ = false, is_listening_ = false;
+  std::string peer_problem_;
   std::exception_ptr open_problem_;
   std::string failure_;        ///< What every call throws from now on; empty while all is well.
   std::string peers_failure_;  ///< The same as the other ranks are told it.

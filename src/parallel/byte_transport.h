@@ -50,6 +50,9 @@ class ByteTransport {
   virtual bool progress(double seconds) = 0;
   /// The ranks whose bytes are not all here.
   virtual std::vector<int64_t> missing() const = 0;
+  /// Between exchanges: throws as progress() does where another rank has gone or given up. Where a transport cannot see
+  /// that, nothing happens.
+  virtual void listen() {}
   /// Tells the other ranks why this one gives up, and gives those that can hear it up to `grace_seconds` to do so.
   /// Throws nothing.
   virtual void give_up(const std::string& reason, double grace_seconds) noexcept = 0;

@@ -55,6 +55,11 @@ TicketRef Communicator::broadcast(const at::Tensor& values, int64_t root) {
   return start_broadcast(values, root);
 }
 
+void Communicator::watch_replay() {
+  begin("replayed graph", 0);
+  start_watch();
+}
+
 void Communicator::all_reduce(std::vector<double>& values) {
   begin("all_reduce", static_cast<int64_t>(values.size()));
   std::string bytes(values.size() * sizeof(double), '\0');
@@ -84,6 +89,19 @@ void Communicator::barrier() {
 void Communicator::set_phase(int64_t update, std::string phase) {
   update_ = update;
   phase_ = std::move(phase);
+}
+
+void Communicator::lend_place(Communicator& other) const {
+  other.update_ = update_;
+  other.phase_ = phase_;
+  other.current_ = current_;
+  other.counts_.collectives = current_.number - 1;
+}
+
+std::vector<std::string> Communicator::exchange_through(Communicator& other, const std::string& bytes) const {
+  lend_place(other);
+  other.counts_.collectives = current_.number;
+  return other.exchange(bytes);
 }
 
 std::string Communicator::place() const {

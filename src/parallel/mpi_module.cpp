@@ -218,6 +218,6 @@ class MpiTransport final : public ByteTransport {
 }  // namespace txtsum::parallel
 
 extern "C" __attribute__((visibility("default"))) std::unique_ptr<txtsum::parallel::ByteTransport>
-txtsum_open_mpi_transport_1(double deadline_seconds) {
+txtsum_open_mpi_transport_2(double deadline_seconds) {
   return std::make_unique<txtsum::parallel::MpiTransport>(deadline_seconds);
 }

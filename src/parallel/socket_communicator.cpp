@@ -45,6 +45,11 @@ class Connection {
 
   bool has_come() const { return has_come_; }
   bool has_sent() const { return out_sent_ == sizeof out_header_ + out_.size(); }
+  /// Throws where the other side has closed, or has said that it gives up.
+  void listen() {
+    receive();
+    if (is_closed_) fail_closed();
+  }
 
   /// What it waits for; a negative descriptor where there is nothing.
   pollfd watched() const {
@@ -194,6 +199,10 @@ class SocketTransport final : public ByteTransport {
       if (!connections_[i].has_come()) ranks.push_back(peers_[i]);
     }
     return ranks;
+  }
+
+  void listen() override {
+    for (Connection& each : connections_) each.listen();
   }
 
   void give_up(const std::string& reason, double grace_seconds) noexcept override {

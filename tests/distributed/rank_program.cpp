@@ -1,9 +1,18 @@
 // One rank of a test: finds the others as the program does, and does what it is told.
 //
 // usage: rank_program MODE DEADLINE_SECONDS [RANK]
+<<<<<<< HEAD
 //   same    compare every collective with the same among threads, bit for bit; on TXTSUM_TEST_DEVICE (cuda) with the
 //           threads on the CPU
 //   killed  RANK is killed in the fifth update; stopped: it stops there; failed: it leaves with an error of its own
+=======
+//   same    compare every collective with the same among threads, bit for bit
+//   sums    compare every collective with what the host computes; graph: the same for a CUDA graph of collectives
+//   bandwidth  print what reduce_scatter and all_gather reach
+//   killed  RANK is killed in the fifth update; stopped: it stops there; failed: it leaves with an error of its own;
+//           replayed: it is killed where updates are a CUDA graph
+// With TXTSUM_TEST_DEVICE=cuda on the GPU for the rank.
+>>>>>>> d6ad8ac9ade6495d9d9f4f17bb2d907eaf2e36ed
 
 #include <ATen/ATen.h>
 #include <unistd.h>
@@ -13,31 +22,37 @@
 #include <cstdlib>
 #include <string>
 
+#include "device_checks.h"
 #include "support/collective_script.h"
 #include "support/rank_threads.h"
 #include "support/test_device.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/log.h"
 #include "txtsum/core/stop_signal.h"
+#include "txtsum/ops/device.h"
 #include "txtsum/parallel/make_communicator.h"
 
 namespace txtsum::tests {
 namespace {
 
-void compare_with_threads(parallel::Communicator& ranks) {
+void compare_with_threads(parallel::Communicator& ranks, const at::Device& device) {
   std::string wanted;
   run_ranks(ranks.world(), [&](parallel::Communicator& threads) {
     const std::string bytes = run_collectives(threads);
     if (threads.rank() == ranks.rank()) wanted = bytes;
   });
+<<<<<<< HEAD
   const bool same = run_collectives(ranks, test_device()) == wanted;
+=======
+  const bool same = run_collectives(ranks, device) == wanted;
+>>>>>>> d6ad8ac9ade6495d9d9f4f17bb2d907eaf2e36ed
   std::printf("rank %d of %d: %s %zu bytes\n", static_cast<int>(ranks.rank()), static_cast<int>(ranks.world()),
               same ? "the same" : "other", wanted.size());
   if (!same) throw core::DataError("the bytes differ");
 }
 
-void train(parallel::Communicator& ranks, const std::string& mode, int64_t victim) {
-  const at::Tensor values = at::ones({100'000});
+void train(parallel::Communicator& ranks, const at::Device& device, const std::string& mode, int64_t victim) {
+  const at::Tensor values = at::ones({100'000}, device);
   for (int64_t update = 1; update <= 10; ++update) {
     ranks.set_phase(update, "backward");
     if (update == 5 && ranks.rank() == victim) {
@@ -47,21 +62,38 @@ void train(parallel::Communicator& ranks, const std::string& mode, int64_t victi
     }
     ranks.wait(ranks.reduce_scatter(values, own_part(values, ranks)));
     ranks.wait(ranks.all_gather(own_part(values, ranks), values));
+    ops::synchronize(device);  // as who reads the update's numbers
   }
+  ranks.barrier();
 }
 
 int run(const std::string& mode, double deadline_seconds, int64_t victim) {
   try {
-    const auto ranks = parallel::make_host_communicator(parallel::rank_environment(), deadline_seconds);
+    const parallel::RankEnvironment environment = parallel::rank_environment();
+    const char* wanted = std::getenv("TXTSUM_TEST_DEVICE");
+    const at::Device device = parallel::device_of_rank(environment, wanted != nullptr && std::string(wanted) != "cpu");
+    ops::use_device(device);
+    const auto ranks = parallel::make_communicator(environment, device, deadline_seconds);
     if (mode == "same") {
-      compare_with_threads(*ranks);
+      compare_with_threads(*ranks, device);
+    } else if (mode == "sums") {
+      compare_with_host(*ranks, device);
+    } else if (mode == "graph") {
+      check_graph(*ranks, device);
+    } else if (mode == "replayed") {
+      replay_until_killed(*ranks, device, victim);
+    } else if (mode == "bandwidth") {
+      print_bandwidth(*ranks, device);
     } else {
-      train(*ranks, mode, victim);
+      train(*ranks, device, mode, victim);
     }
     return 0;
   } catch (const core::Error& error) {
     core::log_error(error.what());
     return error.exit_code();
+  } catch (const c10::Error& error) {
+    core::log_error(error.what_without_backtrace());
+    return 70;
   }
 }
 

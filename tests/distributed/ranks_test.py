@@ -3,36 +3,21 @@
 usage: ranks_test.py RANK_PROGRAM
 """
 
-import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import unittest
+
+from rank_processes import RANK_ERROR, Processes, clean_environment
 
 PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve()
 DEADLINE = 3
 PLACE = "update 5, backward, collective 9 (reduce_scatter of 100000 elements)"
 # What mpirun would kill for, so that the ranks are left to themselves; and nothing that a container forbids.
 ALONE = ["--mca", "orte_enable_recovery", "1", "--mca", "orte_abort_on_non_zero_status", "0"]
-RANK_ERROR = 71
-
-
-def clean_environment():
-    prefixes = ("OMPI_", "PMI", "MPI_", "RANK", "WORLD_SIZE", "LOCAL_", "MASTER_")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(prefixes)}
-    environment["OMP_NUM_THREADS"] = "1"
-    environment["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none"
-    return environment
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def run_mpi(world, *arguments, options=()):
@@ -44,31 +29,9 @@ def run_mpi(world, *arguments, options=()):
     return result.returncode, result.stdout + result.stderr, time.monotonic() - began
 
 
-class Processes:
-    """Ranks that are started as `txtsum launch` starts them."""
-
-    def __init__(self, world, *arguments):
-        shared = {"WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1",
-                  "MASTER_PORT": str(free_port())}
-        self.ranks = [
-            subprocess.Popen([PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                             env={**clean_environment(), **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)})
-            for rank in range(world)]
-
-    def end(self, rank, seconds):
-        """Returns (exit code, output)."""
-        output, _ = self.ranks[rank].communicate(timeout=seconds)
-        return self.ranks[rank].returncode, output
-
-    def kill(self):
-        for process in self.ranks:
-            process.kill()
-            process.communicate()
-
-
 class SocketsTest(unittest.TestCase):
     def start(self, world, *arguments):
-        processes = Processes(world, *arguments)
+        processes = Processes(PROGRAM, world, *arguments)
         self.addCleanup(processes.kill)
         return processes
 

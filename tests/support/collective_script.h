@@ -20,12 +20,12 @@ inline at::Tensor own_part(const at::Tensor& values, const parallel::Communicato
   return values.slice(0, part.begin, part.end);
 }
 
-/// Carries out every collective on several types and sizes, with the tensors on `device`; returns all bytes that it
-/// gave, and what was counted.
-inline std::string run_collectives(parallel::Communicator& ranks, at::Device device = at::kCPU) {
+/// Carries out every collective on several types and sizes, on tensors of `device`; returns all bytes that it gave, and
+/// what was counted.
+inline std::string run_collectives(parallel::Communicator& ranks, const at::Device& device = at::kCPU) {
   std::string bytes;
   const auto keep = [&](const at::Tensor& values) {
-    const at::Tensor host = values.cpu();
+    const at::Tensor host = values.to(at::kCPU);
     bytes.append(static_cast<const char*>(host.const_data_ptr()), host.nbytes());
   };
   for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kBFloat16, at::kHalf}) {

@@ -31,9 +31,10 @@ struct TrafficCounts {
 /// collective on tensors has read what it reads and written what it writes when wait() for its ticket has returned: on
 /// a CPU for the caller, on a GPU for what is put on the current stream after that. It begins after what is on the
 /// current stream when it is started, and the tensors must stay as they are until then. Sums are made in fp32 (fp64 for
-/// fp64), in an order that depends on sizes and the number of ranks alone, and rounded once. A collective that is not
-/// over within the deadline, or whose peer has failed, makes this and all further calls throw core::RankError with the
-/// step, the collective and the phase.
+/// fp64), in an order that depends on sizes and the number of ranks alone, and rounded once; NCCL is an exception: it
+/// adds in the tensor's type, rounds after every addition, and chooses the order by the links between the GPUs too. A
+/// collective that is not over within the deadline, or whose peer has failed, makes this and all further calls throw
+/// core::RankError with the step, the collective and the phase.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -48,6 +49,9 @@ class Communicator {
   /// Replaces `values` by rank `root`'s.
   TicketRef broadcast(const at::Tensor& values, int64_t root);
   virtual void wait(const TicketRef& ticket) = 0;
+  /// Has the deadline count for what is on the current stream of a GPU by now: collectives of a CUDA graph, which
+  /// nobody started when it was replayed.
+  void watch_replay();
 
   /// Replaces host numbers by their sums over ranks, added in rank order.
   void all_reduce(std::vector<double>& values);
@@ -60,6 +64,9 @@ class Communicator {
   void set_phase(int64_t update, std::string phase);
   /// Makes the pending and all further collectives of every rank fail with `reason`.
   virtual void abort(const std::string& reason) = 0;
+  /// Why no collective can succeed any more, as far as that is known without one: another rank has gone or given up.
+  /// Empty while all is well. For any thread; from the first call on it is looked for.
+  virtual std::string peer_problem() { return {}; }
   const TrafficCounts& counts() const { return counts_; }
 
  protected:
@@ -73,8 +80,15 @@ class Communicator {
   virtual TicketRef start_reduce_scatter(const at::Tensor& values, const at::Tensor& shard) = 0;
   virtual TicketRef start_all_gather(const at::Tensor& shard, const at::Tensor& values) = 0;
   virtual TicketRef start_broadcast(const at::Tensor& values, int64_t root) = 0;
+  virtual void start_watch() {}
   /// Every rank's bytes, in rank order, once all are there.
   virtual std::vector<std::string> exchange(const std::string& bytes) = 0;
+
+  /// Has `other`, which works in this one's stead, speak of this one's update, phase and collective; the next that is
+  /// started there has the same number.
+  void lend_place(Communicator& other) const;
+  /// exchange() by `other`, as this one's current collective.
+  std::vector<std::string> exchange_through(Communicator& other, const std::string& bytes) const;
 
   /// The collective that was started last.
   const Collective& current() const { return current_; }

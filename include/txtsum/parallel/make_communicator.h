@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -7,8 +9,9 @@
 #include "txtsum/parallel/communicator.h"
 #include "txtsum/parallel/rank_environment.h"
 
-// Communicators through host memory. They all exchange bytes between all pairs of ranks and add what they receive in
-// rank order, so they give the same bits; a deadline is in seconds and counts for each collective.
+// A deadline is in seconds and counts for each collective. Communicators through host memory exchange bytes between all
+// pairs of ranks and add what they receive in rank order, so they give the same bits; tensors on a GPU are copied to
+// the host and back.
 
 namespace txtsum::parallel {
 
@@ -30,5 +33,24 @@ std::unique_ptr<Communicator> make_mpi_communicator(const RankEnvironment& envir
 
 /// The one for what started the ranks: single, sockets or MPI.
 std::unique_ptr<Communicator> make_host_communicator(const RankEnvironment& environment, double deadline_seconds);
+
+/// Over NCCL, between GPUs: collectives on tensors of `device` go there, on a stream of their own; bytes, sums of host
+/// numbers and tensors in host memory go through `host`. The host does not wait where wait() is called, only the
+/// current stream, which must be one that the tensors were made on. A CUDA graph can hold collectives (what it holds
+/// must have run once before, and a ticket is waited for inside it); watch_replay() has the deadline count for them.
+/// Before the communicator ends, the graphs and the GPU's work must have ended. While a collective hangs, abort() and
+/// the deadline end it on the GPU as well. Throws EnvironmentError where this binary or this machine has no NCCL or no
+/// such GPU, RankError where the ranks are not connected within the deadline.
+std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<Communicator> host, const c10::Device& device,
+                                                     double deadline_seconds);
+
+/// The CPU or, `on_gpu`, the GPU for this rank: LOCAL_RANK counts through those that the process sees, from the first
+/// again where there are fewer. Throws EnvironmentError where it sees none.
+c10::Device device_of_rank(const RankEnvironment& environment, bool on_gpu);
+
+/// The one for tensors on `device`: on a CPU the host communicator; on GPUs NCCL or, with a warning, the host
+/// communicator where two ranks have the same GPU, which NCCL refuses. Ranks that nothing started are single.
+std::unique_ptr<Communicator> make_communicator(const RankEnvironment& environment, const c10::Device& device,
+                                                double deadline_seconds);
 
 }  // namespace txtsum::parallel

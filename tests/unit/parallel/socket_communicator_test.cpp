@@ -106,6 +106,54 @@ TEST(SocketCommunicator, NoticesAtOnceThatARankHasEnded) {
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
 }
 
+/// What is heard of the peers within 10 s, without a collective.
+std::string hear(Communicator& ranks) {
+  for (int64_t i = 0; i < 1000 && ranks.peer_problem().empty(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return ranks.peer_problem();
+}
+
+TEST(SocketCommunicator, HearsBetweenCollectivesThatARankHasEnded) {
+  std::string heard;
+  const std::vector<std::string> texts = run_sockets(2, 60, [&](std::unique_ptr<Communicator>& ranks) {
+    ranks->barrier();
+    EXPECT_EQ(ranks->peer_problem(), "");
+    ranks->barrier();
+    if (ranks->rank() == 1) return;
+    heard = hear(*ranks);
+    ranks->barrier();
+  });
+  EXPECT_THAT(heard, HasSubstr("rank 1 has closed its connection"));
+  EXPECT_THAT(texts[0], HasSubstr("collective 3 (barrier): rank 1 has closed its connection"));
+}
+
+TEST(SocketCommunicator, HearsBetweenCollectivesWhyARankGaveUp) {
+  std::string heard;
+  const std::vector<std::string> texts = run_sockets(2, 60, [&](std::unique_ptr<Communicator>& ranks) {
+    ranks->barrier();
+    if (ranks->rank() == 1) return ranks->abort("no space left on device");
+    heard = hear(*ranks);
+    ranks->barrier();
+  });
+  const std::string wanted = "rank 1 gave up at update 0, start, collective 1 (barrier): no space left on device";
+  EXPECT_EQ(heard, wanted);
+  EXPECT_EQ(texts[0], "rank 0 of 2: update 0, start, collective 2 (barrier): " + wanted);
+}
+
+TEST(SocketCommunicator, HearsNothingWhereAPeerIsOnlyAhead) {
+  const std::vector<std::string> texts = run_sockets(2, 60, [&](std::unique_ptr<Communicator>& ranks) {
+    EXPECT_EQ(ranks->peer_problem(), "");
+    const at::Tensor values = at::ones({1'000'000});
+    for (int64_t i = 0; i < 3; ++i) {
+      if (ranks->rank() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      EXPECT_EQ(ranks->peer_problem(), "");
+      ranks->wait(ranks->broadcast(values, 1));
+    }
+  });
+  EXPECT_EQ(texts, std::vector<std::string>(2));
+}
+
 TEST(SocketCommunicator, GivesUpAtTheDeadlineAndSaysWhoHasNotCome) {
   const std::vector<std::string> texts = run_sockets(3, 0.5, [](std::unique_ptr<Communicator>& ranks) {
     ranks->barrier();
