@@ -1,18 +1,12 @@
 // One rank of a test: finds the others as the program does, and does what it is told.
 //
 // usage: rank_program MODE DEADLINE_SECONDS [RANK]
-<<<<<<< HEAD
-//   same    compare every collective with the same among threads, bit for bit; on TXTSUM_TEST_DEVICE (cuda) with the
-//           threads on the CPU
-//   killed  RANK is killed in the fifth update; stopped: it stops there; failed: it leaves with an error of its own
-=======
 //   same    compare every collective with the same among threads, bit for bit
 //   sums    compare every collective with what the host computes; graph: the same for a CUDA graph of collectives
 //   bandwidth  print what reduce_scatter and all_gather reach
 //   killed  RANK is killed in the fifth update; stopped: it stops there; failed: it leaves with an error of its own;
 //           replayed: it is killed where updates are a CUDA graph
 // With TXTSUM_TEST_DEVICE=cuda on the GPU for the rank.
->>>>>>> d6ad8ac9ade6495d9d9f4f17bb2d907eaf2e36ed
 
 #include <ATen/ATen.h>
 #include <unistd.h>
@@ -41,11 +35,7 @@ void compare_with_threads(parallel::Communicator& ranks, const at::Device& devic
     const std::string bytes = run_collectives(threads);
     if (threads.rank() == ranks.rank()) wanted = bytes;
   });
-<<<<<<< HEAD
-  const bool same = run_collectives(ranks, test_device()) == wanted;
-=======
   const bool same = run_collectives(ranks, device) == wanted;
->>>>>>> d6ad8ac9ade6495d9d9f4f17bb2d907eaf2e36ed
   std::printf("rank %d of %d: %s %zu bytes\n", static_cast<int>(ranks.rank()), static_cast<int>(ranks.world()),
               same ? "the same" : "other", wanted.size());
   if (!same) throw core::DataError("the bytes differ");
