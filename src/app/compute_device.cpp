@@ -6,7 +6,7 @@
 
 namespace txtsum::app {
 
-ComputeDevice open_device(config::Device device) {
+ComputeDevice open_device(config::Device device, int64_t number) {
   ComputeDevice result;
   if (device == config::Device::kCpu) return result;
   if (!ops::built_for_gpus()) {
@@ -20,8 +20,9 @@ ComputeDevice open_device(config::Device device) {
         "run.device=cuda: the driver shows this process no GPU (see nvidia-smi and CUDA_VISIBLE_DEVICES); or set "
         "run.device=cpu");
   }
-  result.gpu = gpus.front();
-  result.device = c10::Device(c10::kCUDA, 0);
+  const size_t chosen = static_cast<size_t>(number) % gpus.size();
+  result.gpu = gpus[chosen];
+  result.device = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(chosen));
   ops::use_device(result.device);
   return result;
 }
