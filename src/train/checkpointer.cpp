@@ -56,13 +56,12 @@ void Checkpointer::clean() const {
 
 std::string Checkpointer::save(const TrainingState& state) const {
   sharding_.communicator().set_phase(state.update, "save");
-  sharding_.gather_values();  // frozen weights are read where they are used
+  const WholeWeights whole(sharding_);  // frozen weights are saved from where they are used
   const at::Tensor masters = sharding_.gathered(optimizer_.masters());
   std::vector<io::NamedTensor> moments;
   if (config_.optimizer_state) moments = gathered_moments();
   std::string folder;
   if (sharding_.communicator().rank() == 0) folder = write(state, masters, moments);
-  sharding_.release_values();
   return sharding_.communicator().gather_bytes(folder).front();
 }
 

@@ -48,7 +48,7 @@ void HostUpdateStep::start(const GlobalBatch& batch, int64_t update, double lear
   result.gradient_norm = std::sqrt(sharding.square_sum()) * per_token;
   const auto check = [&](const char* what, double value) {
     if (std::isfinite(value)) return;
-    sharding.gather_values();
+    const WholeWeights whole(sharding);
     refuse_update(parts_.batches, {update, what, value, first_bad_block(parts_, batch, update), batch.examples});
   };
   check("loss", result.loss);
@@ -80,7 +80,7 @@ void HostUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, Up
   // Ranks that go on would wait for this one.
   if (!std::isfinite(loss) && parts_.sharding.communicator().world() == 1) {
     const GlobalBatch alone{{batch}, example_numbers(batch.labels), batch.source.tokens(), batch.labels.tokens()};
-    parts_.sharding.gather_values();
+    const WholeWeights whole(parts_.sharding);
     refuse_update(parts_.batches, {update, "loss", loss, first_bad_block(parts_, alone, update), alone.examples});
   }
   // Where the output projection alone learns, its gradient is there already and no graph was built.

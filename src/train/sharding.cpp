@@ -82,6 +82,14 @@ std::vector<SpacePiece> pieces_of(const model::ArenaLayout& layout, const parall
 
 }  // namespace
 
+WholeWeights::WholeWeights(Sharding& sharding) : sharding_(sharding) {
+  if (sharding_.values_) sharding_.values_->gather_all();
+}
+
+WholeWeights::~WholeWeights() {
+  if (sharding_.values_) sharding_.values_->release_all();
+}
+
 Sharding::Sharding(model::Arena& arena, parallel::Communicator& communicator, const config::ParallelConfig& config,
                    at::ScalarType gradient_type)
     : arena_(arena),
@@ -182,14 +190,6 @@ void Sharding::publish() {
                                  arena_.values().narrow(0, bucket.range.begin, bucket.range.numel())));
   }
   for (const parallel::TicketRef& ticket : tickets) communicator_.wait(ticket);
-}
-
-void Sharding::gather_values() {
-  if (values_) values_->gather_all();
-}
-
-void Sharding::release_values() {
-  if (values_) values_->release_all();
 }
 
 int64_t Sharding::value_bytes() const {

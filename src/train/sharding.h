@@ -19,6 +19,21 @@ class ValueSlots;
 /// Elements of a bucket, in MiB of gradients: what is reduced or gathered at once.
 inline constexpr int64_t kBucketMib = 32;
 
+class Sharding;
+
+/// While it lives, all weights are there, for passes without hooks (validation, generation, saving). In stage 3 they are
+/// gathered for it; in the others they are there anyway. All ranks make one.
+class WholeWeights {
+ public:
+  explicit WholeWeights(Sharding& sharding);
+  ~WholeWeights();
+  WholeWeights(const WholeWeights&) = delete;
+  WholeWeights& operator=(const WholeWeights&) = delete;
+
+ private:
+  Sharding& sharding_;
+};
+
 /// How a training's optimizer state, gradients and weights are spread over the ranks (parallel.zero_stage). All stages
 /// reduce and gather the same buckets and take the gradient norm in the same order, so that on one number of ranks they
 /// give the same bits: stage 0 and 1 add micro-batches before ranks, stage 2 and 3 ranks before micro-batches.
@@ -56,10 +71,6 @@ class Sharding final : public BlockHooks {
   /// Makes the working weights of all ranks what space().working is.
   void publish();
 
-  /// In stage 3, all weights in one buffer, for passes without hooks (validation, generation). The others have them
-  /// anyway.
-  void gather_values();
-  void release_values();
 
   /// What this rank holds of weights in the model's type, and of gradients.
   int64_t value_bytes() const;
@@ -69,6 +80,7 @@ class Sharding final : public BlockHooks {
   void leave(int64_t block, Pass pass) override;
 
  private:
+  friend class WholeWeights;
   bool spread() const { return communicator_.world() > 1 || stage_ > 0; }
   void spread_values();
   const at::Tensor& own_gradients() const { return stage_ == 0 && spread() ? reduced_ : space_.gradients; }

@@ -329,12 +329,15 @@ void Trainer::Loop::validate_pending() {
 
 ValidationRecord Trainer::Loop::validate() {
   enter(Phase::kValidate);
+  parts_.communicator.set_phase(state_.update, "validation");
+  const WholeWeights whole(*sharding_);
   const double begin = parts_.clock.monotonic_seconds();
   ValidationRecord record;
   record.update = state_.update;
   record.epoch = epochs_done();
   if (settings_.validation.loss && parts_.validation != nullptr) {
-    const ValidationLoss loss = validation_loss(parts_.model, *parts_.validation, settings_.train.label_smoothing);
+    const ValidationLoss loss = validation_loss(parts_.model, *parts_.validation,
+                                                settings_.train.label_smoothing, parts_.communicator);
     record.metrics = {{"loss", loss.loss}, {"nll", loss.nll}};
   }
   if (settings_.validation.generate && parts_.evaluator) {

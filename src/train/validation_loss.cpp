@@ -2,17 +2,20 @@
 
 #include <ATen/ATen.h>
 
+#include <vector>
+
 #include "txtsum/core/error.h"
 #include "txtsum/core/stop_signal.h"
 
 namespace txtsum::train {
 
-ValidationLoss validation_loss(const model::Seq2SeqModel& model, MicroBatchSource& split, double label_smoothing) {
+ValidationLoss validation_loss(const model::Seq2SeqModel& model, MicroBatchSource& split, double label_smoothing,
+                               parallel::Communicator& ranks) {
   const at::NoGradGuard no_grad;
   const at::Device device = model.arena().device();
   const at::Tensor sums_2 = at::zeros({2}, at::TensorOptions().dtype(at::kDouble).device(device));
   ValidationLoss result;
-  for (int64_t i = 0; i < split.size(); ++i) {
+  for (int64_t i = ranks.rank(); i < split.size(); i += ranks.world()) {
     if (const int signal = core::stop_signal()) {
       throw core::StoppedBySignal("stopped while measuring the validation loss", signal);
     }
@@ -23,10 +26,13 @@ ValidationLoss validation_loss(const model::Seq2SeqModel& model, MicroBatchSourc
     sums_2.select(0, 1).add_(sum.nll);
     result.target_tokens += sum.tokens;
   }
+  const at::Tensor own_2 = sums_2.cpu();
+  std::vector<double> sums{own_2[0].item<double>(), own_2[1].item<double>(), static_cast<double>(result.target_tokens)};
+  ranks.all_reduce(sums);
+  result.target_tokens = static_cast<int64_t>(sums[2]);
   if (result.target_tokens == 0) throw core::DataError("the validation split has no target tokens");
-  const at::Tensor means_2 = (sums_2 / static_cast<double>(result.target_tokens)).cpu();
-  result.loss = means_2[0].item<double>();
-  result.nll = means_2[1].item<double>();
+  result.loss = sums[0] / sums[2];
+  result.nll = sums[1] / sums[2];
   return result;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "txtsum/model/seq2seq_model.h"
+#include "txtsum/parallel/communicator.h"
 #include "txtsum/train/batch_source.h"
 
 namespace txtsum::train {
@@ -14,8 +15,9 @@ struct ValidationLoss {
   int64_t target_tokens = 0;
 };
 
-/// Measures `model` on `split` without dropout or gradients. Throws core::StoppedBySignal between micro-batches, and
-/// DataError when the split has no target tokens.
-ValidationLoss validation_loss(const model::Seq2SeqModel& model, MicroBatchSource& split, double label_smoothing);
+/// Measures `model` on `split` without dropout or gradients, each rank on its share of the micro-batches. Throws
+/// core::StoppedBySignal between micro-batches, and DataError when the split has no target tokens.
+ValidationLoss validation_loss(const model::Seq2SeqModel& model, MicroBatchSource& split, double label_smoothing,
+                               parallel::Communicator& ranks);
 
 }  // namespace txtsum::train
