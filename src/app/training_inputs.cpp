@@ -10,6 +10,7 @@
 #include "txtsum/core/json.h"
 #include "txtsum/ops/device.h"
 #include "txtsum/ops/varlen_attention.h"
+#include "txtsum/parallel/agreed_stop.h"
 #include "txtsum/train/checkpoint.h"
 
 namespace txtsum::app {
@@ -36,11 +37,19 @@ void load_data(const config::ExperimentConfig& config, TrainingInputs& inputs) {
 
 /// Each rank's documents are those whose number leaves its own when divided by the number of ranks: lengths mix.
 SummarizedDocuments summarize_share(const Summarizer& summarizer, const generate::SourceSet& documents,
-                                    const parallel::Communicator& ranks) {
+                                    parallel::Communicator& ranks) {
   generate::SourceSet share;
   share.size = (documents.size - ranks.rank() + ranks.world() - 1) / ranks.world();
   share.ids = [&](int64_t i) { return documents.ids(i * ranks.world() + ranks.rank()); };
-  return summarize_documents(summarizer, share, "validate", nullptr);
+  SummarizedDocuments result;
+  std::string text = "generation stopped with another rank's";
+  try {
+    result = summarize_documents(summarizer, share, "validate", nullptr);
+  } catch (const core::StoppedBySignal& stopped) {
+    text = stopped.what();
+  }
+  if (const int signal = parallel::agreed_stop_signal(ranks)) throw core::StoppedBySignal(text, signal);
+  return result;
 }
 
 /// All ranks' summaries, in the documents' order.

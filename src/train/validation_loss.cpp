@@ -6,6 +6,7 @@
 
 #include "txtsum/core/error.h"
 #include "txtsum/core/stop_signal.h"
+#include "txtsum/parallel/agreed_stop.h"
 
 namespace txtsum::train {
 
@@ -16,15 +17,16 @@ ValidationLoss validation_loss(const model::Seq2SeqModel& model, MicroBatchSourc
   const at::Tensor sums_2 = at::zeros({2}, at::TensorOptions().dtype(at::kDouble).device(device));
   ValidationLoss result;
   for (int64_t i = ranks.rank(); i < split.size(); i += ranks.world()) {
-    if (const int signal = core::stop_signal()) {
-      throw core::StoppedBySignal("stopped while measuring the validation loss", signal);
-    }
+    if (core::stop_signal() != 0) break;
     const MicroBatch batch = split.micro_batch(i);
     const model::LossSum sum = model.loss(ops::to_device(batch.source, device), ops::to_device(batch.labels, device),
                                           label_smoothing, model::ForwardContext{});
     sums_2.select(0, 0).add_(sum.loss);
     sums_2.select(0, 1).add_(sum.nll);
     result.target_tokens += sum.tokens;
+  }
+  if (const int signal = parallel::agreed_stop_signal(ranks)) {
+    throw core::StoppedBySignal("stopped while measuring the validation loss", signal);
   }
   const at::Tensor own_2 = sums_2.cpu();
   std::vector<double> sums{own_2[0].item<double>(), own_2[1].item<double>(), static_cast<double>(result.target_tokens)};
