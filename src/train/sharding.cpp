@@ -144,16 +144,25 @@ at::Tensor Sharding::gathered(const at::Tensor& local) const {
 }
 
 void Sharding::begin_update() {
-  if (gradients_) return gradients_->begin_update();
-  arena_.gradients().zero_();
+  if (gradients_) {
+    space_.gradients.zero_();
+  } else {
+    arena_.gradients().zero_();
+  }
+}
+
+void Sharding::begin_micro_batch() {
+  if (values_) values_->forget();
+  if (gradients_) gradients_->begin_micro_batch();
 }
 
 void Sharding::end_micro_batch() {
   if (gradients_) gradients_->end_micro_batch();
+  if (values_) values_->forget();
 }
 
 void Sharding::reduce() {
-  if (gradients_) return gradients_->finish();
+  if (gradients_) return;
   if (!spread()) return;
   const at::Tensor &whole = arena_.gradients(), &own = own_gradients();
   std::vector<parallel::TicketRef> tickets;
@@ -178,6 +187,16 @@ double Sharding::square_sum() {
   std::vector<double> sum{ops::gradient_square_sum(own_gradients(), own_spans_)};
   communicator_.all_reduce(sum);
   return sum[0];
+}
+
+at::Tensor Sharding::summed(const at::Tensor& numbers) const {
+  if (communicator_.world() == 1) return numbers;
+  constexpr int64_t kRoom = 8;  // what parts are multiples of
+  TXTSUM_CHECK(numbers.numel() <= kRoom, numbers.numel());
+  const at::Tensor own = at::constant_pad_nd(numbers, {0, kRoom - numbers.numel()});
+  const at::Tensor all = at::empty({communicator_.world() * kRoom}, own.options());
+  communicator_.wait(communicator_.all_gather(own, all));
+  return all.view({communicator_.world(), kRoom}).narrow(1, 0, numbers.numel()).sum(0);
 }
 
 void Sharding::publish() {
