@@ -254,7 +254,8 @@ std::optional<LossScaleState> DeviceUpdate::loss_scale() const { return std::nul
 
 void DeviceUpdate::restore(const LossScaleState&) {}
 
-void DeviceUpdate::start(const AdamWTensors&, const AdamWScalars&, const at::Tensor&, double, double, const OverRanks*) {}
+void DeviceUpdate::start(const AdamWTensors&, const AdamWScalars&, const at::Tensor&, double, double,
+                         const OverRanks*) {}
 
 DeviceUpdateNumbers DeviceUpdate::finish() { return {}; }
 

@@ -118,8 +118,8 @@ bool DeviceUpdateStep::capturable() const {
   // other masks are functions of their keys); a model that leaves layers out runs other work at each update; attention
   // sequence by sequence has a shape of its own for each batch.
   const model::ModelFacts& facts = parts_.model.facts();
-  return parts_.sharding.fits_graphs() && !(scope_ && facts.drops_probabilities) && !facts.drops_layers && !facts.asks_host &&
-         ops::attention_is_fused(parts_.model.arena().dtype(), facts.drops_probabilities);
+  return parts_.sharding.fits_graphs() && !(scope_ && facts.drops_probabilities) && !facts.drops_layers &&
+         !facts.asks_host && ops::attention_is_fused(parts_.model.arena().dtype(), facts.drops_probabilities);
 }
 
 void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, int64_t index) {

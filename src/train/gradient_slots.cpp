@@ -60,8 +60,8 @@ void GradientSlots::reduce(int64_t block, Slot& slot) {
     Sum sum;
     sum.place = shard_.narrow(0, bucket.local, plan_.part(bucket).numel());
     sum.part = at::empty_like(sum.place);
-    sum.ticket = communicator_.reduce_scatter(
-        slot.memory.narrow(0, bucket.range.begin - begin, bucket.range.numel()), sum.part);
+    sum.ticket =
+        communicator_.reduce_scatter(slot.memory.narrow(0, bucket.range.begin - begin, bucket.range.numel()), sum.part);
     slot.sums.push_back(std::move(sum));
   }
 }

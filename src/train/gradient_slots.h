@@ -10,9 +10,9 @@
 
 namespace txtsum::train {
 
-/// Gradients of one block at a time: a block's gradients have memory from the beginning of its backward pass to its end,
-/// and are then summed over the ranks and added to this rank's shard, while the next block's backward pass runs. Block 0,
-/// which is used outside blocks, has memory of its own. A CUDA graph can hold a micro-batch.
+/// Gradients of one block at a time: a block's gradients have memory from the beginning of its backward pass to its
+/// end, and are then summed over the ranks and added to this rank's shard, while the next block's backward pass runs.
+/// Block 0, which is used outside blocks, has memory of its own. A CUDA graph can hold a micro-batch.
 class GradientSlots {
  public:
   /// `shard` takes the sums: 1-D, plan.shard_numel() elements, of the gradients' type.

@@ -34,8 +34,7 @@ parallel::ShardPlan plan_of(const model::Arena& arena, const parallel::Communica
 at::Tensor shard_of(const at::Tensor& arena, const parallel::ShardPlan& plan) {
   const at::Tensor shard = at::zeros({plan.shard_numel()}, arena.options());
   for (const parallel::OwnedRange& owned : plan.owned()) {
-    shard.narrow(0, owned.local, owned.range.numel())
-        .copy_(arena.narrow(0, owned.range.begin, owned.range.numel()));
+    shard.narrow(0, owned.local, owned.range.numel()).copy_(arena.narrow(0, owned.range.begin, owned.range.numel()));
   }
   return shard;
 }
@@ -204,9 +203,8 @@ void Sharding::publish() {
   if (values_) return values_->shards_changed();
   std::vector<parallel::TicketRef> tickets;
   for (const parallel::Bucket& bucket : plan_.buckets()) {
-    tickets.push_back(
-        communicator_.all_gather(space_.working.narrow(0, bucket.local, plan_.part(bucket).numel()),
-                                 arena_.values().narrow(0, bucket.range.begin, bucket.range.numel())));
+    tickets.push_back(communicator_.all_gather(space_.working.narrow(0, bucket.local, plan_.part(bucket).numel()),
+                                               arena_.values().narrow(0, bucket.range.begin, bucket.range.numel())));
   }
   for (const parallel::TicketRef& ticket : tickets) communicator_.wait(ticket);
 }

@@ -21,8 +21,8 @@ inline constexpr int64_t kBucketMib = 32;
 
 class Sharding;
 
-/// While it lives, all weights are there, for passes without hooks (validation, generation, saving). In stage 3 they are
-/// gathered for it; in the others they are there anyway. All ranks make one.
+/// While it lives, all weights are there, for passes without hooks (validation, generation, saving). In stage 3 they
+/// are gathered for it; in the others they are there anyway. All ranks make one.
 class WholeWeights {
  public:
   explicit WholeWeights(Sharding& sharding);
@@ -79,7 +79,6 @@ class Sharding final : public BlockHooks {
   /// Makes the working weights of all ranks what space().working is.
   void publish();
 
-
   /// What this rank holds of weights in the model's type, and of gradients.
   int64_t value_bytes() const;
   int64_t gradient_bytes() const;
@@ -98,8 +97,8 @@ class Sharding final : public BlockHooks {
   at::ScalarType gradient_type_;
   parallel::ShardPlan plan_;
   UpdateSpace space_;
-  std::vector<ops::UpdateSpan> own_spans_;  // of this rank's part, in a shard's coordinates
-  at::Tensor reduced_;                      // stage 0 of several ranks: this rank's part of the sums
+  std::vector<ops::UpdateSpan> own_spans_;            // of this rank's part, in a shard's coordinates
+  at::Tensor reduced_;                                // stage 0 of several ranks: this rank's part of the sums
   std::unique_ptr<GradientSlots> gradients_;          // from stage 2 on
   std::unique_ptr<parallel::ShardPlan> frozen_plan_;  // in stage 3
   std::unique_ptr<ValueSlots> values_;

@@ -43,8 +43,8 @@ class DeviceUpdate {
   /// fp32 [1], always in the same place: what every gradient is multiplied by, loss scale / tokens; undefined where
   /// loss is not scaled.
   const at::Tensor& loss_factor() const;
-  /// What the norm is taken of, on several ranks: this rank's part of the gradients, and how sums over ranks are made of
-  /// fp64 numbers on the GPU.
+  /// What the norm is taken of, on several ranks: this rank's part of the gradients, and how sums over ranks are made
+  /// of fp64 numbers on the GPU.
   struct OverRanks {
     at::Tensor gradients;
     const std::vector<UpdateSpan>* spans = nullptr;
