@@ -15,8 +15,8 @@ struct ComputeDevice {
   std::optional<ops::DeviceFacts> gpu;  ///< None on the CPU.
 };
 
-/// Opens the device that run.device names; before the first tensor is made. Of several GPUs `number` says which, counted
-/// from the first again where there are fewer. Throws UserError where this binary has no code for it,
+/// Opens the device that run.device names; before the first tensor is made. Of several GPUs `number` says which,
+/// counted from the first again where there are fewer. Throws UserError where this binary has no code for it,
 /// std::runtime_error where the machine has none.
 ComputeDevice open_device(config::Device device, int64_t number = 0);
 

@@ -80,9 +80,8 @@ core::Json evaluate_split(const SplitRequest& request, const RunFolder& folder, 
   const auto scope = ledger.enter(metrics::Phase::kGenerate);
   const data::Dataset& dataset = request.dataset;
   train::DatasetMicroBatches batches(dataset, request.config.train.micro_batch_tokens);
-  const train::ValidationLoss loss =
-      train::validation_loss(request.model, batches, request.config.train.label_smoothing,
-                             *parallel::make_single_communicator());
+  const train::ValidationLoss loss = train::validation_loss(
+      request.model, batches, request.config.train.label_smoothing, *parallel::make_single_communicator());
 
   SummaryLog log(folder.live(kPartialFile), summary_key(request));
   const Summarizer summarizer{request.model, request.settings, *request.files.tokenizer, clock};

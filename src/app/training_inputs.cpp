@@ -114,8 +114,8 @@ train::TrainerParts trainer_parts(TrainingInputs& inputs, const config::Experime
       inputs.train_data.dataset, config.train, static_cast<uint64_t>(config.run.seed), config.data.prefetch_batches,
       train::RankShare{ranks.rank(), ranks.world()});
   if (inputs.validation_data) {
-    inputs.validation = std::make_unique<train::DatasetMicroBatches>(inputs.validation_data->dataset,
-                                                                     config.train.micro_batch_tokens);
+    inputs.validation =
+        std::make_unique<train::DatasetMicroBatches>(inputs.validation_data->dataset, config.train.micro_batch_tokens);
   }
   return {.model = *inputs.loaded->model,
           .batches = *inputs.batches,

@@ -100,19 +100,24 @@ train::TrainOutcome TrainingRun::train() {
 std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
   run_observer_ = std::make_unique<RunObserver>(
       [this](const train::RunFacts& facts) {
-        const StartFacts start{config_,         inputs_.files,
-                               *inputs_.loaded->model, inputs_.generation.origins,
-                               inputs_.data_report,    ledger_->record(),
-                               threads_,        inputs_.batches->one_micro_batch()};
-        core::log_info("\n" + start_table(start, facts) + "\n" + generation_table(inputs_.generation.origins) + "\n" +
-                       freeze_table(inputs_.loaded->model->arena().layout(), config_.optimizer, config_.train.precision) +
-                       data_table(inputs_.data_report));
+        const StartFacts start{config_,
+                               inputs_.files,
+                               *inputs_.loaded->model,
+                               inputs_.generation.origins,
+                               inputs_.data_report,
+                               ledger_->record(),
+                               threads_,
+                               inputs_.batches->one_micro_batch()};
+        core::log_info(
+            "\n" + start_table(start, facts) + "\n" + generation_table(inputs_.generation.origins) + "\n" +
+            freeze_table(inputs_.loaded->model->arena().layout(), config_.optimizer, config_.train.precision) +
+            data_table(inputs_.data_report));
       },
       folder_);
   terminal_ = std::make_unique<TerminalObserver>(clock_);
   steps_ = std::make_unique<StepLog>(folder_.live(kStepsFile), resumed_update(start_), clock_);
-  ledger_observer_ =
-      std::make_unique<LedgerObserver>(*ledger_, shape_of(inputs_.loaded->model->facts()), trainable_parts(*inputs_.loaded->model));
+  ledger_observer_ = std::make_unique<LedgerObserver>(*ledger_, shape_of(inputs_.loaded->model->facts()),
+                                                      trainable_parts(*inputs_.loaded->model));
   // The ledger first: what the others do belongs to the phase that has begun.
   std::vector<train::TrainObserver*> observers{ledger_observer_.get(), run_observer_.get(), terminal_.get(),
                                                steps_.get()};
@@ -175,7 +180,8 @@ void TrainingRun::finish(const train::TrainOutcome& outcome) {
   write_finished_model(step, folder_, inputs_.files, config_);
   core::log_info("finished model: " + folder_.file(kModelFolder) + " (from " + step + ")");
   const TrainingSummary summary{config_, outcome, inputs_.batches->examples(),
-                                inputs_.validation_data ? inputs_.validation_data->dataset.size() : 0, inputs_.batches->updates_in_epoch(0)};
+                                inputs_.validation_data ? inputs_.validation_data->dataset.size() : 0,
+                                inputs_.batches->updates_in_epoch(0)};
   write_training_results(folder_, summary, steps_->lines(), *ledger_);
   quality_["validation"] = last_validation(steps_->lines(), selects);
   if (config_.test.generate && inputs_.test_data) score_test_split();
@@ -187,7 +193,9 @@ void TrainingRun::score_test_split() {
   inputs_.files = open_model_files(folder_.file(kModelFolder));
   inputs_.loaded = load_for_generation(inputs_.files, config_.train.precision, device_.device);
   core::log_info("scoring the test split with " + inputs_.files.folder.path);
-  const SplitRequest request{config_, inputs_.files, *inputs_.loaded->model, inputs_.generation.settings, inputs_.test_data->dataset, Split::kTest};
+  const SplitRequest request{
+      config_,     inputs_.files, *inputs_.loaded->model, inputs_.generation.settings, inputs_.test_data->dataset,
+      Split::kTest};
   quality_["test"] = evaluate_split(request, folder_, *ledger_, clock_);
   if (!mlflow_) return;
   MlflowClient::Metrics metrics;

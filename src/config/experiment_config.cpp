@@ -88,8 +88,9 @@ void ExperimentConfig::check(Complaints& complaints) const {
     }
   }
   if (parallel.zero_stage > 0 && optimizer.name != OptimizerName::kAdamW) {
-    complaints.add("parallel.zero_stage", "shares the state of optimizer.name=adamw; adafactor's second moments are "
-                                          "sums over whole matrices, and small: take parallel.zero_stage=0");
+    complaints.add("parallel.zero_stage",
+                   "shares the state of optimizer.name=adamw; adafactor's second moments are "
+                   "sums over whole matrices, and small: take parallel.zero_stage=0");
   }
   if (optimizer.relative_step && schedule.name != ScheduleName::kConstant) {
     complaints.add("schedule.name", "must be constant with optimizer.relative_step=true");

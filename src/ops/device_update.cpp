@@ -103,6 +103,7 @@ constexpr double kSecondsPerMillisecond = 1e-3;
 struct Started {
   at::Tensor results;  // bytes of cuda::UpdateResults, pinned
   std::shared_ptr<at::cuda::CUDAEvent> begin, end;
+  bool whole = true;  // chunks of the norm are those of the arena
 };
 
 std::shared_ptr<at::cuda::CUDAEvent> recorded_event() {
@@ -126,7 +127,7 @@ T* value_in(const at::Tensor& place) {
 
 struct DeviceUpdate::Impl {
   std::vector<UpdateSpan> span_list;
-  std::unique_ptr<cuda::DeviceSpans> spans;
+  std::unique_ptr<cuda::DeviceSpans> spans, norm_spans;
   at::Tensor results = place_for<cuda::UpdateResults>(), factors = place_for<cuda::UpdateFactors>();
   at::Tensor loss_scale, loss_factor_1;  // undefined where loss is not scaled
   std::shared_ptr<at::cuda::CUDAEvent> begin, last_end;
@@ -171,15 +172,27 @@ void DeviceUpdate::restore(const LossScaleState& state) {
 }
 
 void DeviceUpdate::start(const AdamWTensors& tensors, const AdamWScalars& scalars, const at::Tensor& loss_sums_2,
-                         double clip_norm, double clip_epsilon) {
+                         double clip_norm, double clip_epsilon, const OverRanks* ranks) {
   Impl& it = *impl_;
   TXTSUM_CHECK(it.begin != nullptr, "begin() comes first");
   if (!it.spans) it.spans = std::make_unique<cuda::DeviceSpans>(it.span_list, tensors.masters.device());
-  cuda::sum_squares(tensors.gradients, *it.spans);
   cuda::FinishNorm norm;
-  norm.square_sums = it.spans->sums.const_data_ptr<double>();
-  norm.chunks = it.spans->sums.numel();
-  norm.loss_sums = loss_sums_2.const_data_ptr<double>();
+  at::Tensor totals;
+  if (ranks == nullptr) {
+    cuda::sum_squares(tensors.gradients, *it.spans);
+    norm.square_sums = it.spans->sums.const_data_ptr<double>();
+    norm.chunks = it.spans->sums.numel();
+    norm.loss_sums = loss_sums_2.const_data_ptr<double>();
+  } else {
+    if (!it.norm_spans) {
+      it.norm_spans = std::make_unique<cuda::DeviceSpans>(*ranks->spans, tensors.masters.device());
+    }
+    cuda::sum_squares(ranks->gradients, *it.norm_spans);
+    totals = ranks->sum(at::cat({it.norm_spans->sums.sum().view(1), loss_sums_2}));
+    norm.square_sums = totals.const_data_ptr<double>();
+    norm.chunks = 1;
+    norm.loss_sums = norm.square_sums + 1;
+  }
   norm.per_token = scalars.gradient_factor;
   norm.clip_norm = clip_norm;
   norm.clip_epsilon = clip_epsilon;
@@ -196,6 +209,7 @@ void DeviceUpdate::start(const AdamWTensors& tensors, const AdamWScalars& scalar
   Started one;
   one.results = at::empty(it.results.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(true));
   one.results.copy_(it.results, /*non_blocking=*/true);
+  one.whole = ranks == nullptr;
   one.begin = std::move(it.begin);
   one.end = recorded_event();
   it.started.push_back(std::move(one));
@@ -214,7 +228,7 @@ DeviceUpdateNumbers DeviceUpdate::finish() {
   result.gradient_norm = found.gradient_norm;
   result.loss_scale = found.loss_scale;
   result.next_loss_scale = found.after.scale;
-  if (found.bad_chunk >= 0) result.bad_element = found.bad_chunk * cuda::square_sum_chunk();
+  if (found.bad_chunk >= 0 && one.whole) result.bad_element = found.bad_chunk * cuda::square_sum_chunk();
   result.seconds = one.begin->elapsed_time(*one.end) * kSecondsPerMillisecond;
   if (it.last_end) result.waited_seconds = it.last_end->elapsed_time(*one.begin) * kSecondsPerMillisecond;
   it.last_end = one.end;
@@ -240,7 +254,8 @@ std::optional<LossScaleState> DeviceUpdate::loss_scale() const { return std::nul
 
 void DeviceUpdate::restore(const LossScaleState&) {}
 
-void DeviceUpdate::start(const AdamWTensors&, const AdamWScalars&, const at::Tensor&, double, double) {}
+void DeviceUpdate::start(const AdamWTensors&, const AdamWScalars&, const at::Tensor&, double, double,
+                         const OverRanks*) {}
 
 DeviceUpdateNumbers DeviceUpdate::finish() { return {}; }
 

@@ -79,6 +79,7 @@ class NcclCommunicator final : public Communicator {
 
   int64_t rank() const override { return host_->rank(); }
   int64_t world() const override { return host_->world(); }
+  bool fits_graphs() const override { return true; }
 
   void wait(const TicketRef& ticket) override {
     const auto started = std::dynamic_pointer_cast<NcclTicket>(ticket);

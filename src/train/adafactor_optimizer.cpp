@@ -88,7 +88,8 @@ void AdafactorOptimizer::step(const StepScalars& scalars) {
 std::vector<StatePart> AdafactorOptimizer::state() {
   std::vector<StatePart> state;
   const auto add = [&](const char* kind, const Slot& slot, const at::Tensor& tensor) {
-    if (tensor.defined()) state.push_back({kind + ("/" + slot.piece.entry->name), tensor.sizes().vec(), 0, tensor.view(-1)});
+    if (tensor.defined())
+      state.push_back({kind + ("/" + slot.piece.entry->name), tensor.sizes().vec(), 0, tensor.view(-1)});
   };
   for (const Slot& slot : slots_) {
     add("exp_avg", slot, slot.first_moment);

@@ -44,7 +44,6 @@ DeviceUpdateStep::DeviceUpdateStep(const UpdateParts& parts, AdamWOptimizer& opt
       update_(parts.sharding.space().spans, /*scales_loss=*/parts.model.arena().dtype() == at::kHalf),
       copies_(parts.model.arena().device()),
       pool_(parts.model.arena().device()) {
-  TXTSUM_CHECK(parts.sharding.communicator().world() == 1 && parts.sharding.stage() == 0, "one process");
   const model::ModelFacts& facts = parts.model.facts();
   if (facts.relative_bias && facts.drops_probabilities) {
     core::log_warning(
@@ -57,12 +56,26 @@ void DeviceUpdateStep::start(const GlobalBatch& batch, int64_t update, double le
   TXTSUM_CHECK(batch.target_tokens > 0, "update ", update, " has no target tokens");
   const double per_token = 1.0 / static_cast<double>(batch.target_tokens);
   update_.begin(per_token);
-  parts_.sharding.begin_update();
+  Sharding& sharding = parts_.sharding;
+  sharding.communicator().set_phase(update, "forward and backward");
+  sharding.begin_update();
   loss_sums_2_.zero_();
   int64_t index = 0;
   for (const MicroBatch& micro_batch : batch.micro_batches) add_micro_batch(micro_batch, update, index++);
   const StepScalars scalars{update, learning_rate, per_token};
-  update_.start(optimizer_.tensors(), optimizer_.scalars(scalars), loss_sums_2_, parts_.config.clip_norm, kClipEpsilon);
+  sharding.communicator().set_phase(update, "sums of gradients");
+  sharding.reduce();
+  if (sharding.communicator().world() == 1) {
+    update_.start(optimizer_.tensors(), optimizer_.scalars(scalars), loss_sums_2_, parts_.config.clip_norm,
+                  kClipEpsilon);
+  } else {
+    const ops::DeviceUpdate::OverRanks ranks{sharding.own_gradients(), &sharding.own_spans(),
+                                             [&](const at::Tensor& numbers) { return sharding.summed(numbers); }};
+    update_.start(optimizer_.tensors(), optimizer_.scalars(scalars), loss_sums_2_, parts_.config.clip_norm,
+                  kClipEpsilon, &ranks);
+  }
+  sharding.communicator().set_phase(update, "weights");
+  sharding.publish();
   started_.push_back({update, batch});
 }
 
@@ -74,6 +87,7 @@ UpdateResult DeviceUpdateStep::finish() {
   work_.waited_seconds += numbers.waited_seconds;
   UpdateResult result{numbers.loss, numbers.nll, numbers.gradient_norm, numbers.loss_scale, false};
   if (!std::isfinite(numbers.loss)) {
+    const WholeWeights whole(parts_.sharding);
     const std::string block = first_bad_block(parts_, done.batch, done.update);
     refuse_update(parts_.batches, {done.update, "loss", numbers.loss, block, done.batch.examples});
   }
@@ -104,8 +118,8 @@ bool DeviceUpdateStep::capturable() const {
   // other masks are functions of their keys); a model that leaves layers out runs other work at each update; attention
   // sequence by sequence has a shape of its own for each batch.
   const model::ModelFacts& facts = parts_.model.facts();
-  return !(scope_ && facts.drops_probabilities) && !facts.drops_layers && !facts.asks_host &&
-         ops::attention_is_fused(parts_.model.arena().dtype(), facts.drops_probabilities);
+  return parts_.sharding.fits_graphs() && !(scope_ && facts.drops_probabilities) && !facts.drops_layers &&
+         !facts.asks_host && ops::attention_is_fused(parts_.model.arena().dtype(), facts.drops_probabilities);
 }
 
 void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, int64_t index) {
@@ -123,6 +137,7 @@ void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, 
   }
   if (shape.graph) {
     shape.graph->replay();
+    if (parts_.sharding.hooks() != nullptr) parts_.sharding.communicator().watch_replay();
     ++work_.replays;
   } else {
     pool_.run([&] { forward_backward(shape.slot, update); });
@@ -142,10 +157,12 @@ void DeviceUpdateStep::forward_backward(const BatchSlot& slot, int64_t update) {
   context.dropout_words_2 = slot.dropout_words_2();
   context.loss_factor_1 = update_.loss_factor();
   context.scope = scope_.get();
+  parts_.sharding.begin_micro_batch();
   const model::LossSum sum =
       parts_.model.loss(slot.batch().source, slot.batch().labels, parts_.config.label_smoothing, context);
   if (sum.loss.requires_grad()) torch::autograd::backward({sum.loss});
   const at::NoGradGuard no_grad;
+  parts_.sharding.end_micro_batch();
   loss_sums_2_.select(0, 0).add_(sum.loss.detach());
   loss_sums_2_.select(0, 1).add_(sum.nll);
 }

@@ -14,7 +14,6 @@ GradientSlots::GradientSlots(model::Arena& arena, parallel::Communicator& commun
     : arena_(arena), communicator_(communicator), plan_(plan), shard_(std::move(shard)) {
   const model::ArenaLayout& layout = arena.layout();
   buckets_of_.resize(static_cast<size_t>(layout.block_count()));
-  reduced_.resize(buckets_of_.size());
   for (size_t i = 0; i < plan.buckets().size(); ++i) {
     Stretch& stretch = buckets_of_[static_cast<size_t>(plan.buckets()[i].block)];
     if (stretch.end == 0) stretch.begin = i;
@@ -25,12 +24,12 @@ GradientSlots::GradientSlots(model::Arena& arena, parallel::Communicator& commun
     largest = std::max(largest, layout.block_range(block, /*trainable=*/true).numel());
   }
   arena.place_gradients_by_block();
-  resident_.memory = at::zeros({layout.block_range(0, true).numel()}, shard_.options());
+  resident_.memory = at::empty({layout.block_range(0, true).numel()}, shard_.options());
   arena.place_gradients(0, resident_.memory);
   for (Slot& slot : slots_) slot.memory = at::empty({largest}, shard_.options());
 }
 
-void GradientSlots::begin_update() { std::fill(reduced_.begin(), reduced_.end(), false); }
+void GradientSlots::begin_micro_batch() { resident_.memory.zero_(); }
 
 void GradientSlots::enter(int64_t block) {
   const int64_t numel = arena_.layout().block_range(block, true).numel();
@@ -48,24 +47,21 @@ void GradientSlots::leave(int64_t block) {
 }
 
 void GradientSlots::end_micro_batch() {
-  if (resident_.memory.numel() == 0) return;
-  reduce(0, resident_);
+  if (resident_.memory.numel() > 0) reduce(0, resident_);
+  for (Slot& slot : slots_) settle(slot);
   settle(resident_);
-  resident_.memory.zero_();
 }
 
 void GradientSlots::reduce(int64_t block, Slot& slot) {
   const int64_t begin = arena_.layout().block_range(block, true).begin;
-  const bool adds = reduced_[static_cast<size_t>(block)];
-  reduced_[static_cast<size_t>(block)] = true;
   const Stretch& stretch = buckets_of_[static_cast<size_t>(block)];
   for (size_t i = stretch.begin; i < stretch.end; ++i) {
     const parallel::Bucket& bucket = plan_.buckets()[i];
     Sum sum;
     sum.place = shard_.narrow(0, bucket.local, plan_.part(bucket).numel());
-    if (adds) sum.part = at::empty_like(sum.place);
-    sum.ticket = communicator_.reduce_scatter(slot.memory.narrow(0, bucket.range.begin - begin, bucket.range.numel()),
-                                              adds ? sum.part : sum.place);
+    sum.part = at::empty_like(sum.place);
+    sum.ticket =
+        communicator_.reduce_scatter(slot.memory.narrow(0, bucket.range.begin - begin, bucket.range.numel()), sum.part);
     slot.sums.push_back(std::move(sum));
   }
 }
@@ -73,20 +69,9 @@ void GradientSlots::reduce(int64_t block, Slot& slot) {
 void GradientSlots::settle(Slot& slot) {
   for (const Sum& sum : slot.sums) {
     communicator_.wait(sum.ticket);
-    if (sum.part.defined()) sum.place.add_(sum.part);
+    at::Tensor(sum.place).add_(sum.part);
   }
   slot.sums.clear();
-}
-
-void GradientSlots::finish() {
-  for (Slot& slot : slots_) settle(slot);
-  for (size_t block = 0; block < reduced_.size(); ++block) {
-    if (reduced_[block]) continue;
-    for (size_t i = buckets_of_[block].begin; i < buckets_of_[block].end; ++i) {
-      const parallel::Bucket& bucket = plan_.buckets()[i];
-      shard_.narrow(0, bucket.local, plan_.part(bucket).numel()).zero_();
-    }
-  }
 }
 
 int64_t GradientSlots::bytes() const {

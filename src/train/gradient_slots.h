@@ -10,30 +10,28 @@
 
 namespace txtsum::train {
 
-/// Gradients of one block at a time: a block's gradients have memory from the beginning of its backward pass to its end,
-/// and are then summed over the ranks into this rank's shard, while the next block's backward pass runs. Block 0, which
-/// is used outside blocks, has memory of its own.
+/// Gradients of one block at a time: a block's gradients have memory from the beginning of its backward pass to its
+/// end, and are then summed over the ranks and added to this rank's shard, while the next block's backward pass runs.
+/// Block 0, which is used outside blocks, has memory of its own. A CUDA graph can hold a micro-batch.
 class GradientSlots {
  public:
   /// `shard` takes the sums: 1-D, plan.shard_numel() elements, of the gradients' type.
   GradientSlots(model::Arena& arena, parallel::Communicator& communicator, const parallel::ShardPlan& plan,
                 at::Tensor shard);
 
-  void begin_update();
+  void begin_micro_batch();
   void enter(int64_t block);
   void leave(int64_t block);
-  /// Reduces block 0.
+  /// Reduces block 0, and waits for what was started.
   void end_micro_batch();
-  /// Waits for what was started; blocks that had no backward pass in this update have gradient 0.
-  void finish();
   /// Of the slots.
   int64_t bytes() const;
 
  private:
-  /// A sum on its way to where it is added, or written.
+  /// A sum on its way to where it is added.
   struct Sum {
     parallel::TicketRef ticket;
-    at::Tensor part;   ///< Undefined where the collective writes the shard itself.
+    at::Tensor part;
     at::Tensor place;  ///< In the shard
   };
   struct Slot {
@@ -53,7 +51,6 @@ class GradientSlots {
   const parallel::ShardPlan& plan_;
   at::Tensor shard_;
   std::vector<Stretch> buckets_of_;
-  std::vector<bool> reduced_;  // blocks, in this update
   Slot resident_;
   std::array<Slot, 2> slots_;
   size_t next_ = 0;

@@ -73,6 +73,7 @@ void HostUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, Up
   context.seed = parts_.seed;
   context.update = update;
   context.scope = scope_.get();
+  parts_.sharding.begin_micro_batch();
   const model::LossSum sum =
       parts_.model.loss(ops::to_device(batch.source, device), ops::to_device(batch.labels, device),
                         parts_.config.label_smoothing, context);

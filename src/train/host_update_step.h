@@ -6,8 +6,8 @@
 
 namespace txtsum::train {
 
-/// Updates one after the other, any optimizer, any device: each number is read as soon as it is there. On one rank a loss
-/// that is not finite is refused before its backward pass; on several all ranks refuse the update together.
+/// Updates one after the other, any optimizer, any device: each number is read as soon as it is there. On one rank a
+/// loss that is not finite is refused before its backward pass; on several all ranks refuse the update together.
 class HostUpdateStep final : public UpdateStep {
  public:
   explicit HostUpdateStep(const UpdateParts& parts);

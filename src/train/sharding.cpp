@@ -34,8 +34,7 @@ parallel::ShardPlan plan_of(const model::Arena& arena, const parallel::Communica
 at::Tensor shard_of(const at::Tensor& arena, const parallel::ShardPlan& plan) {
   const at::Tensor shard = at::zeros({plan.shard_numel()}, arena.options());
   for (const parallel::OwnedRange& owned : plan.owned()) {
-    shard.narrow(0, owned.local, owned.range.numel())
-        .copy_(arena.narrow(0, owned.range.begin, owned.range.numel()));
+    shard.narrow(0, owned.local, owned.range.numel()).copy_(arena.narrow(0, owned.range.begin, owned.range.numel()));
   }
   return shard;
 }
@@ -144,16 +143,25 @@ at::Tensor Sharding::gathered(const at::Tensor& local) const {
 }
 
 void Sharding::begin_update() {
-  if (gradients_) return gradients_->begin_update();
-  arena_.gradients().zero_();
+  if (gradients_) {
+    space_.gradients.zero_();
+  } else {
+    arena_.gradients().zero_();
+  }
+}
+
+void Sharding::begin_micro_batch() {
+  if (values_) values_->forget();
+  if (gradients_) gradients_->begin_micro_batch();
 }
 
 void Sharding::end_micro_batch() {
   if (gradients_) gradients_->end_micro_batch();
+  if (values_) values_->forget();
 }
 
 void Sharding::reduce() {
-  if (gradients_) return gradients_->finish();
+  if (gradients_) return;
   if (!spread()) return;
   const at::Tensor &whole = arena_.gradients(), &own = own_gradients();
   std::vector<parallel::TicketRef> tickets;
@@ -180,14 +188,23 @@ double Sharding::square_sum() {
   return sum[0];
 }
 
+at::Tensor Sharding::summed(const at::Tensor& numbers) const {
+  if (communicator_.world() == 1) return numbers;
+  constexpr int64_t kRoom = 8;  // what parts are multiples of
+  TXTSUM_CHECK(numbers.numel() <= kRoom, numbers.numel());
+  const at::Tensor own = at::constant_pad_nd(numbers, {0, kRoom - numbers.numel()});
+  const at::Tensor all = at::empty({communicator_.world() * kRoom}, own.options());
+  communicator_.wait(communicator_.all_gather(own, all));
+  return all.view({communicator_.world(), kRoom}).narrow(1, 0, numbers.numel()).sum(0);
+}
+
 void Sharding::publish() {
   if (stage_ == 0) return;
   if (values_) return values_->shards_changed();
   std::vector<parallel::TicketRef> tickets;
   for (const parallel::Bucket& bucket : plan_.buckets()) {
-    tickets.push_back(
-        communicator_.all_gather(space_.working.narrow(0, bucket.local, plan_.part(bucket).numel()),
-                                 arena_.values().narrow(0, bucket.range.begin, bucket.range.numel())));
+    tickets.push_back(communicator_.all_gather(space_.working.narrow(0, bucket.local, plan_.part(bucket).numel()),
+                                               arena_.values().narrow(0, bucket.range.begin, bucket.range.numel())));
   }
   for (const parallel::TicketRef& ticket : tickets) communicator_.wait(ticket);
 }

@@ -21,8 +21,8 @@ inline constexpr int64_t kBucketMib = 32;
 
 class Sharding;
 
-/// While it lives, all weights are there, for passes without hooks (validation, generation, saving). In stage 3 they are
-/// gathered for it; in the others they are there anyway. All ranks make one.
+/// While it lives, all weights are there, for passes without hooks (validation, generation, saving). In stage 3 they
+/// are gathered for it; in the others they are there anyway. All ranks make one.
 class WholeWeights {
  public:
   explicit WholeWeights(Sharding& sharding);
@@ -38,8 +38,8 @@ class WholeWeights {
 /// reduce and gather the same buckets and take the gradient norm in the same order, so that on one number of ranks they
 /// give the same bits: stage 0 and 1 add micro-batches before ranks, stage 2 and 3 ranks before micro-batches.
 ///
-/// An update goes: begin_update; for each micro-batch a backward pass within hooks(), then end_micro_batch; reduce;
-/// square_sum; the optimizer's step over space(); publish.
+/// An update goes: begin_update; for each micro-batch begin_micro_batch, a forward and a backward pass within hooks(),
+/// end_micro_batch; reduce; the norm of own_gradients() over all ranks; the optimizer's step over space(); publish.
 class Sharding final : public BlockHooks {
  public:
   /// References must outlive it. From stage 3 on the arena's buffer of values is given up.
@@ -63,14 +63,21 @@ class Sharding final : public BlockHooks {
   BlockHooks* hooks() { return stage_ >= 2 ? this : nullptr; }
 
   void begin_update();
+  void begin_micro_batch();
   void end_micro_batch();
   /// Makes space().gradients the sums over ranks.
   void reduce();
+  /// This rank's part of the sums over ranks, and its spans: the same in all stages.
+  const at::Tensor& own_gradients() const { return stage_ == 0 && spread() ? reduced_ : space_.gradients; }
+  const std::vector<ops::UpdateSpan>& own_spans() const { return own_spans_; }
   /// Squares of all gradients, added up over the ranks in their order.
   double square_sum();
+  /// Sums over ranks of fp64 numbers (1-D, at most 8), where they are, without asking the host.
+  at::Tensor summed(const at::Tensor& numbers) const;
+  /// Whether a CUDA graph can hold a micro-batch.
+  bool fits_graphs() const { return stage_ < 2 || communicator_.fits_graphs(); }
   /// Makes the working weights of all ranks what space().working is.
   void publish();
-
 
   /// What this rank holds of weights in the model's type, and of gradients.
   int64_t value_bytes() const;
@@ -83,7 +90,6 @@ class Sharding final : public BlockHooks {
   friend class WholeWeights;
   bool spread() const { return communicator_.world() > 1 || stage_ > 0; }
   void spread_values();
-  const at::Tensor& own_gradients() const { return stage_ == 0 && spread() ? reduced_ : space_.gradients; }
 
   model::Arena& arena_;
   parallel::Communicator& communicator_;
@@ -91,8 +97,8 @@ class Sharding final : public BlockHooks {
   at::ScalarType gradient_type_;
   parallel::ShardPlan plan_;
   UpdateSpace space_;
-  std::vector<ops::UpdateSpan> own_spans_;  // of this rank's part, in a shard's coordinates
-  at::Tensor reduced_;                      // stage 0 of several ranks: this rank's part of the sums
+  std::vector<ops::UpdateSpan> own_spans_;            // of this rank's part, in a shard's coordinates
+  at::Tensor reduced_;                                // stage 0 of several ranks: this rank's part of the sums
   std::unique_ptr<GradientSlots> gradients_;          // from stage 2 on
   std::unique_ptr<parallel::ShardPlan> frozen_plan_;  // in stage 3
   std::unique_ptr<ValueSlots> values_;

@@ -138,7 +138,7 @@ class Trainer::Loop {
   Period save_period_;
   TrainingState state_;
   std::deque<StartedUpdate> started_;
-  int agreed_signal_ = 0;  // the ranks', as of the last update that was finished
+  int agreed_signal_ = 0;   // the ranks', as of the last update that was finished
   double last_time_ = 0.0;  // when the last update was finished, or the first of a series started
   std::string last_checkpoint_;
   int64_t saved_update_ = 0;
@@ -336,8 +336,8 @@ ValidationRecord Trainer::Loop::validate() {
   record.update = state_.update;
   record.epoch = epochs_done();
   if (settings_.validation.loss && parts_.validation != nullptr) {
-    const ValidationLoss loss = validation_loss(parts_.model, *parts_.validation,
-                                                settings_.train.label_smoothing, parts_.communicator);
+    const ValidationLoss loss =
+        validation_loss(parts_.model, *parts_.validation, settings_.train.label_smoothing, parts_.communicator);
     record.metrics = {{"loss", loss.loss}, {"nll", loss.nll}};
   }
   if (settings_.validation.generate && parts_.evaluator) {

@@ -125,7 +125,8 @@ class BlockNode final : public torch::autograd::Node {
 
 }  // namespace
 
-TrainingScope::TrainingScope(const model::ArenaLayout& layout, const TrainingScopeOptions& options) : options_(options) {
+TrainingScope::TrainingScope(const model::ArenaLayout& layout, const TrainingScopeOptions& options)
+    : options_(options) {
   for (int64_t block = 0; block < layout.block_count(); ++block) {
     block_trains_.push_back(layout.block_range(block, /*trainable=*/true).numel() > 0);
   }

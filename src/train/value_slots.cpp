@@ -21,11 +21,16 @@ ValueSlots::ValueSlots(model::Arena& arena, parallel::Communicator& communicator
   shards_changed();
 }
 
-void ValueSlots::shards_changed() {
+void ValueSlots::forget() {
   for (Slot& slot : slots_) {
     wait(slot);
     slot.block = -1;
   }
+  oldest_ = 0;
+}
+
+void ValueSlots::shards_changed() {
+  forget();
   start_gather(resident_, 0);
   wait(resident_);
   place(0, resident_.memory);

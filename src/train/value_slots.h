@@ -24,8 +24,11 @@ class ValueSlots {
 
   void enter(int64_t block, Pass pass);
   void leave(int64_t block);
-  /// Forgets what was gathered, since the shards have changed, and gathers block 0.
+  /// Gathers block 0 anew, since the shards have changed.
   void shards_changed();
+  /// Forgets what was gathered, and waits for what is on its way: what comes then does not depend on what was before,
+  /// so that a CUDA graph can hold it.
+  void forget();
   /// All blocks, in memory of its own; and back.
   void gather_all();
   void release_all();

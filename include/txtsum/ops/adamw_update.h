@@ -39,8 +39,8 @@ struct AdamWScalars {
 /// neighbours.
 void adamw_update(const AdamWTensors& tensors, const std::vector<UpdateSpan>& spans, const AdamWScalars& scalars);
 
-/// Sum of the squares of `gradients` (1-D, fp32 or bf16) over the spans that are not frozen. Squares are added in fp64 in
-/// an order that depends on nothing but the sizes. Infinity and NaN carry through.
+/// Sum of the squares of `gradients` (1-D, fp32 or bf16) over the spans that are not frozen. Squares are added in fp64
+/// in an order that depends on nothing but the sizes. Infinity and NaN carry through.
 double gradient_square_sum(const at::Tensor& gradients, const std::vector<UpdateSpan>& spans);
 
 /// The Euclidean norm: its square root.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -22,7 +23,7 @@ struct DeviceUpdateNumbers {
   double gradient_norm = 0.0;  ///< Before clipping. Where it or the loss is not finite, nothing was updated.
   double loss_scale = 1.0;     ///< That its gradients were made with.
   double next_loss_scale = 1.0;
-  /// Where gradients are not finite: an element of the last stretch of the arena that has one.
+  /// Where gradients are not finite: an element of the last stretch of the arena that has one; none on several ranks.
   std::optional<int64_t> bad_element;
   double seconds = 0.0;         ///< GPU time from begin() to the end of the update.
   double waited_seconds = 0.0;  ///< Before that, in which the GPU had nothing to do; 0 for the first update.
@@ -42,10 +43,18 @@ class DeviceUpdate {
   /// fp32 [1], always in the same place: what every gradient is multiplied by, loss scale / tokens; undefined where
   /// loss is not scaled.
   const at::Tensor& loss_factor() const;
+  /// What the norm is taken of, on several ranks: this rank's part of the gradients, and how sums over ranks are made
+  /// of fp64 numbers on the GPU.
+  struct OverRanks {
+    at::Tensor gradients;
+    const std::vector<UpdateSpan>* spans = nullptr;
+    std::function<at::Tensor(const at::Tensor& numbers)> sum;
+  };
   /// Asks for the update. `loss_sums_2`: fp64, on the GPU: loss and nll summed over the tokens. `scalars`'
   /// gradient_factor is 1 / tokens; `clip_norm` 0 means no clipping, `clip_epsilon` is added to the norm that divides.
+  /// Without `ranks` the norm is that of the tensors' gradients.
   void start(const AdamWTensors& tensors, const AdamWScalars& scalars, const at::Tensor& loss_sums_2, double clip_norm,
-             double clip_epsilon);
+             double clip_epsilon, const OverRanks* ranks = nullptr);
   /// Waits for the oldest update that was started and not yet finished.
   DeviceUpdateNumbers finish();
 

@@ -49,6 +49,8 @@ class Communicator {
   /// Replaces `values` by rank `root`'s.
   TicketRef broadcast(const at::Tensor& values, int64_t root);
   virtual void wait(const TicketRef& ticket) = 0;
+  /// Whether a CUDA graph can hold collectives that are started and waited for while it is captured.
+  virtual bool fits_graphs() const { return false; }
   /// Has the deadline count for what is on the current stream of a GPU by now: collectives of a CUDA graph, which
   /// nobody started when it was replayed.
   void watch_replay();

@@ -15,8 +15,8 @@
 
 namespace txtsum::parallel {
 
-/// How long a collective may take: TXTSUM_DEADLINE_SECONDS, or ten minutes, which must do for the slowest rank's load and
-/// for rank 0's writing of a checkpoint. Throws UserError where the variable is no number above 0.
+/// How long a collective may take: TXTSUM_DEADLINE_SECONDS, or ten minutes, which must do for the slowest rank's load
+/// and for rank 0's writing of a checkpoint. Throws UserError where the variable is no number above 0.
 double deadline_seconds();
 
 /// One communicator a rank, for ranks that are threads of this process. Each is used by the thread of its rank.

@@ -27,8 +27,8 @@ struct RankShare {
 /// The training split as a BatchSource: sampled, cut into micro-batches, and made ahead on a thread.
 class DatasetBatches final : public BatchSource {
  public:
-  /// `dataset` must outlive it and not be empty. `prefetch_batches` are made ahead (0: none). Of several ranks each makes
-  /// as many micro-batches as the others; one that has no examples is a single token that counts nothing.
+  /// `dataset` must outlive it and not be empty. `prefetch_batches` are made ahead (0: none). Of several ranks each
+  /// makes as many micro-batches as the others; one that has no examples is a single token that counts nothing.
   DatasetBatches(const data::Dataset& dataset, const config::TrainConfig& config, uint64_t seed,
                  int64_t prefetch_batches, const RankShare& share = {});
 

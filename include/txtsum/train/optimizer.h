@@ -54,8 +54,8 @@ class Optimizer {
 };
 
 /// Makes the optimizer that `config` (completed) names over `space`, which must outlive it. `masters` is fp32, laid out
-/// like the space, and is copied; undefined: the working weights, widened. Pass the source's values where they are finer
-/// than the working weights.
+/// like the space, and is copied; undefined: the working weights, widened. Pass the source's values where they are
+/// finer than the working weights.
 std::unique_ptr<Optimizer> make_optimizer(const config::OptimizerConfig& config, const UpdateSpace& space,
                                           const at::Tensor& masters = {});
 

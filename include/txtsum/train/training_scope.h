@@ -27,11 +27,11 @@ struct TrainingScopeOptions {
   BlockHooks* hooks = nullptr;  ///< Called around each block, in either pass; must outlive the graph.
 };
 
-/// Runs a block as one node of the graph, so that its backward pass has a beginning and an end. With `recompute` it keeps
-/// the block's inputs alone and runs the body again in backward (Chen et al. 2016, arXiv:1604.06174). Gradients are
-/// bit-equal to a plain run, since dropout is keyed and not drawn from a generator, but for that of probabilities on a
-/// GPU (`draws`), whose generator is moved back. A block that neither trains nor has an input that requires grad runs
-/// plainly and builds no graph.
+/// Runs a block as one node of the graph, so that its backward pass has a beginning and an end. With `recompute` it
+/// keeps the block's inputs alone and runs the body again in backward (Chen et al. 2016, arXiv:1604.06174). Gradients
+/// are bit-equal to a plain run, since dropout is keyed and not drawn from a generator, but for that of probabilities
+/// on a GPU (`draws`), whose generator is moved back. A block that neither trains nor has an input that requires grad
+/// runs plainly and builds no graph.
 class TrainingScope final : public ops::BlockScope {
  public:
   /// `layout` says which blocks train.

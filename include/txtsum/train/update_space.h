@@ -20,12 +20,12 @@ struct SpacePiece {
   bool whole() const { return numel == entry->numel; }
 };
 
-/// What an optimizer updates: the trainable range of an arena, or the part of it that this rank has. All tensors are 1-D
-/// and laid out alike.
+/// What an optimizer updates: the trainable range of an arena, or the part of it that this rank has. All tensors are
+/// 1-D and laid out alike.
 struct UpdateSpace {
   int64_t numel = 0;
-  at::Tensor working;    ///< Weights in the model's type. In fp32 they are the masters themselves.
-  at::Tensor gradients;  ///< Sums over ranks, when an update is made; may be defined later than the rest.
+  at::Tensor working;                  ///< Weights in the model's type. In fp32 they are the masters themselves.
+  at::Tensor gradients;                ///< Sums over ranks, when an update is made; may be defined later than the rest.
   std::vector<ops::UpdateSpan> spans;  ///< Covers [0, numel) without holes; what belongs to no parameter is frozen.
   std::vector<SpacePiece> pieces;      ///< Of all parameters that have a gradient, ascending.
 };

@@ -61,7 +61,7 @@ RankResult train(const Setting& setting, const std::string& folder) {
         attempt.settings.train.max_updates = setting.updates;
         attempt.settings.train.epochs.reset();
         attempt.settings.schedule.name = config::ScheduleName::kConstant;  // the same for any number of updates
-        attempt.settings.checkpoint.every_updates = 1000;  // at the end
+        attempt.settings.checkpoint.every_updates = 1000;                  // at the end
         attempt.settings.resume_from = setting.resume_from;
         if (setting.recompute) attempt.settings.train.recompute = config::Recompute::kBlocks;
         const train::TrainOutcome outcome = attempt.run();
@@ -98,8 +98,8 @@ TEST(Sharding, AllStagesGiveTheSameBitsOnOneNumberOfRanks) {
       for (int64_t stage = 1; stage <= 3; ++stage) {
         SCOPED_TRACE(std::string(c10::toString(dtype)) + ", " + std::to_string(ranks) + " ranks, stage " +
                      std::to_string(stage));
-        expect_same_bits(
-            plain, train({.ranks = ranks, .stage = stage, .dtype = dtype}, folder.path(std::to_string(stage))));
+        expect_same_bits(plain,
+                         train({.ranks = ranks, .stage = stage, .dtype = dtype}, folder.path(std::to_string(stage))));
       }
     }
   }
@@ -165,8 +165,8 @@ TEST(Sharding, ResumingInAnotherStageChangesNoBit) {
   EXPECT_TRUE(at::equal(whole.weights, resumed.weights));
 }
 
-/// Elements that a rank sends in an update of one micro-batch: stages 0 to 2 2 P (n - 1) / n, stage 3 once more those of
-/// the blocks that come and go, but for what is still there from the forward pass when its backward pass begins.
+/// Elements that a rank sends in an update of one micro-batch: stages 0 to 2 2 P (n - 1) / n, stage 3 once more those
+/// of the blocks that come and go, but for what is still there from the forward pass when its backward pass begins.
 TEST(Sharding, WhatIsSentFollowsTheFormulas) {
   FakeModel model;
   const model::ArenaLayout& layout = model.arena().layout();
