@@ -124,8 +124,7 @@ void require_one_rank(const RankEnvironment& environment) {
   if (environment.world == 1) return;
   const std::string name = environment.source == RankSource::kMpi ? "OMPI_COMM_WORLD_SIZE or PMI_SIZE" : "WORLD_SIZE";
   throw core::UserError("environment variable " + name + " is " + std::to_string(environment.world) +
-                        ": sharded training is not in this version; start one process (Azure ML: instance_count: 1, "
-                        "process_count_per_instance: 1), or unset WORLD_SIZE");
+                        ": this command takes one rank; start one process, or unset " + name);
 }
 
 }  // namespace txtsum::parallel

@@ -104,11 +104,16 @@ class AzureMl(unittest.TestCase):
                 for name, value in job.get("environment_variables", {}).items():
                     self.assertIsInstance(value, str, name)
 
-    def test_one_process_until_sharding_exists(self):
+    def test_several_nodes_have_ranks(self):
         for path in job_files():
             job = yaml.safe_load(path.read_text())
-            self.assertNotIn("distribution", job, path)
-            self.assertEqual(job["resources"]["instance_count"], 1, path)
+            with self.subTest(path=path.name):
+                if "distribution" not in job:
+                    self.assertEqual(job["resources"]["instance_count"], 1)
+                    continue
+                self.assertIn(job["distribution"]["type"], ("pytorch", "mpi"))
+                self.assertGreaterEqual(job["distribution"]["process_count_per_instance"], 1)
+                self.assertNotIn(" launch ", job["command"])
 
     def test_jobs_use_what_is_declared_here(self):
         environments = [yaml.safe_load(p.read_text()) for p in yaml_files() if kind_of(p) == "environment"]

@@ -178,9 +178,8 @@ class AgreementTest(RanksTest):
 
     def test_bf16_agrees_too(self):
         runs = [self.train(f"stage{stage}", 2, *SHORT, "train.precision=bf16", f"parallel.zero_stage={stage}")
-                for stage in (0, 1, 3)]
-        for run in runs[1:]:
-            self.assert_same_bits(runs[0], run)
+                for stage in (0, 3)]
+        self.assert_same_bits(*runs)
 
     def test_several_micro_batches_a_frozen_encoder_and_recomputation(self):
         """Stages 0 and 1 add micro-batches before ranks, 2 and 3 ranks before micro-batches."""
@@ -215,15 +214,13 @@ class EndTest(RanksTest):
     def test_a_signal_to_one_rank_while_it_validates_stops_all(self):
         often = [*LONG, "validation.every_epochs=null", "validation.every_updates=1",
                  "data.validation=tests/fixtures/smoke/train.jsonl"]
-        for rank in (0, 1):
-            with self.subTest(rank=rank):
-                stopped = self.start(f"validates{rank}", 2, *often, "parallel.zero_stage=3", options=["--grace-seconds", "20"])
-                stopped.wait_for_update(4)
-                os.kill(processes_of(stopped.folder)[rank], signal.SIGTERM)
-                code, output = stopped.end()
-                self.assertEqual(code, 128 + signal.SIGTERM, output)
-                self.assertIn("saved step", output)
-                self.assertNotIn("gave up", output)
+        stopped = self.start("stopped", 2, *often, "parallel.zero_stage=3")
+        stopped.wait_for_update(4)
+        os.kill(processes_of(stopped.folder)[1], signal.SIGTERM)
+        code, output = stopped.end()
+        self.assertEqual(code, 128 + signal.SIGTERM, output)
+        self.assertIn("saved step", output)
+        self.assertNotIn("gave up", output)
 
     def test_after_a_killed_rank_the_same_command_gives_the_bits_of_an_undisturbed_run(self):
         setting = [*LONG, *RARELY, "parallel.zero_stage=3"]

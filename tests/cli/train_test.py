@@ -255,7 +255,7 @@ class CliTest(unittest.TestCase):
         self.assertEqual(result.returncode, 2)
         self.assertIn("train.batch_size=16", result.stderr)
 
-    def test_more_than_one_rank_is_refused(self):
+    def test_a_rank_that_is_not_told_which_it_is_is_refused(self):
         result = run("train", SMOKE, f"run.output={self.root / 'ranks'}", env={"WORLD_SIZE": "2"})
         self.assertEqual(result.returncode, 2)
         self.assertIn("WORLD_SIZE", result.stderr)

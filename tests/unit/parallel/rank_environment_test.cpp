@@ -127,7 +127,7 @@ TEST(RankEnvironment, OfSeveralRanksIsRefusedWhereOneIsNeeded) {
     require_one_rank(read(kLaunched));
     FAIL() << "eight ranks were taken";
   } catch (const core::UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("WORLD_SIZE is 8: sharded training is not in this version"));
+    EXPECT_THAT(error.what(), HasSubstr("WORLD_SIZE is 8: this command takes one rank"));
   }
 }
 
