@@ -83,6 +83,7 @@ class Nccl(GpuRanks):
         line = re.search(f".*rank {rank} of {WORLD}: update {update}, backward, collective .*", output)
         self.assertIsNotNone(line, output)
         print(line[0], flush=True)
+        self.assertNotRegex(line[0], r"gave up at [^:]*: update", "says two places of one rank")
         return line[0]
 
     def test_a_killed_rank_ends_the_others_at_once(self):
