@@ -1,8 +1,14 @@
 #include "app/compute_device.h"
 
+#include <set>
 #include <stdexcept>
+#include <string>
+#include <utility>
 
+#include "app/run_ledger.h"
 #include "txtsum/core/error.h"
+#include "txtsum/core/json.h"
+#include "txtsum/core/log.h"
 
 namespace txtsum::app {
 
@@ -22,9 +28,34 @@ ComputeDevice open_device(config::Device device, int64_t number) {
   }
   const size_t chosen = static_cast<size_t>(number) % gpus.size();
   result.gpu = gpus[chosen];
+  result.gpus_here = {gpus[chosen]};
   result.device = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(chosen));
   ops::use_device(result.device);
   return result;
+}
+
+void count_devices(ComputeDevice& device, parallel::Communicator& ranks) {
+  if (ranks.world() == 1) return;
+  const std::string here = host_name();
+  core::Json own{{"host", here}, {"gpu", device.gpu ? device.gpu->pci_bus_id : ""}};
+  if (device.gpu) own["name"] = device.gpu->name;
+  std::set<std::string> hosts, places;
+  device.gpus_here.clear();
+  for (const std::string& bytes : ranks.gather_bytes(core::to_line(own))) {
+    const core::Json found = core::Json::parse(bytes);
+    const auto host = found.at("host").get<std::string>(), gpu = found.at("gpu").get<std::string>();
+    hosts.insert(host);
+    const bool is_new = places.insert(host + " " + gpu).second;
+    if (!is_new || gpu.empty() || host != here) continue;
+    ops::DeviceFacts facts;
+    facts.name = found.at("name").get<std::string>();
+    facts.pci_bus_id = gpu;
+    device.gpus_here.push_back(std::move(facts));
+  }
+  device.devices = static_cast<int>(places.size());
+  if (hosts.size() == 1 || ranks.rank() != 0) return;
+  core::log_warning("the ranks are on " + std::to_string(hosts.size()) + " machines: energy, carbon and cost are those of " +
+                    here + " alone; multiply by their number where they are alike");
 }
 
 }  // namespace txtsum::app

@@ -2,10 +2,13 @@
 
 #include <c10/core/Device.h>
 
+#include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "txtsum/config/run_config.h"
 #include "txtsum/ops/device.h"
+#include "txtsum/parallel/communicator.h"
 
 namespace txtsum::app {
 
@@ -13,11 +16,18 @@ namespace txtsum::app {
 struct ComputeDevice {
   c10::Device device = c10::Device(c10::kCPU);
   std::optional<ops::DeviceFacts> gpu;  ///< None on the CPU.
+  // Of all ranks of the run:
+  std::vector<ops::DeviceFacts> gpus_here;  ///< The GPUs that are on this machine, each once.
+  int devices = 1;                          ///< GPUs on all machines, or machines where ranks are on CPUs.
 };
 
 /// Opens the device that run.device names; before the first tensor is made. Of several GPUs `number` says which,
 /// counted from the first again where there are fewer. Throws UserError where this binary has no code for it,
 /// std::runtime_error where the machine has none.
 ComputeDevice open_device(config::Device device, int64_t number = 0);
+
+/// Fills in what the ranks together use. All ranks call it. Rank 0, whose machine alone the ledger can measure, warns where
+/// others are on other machines.
+void count_devices(ComputeDevice& device, parallel::Communicator& ranks);
 
 }  // namespace txtsum::app

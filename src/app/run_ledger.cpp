@@ -16,11 +16,6 @@
 namespace txtsum::app {
 namespace {
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
-}
-
 metrics::EnergyOptions energy_options(const config::ResourcesConfig& resources) {
   metrics::EnergyOptions options;
   options.rapl_root = resources.rapl_root;
@@ -32,6 +27,11 @@ metrics::EnergyOptions energy_options(const config::ResourcesConfig& resources) 
 }
 
 }  // namespace
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
 
 metrics::MeterSet open_meters(const config::ResourcesConfig& resources, const std::vector<ops::DeviceFacts>& gpus,
                               const core::Clock& clock) {
@@ -49,9 +49,8 @@ std::unique_ptr<metrics::Ledger> start_ledger(const config::ResourcesConfig& res
   options.attempts_folder = attempts_folder;
   options.sample_period_seconds = resources.sampling_seconds;
   options.host_name = host_name();
-  std::vector<ops::DeviceFacts> gpus;
+  options.device_count = device.devices;
   if (device.gpu) {
-    gpus.push_back(*device.gpu);
     options.device_name = device.gpu->name;
     options.take_peak_device_bytes = ops::take_peak_device_bytes;
     options.synchronize_device = [place = device.device] { ops::synchronize(place); };
@@ -59,7 +58,7 @@ std::unique_ptr<metrics::Ledger> start_ledger(const config::ResourcesConfig& res
       options.device_utilisation = metrics::nvml_utilisation_reader(nvml.nvml, {device.gpu->pci_bus_id});
     }
   }
-  return std::make_unique<metrics::Ledger>(options, open_meters(resources, gpus, clock), clock);
+  return std::make_unique<metrics::Ledger>(options, open_meters(resources, device.gpus_here, clock), clock);
 }
 
 metrics::CarbonOptions carbon_options(const config::ResourcesConfig& resources) {

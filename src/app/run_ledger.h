@@ -15,6 +15,9 @@
 
 namespace txtsum::app {
 
+/// This machine's name; empty where it has none.
+std::string host_name();
+
 /// Starts the ledger of one attempt; call it before anything takes long. Its records go to `attempts_folder`.
 std::unique_ptr<metrics::Ledger> start_ledger(const config::ResourcesConfig& resources, const ComputeDevice& device,
                                               const std::string& attempts_folder, const core::Clock& clock);

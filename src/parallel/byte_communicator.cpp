@@ -110,10 +110,6 @@ void ByteCommunicator::wait(const TicketRef& ticket) {
   if (!job->is_over) throw core::RankError(failure_);
 }
 
-void ByteCommunicator::abort(const std::string& reason) {
-  fail(place(), reason.empty() ? "no reason given" : reason, false);
-}
-
 std::string ByteCommunicator::peer_problem() {
   const std::lock_guard lock(mutex_);
   is_listening_ = true;
@@ -150,6 +146,8 @@ std::vector<std::string> ByteCommunicator::exchange(const std::string& bytes) {
   wait(start([this, bytes, result] { *result = collectives_->gather(bytes); }));
   return std::move(*result);
 }
+
+void ByteCommunicator::abort_at(const std::string& place, const std::string& reason) { fail(place, reason, false); }
 
 std::shared_ptr<ByteCommunicator::Job> ByteCommunicator::start(std::function<void()> carry_out) {
   const auto job = std::make_shared<Job>();

@@ -29,7 +29,6 @@ class ByteCommunicator final : public Communicator {
   int64_t rank() const override { return rank_; }
   int64_t world() const override { return world_; }
   void wait(const TicketRef& ticket) override;
-  void abort(const std::string& reason) override;
   std::string peer_problem() override;
 
  protected:
@@ -37,6 +36,7 @@ class ByteCommunicator final : public Communicator {
   TicketRef start_all_gather(const at::Tensor& shard, const at::Tensor& values) override;
   TicketRef start_broadcast(const at::Tensor& values, int64_t root) override;
   std::vector<std::string> exchange(const std::string& bytes) override;
+  void abort_at(const std::string& place, const std::string& reason) override;
 
  private:
   struct Job;

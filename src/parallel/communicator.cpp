@@ -86,6 +86,8 @@ void Communicator::barrier() {
   exchange("");
 }
 
+void Communicator::abort(const std::string& reason) { abort_at(place(), reason.empty() ? "no reason given" : reason); }
+
 void Communicator::set_phase(int64_t update, std::string phase) {
   update_ = update;
   phase_ = std::move(phase);
@@ -102,6 +104,10 @@ std::vector<std::string> Communicator::exchange_through(Communicator& other, con
   lend_place(other);
   other.counts_.collectives = current_.number;
   return other.exchange(bytes);
+}
+
+void Communicator::abort_other(Communicator& other, const std::string& place, const std::string& reason) {
+  other.abort_at(place, reason);
 }
 
 std::string Communicator::place() const {

@@ -52,10 +52,6 @@ ncclUniqueId share_id(Communicator& host) {
   return id;
 }
 
-std::string who(const Communicator& ranks) {
-  return "rank " + std::to_string(ranks.rank()) + " of " + std::to_string(ranks.world()) + ": ";
-}
-
 class NcclCommunicator final : public Communicator {
  public:
   NcclCommunicator(std::unique_ptr<Communicator> host, const c10::Device& device, double deadline_seconds)
@@ -91,13 +87,6 @@ class NcclCommunicator final : public Communicator {
       started->over.block(c10::cuda::getCurrentCUDAStream());
       started->tensors.clear();
     });
-  }
-
-  void abort(const std::string& reason) override {
-    const std::string what = reason.empty() ? "no reason given" : reason;
-    connection_->fail(who(*this) + place() + ": " + what);
-    lend_place(*host_);
-    host_->abort(what);
   }
 
  protected:
@@ -170,6 +159,11 @@ class NcclCommunicator final : public Communicator {
     return guarded([&] { return exchange_through(*host_, bytes); });
   }
 
+  void abort_at(const std::string& place, const std::string& reason) override {
+    connection_->fail(place, reason);
+    abort_other(*host_, place, reason);
+  }
+
  private:
   bool is_capturing() const {
     return c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None;
@@ -220,23 +214,16 @@ class NcclCommunicator final : public Communicator {
       return body();
     } catch (const core::RankError& error) {
       connection_->fail(error.what());
-      tell_host(error.what());
+      const NcclFailure failure = connection_->failure();
+      if (!failure.place.empty()) abort_other(*host_, failure.place, failure.what);
       throw;
     }
-  }
-
-  void tell_host(std::string failure) {
-    for (const std::string& known : {who(*this), place() + ": "}) {
-      if (failure.starts_with(known)) failure.erase(0, known.size());
-    }
-    lend_place(*host_);
-    host_->abort(failure);
   }
 
   void leave() {
     if (std::uncaught_exceptions() > exceptions_at_start_) return abort("it leaves because of an error");
     connection_->drain();
-    if (!connection_->failure().empty()) return;
+    if (!connection_->failure().text.empty()) return;
     // Another GPU may still read this one's memory.
     guarded([&] {
       lend_place(*host_);

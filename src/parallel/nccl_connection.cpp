@@ -81,25 +81,29 @@ struct NcclConnection::State {
   std::condition_variable changed;
   std::deque<std::shared_ptr<NcclTicket>> pending;  ///< Not known to be over; in order.
   double last_over_seconds = 0.0;
-  std::string last_place, failure;
+  std::string last_place;
+  NcclFailure failure;
   bool is_awaited = false;  ///< NCCL has been called and has not done what it was called for.
   bool is_leaving = false, thread_has_ended = false;
 
-  void fail(const std::string& text) {
+  void fail(NcclFailure reason) {
     {
       const std::lock_guard lock(mutex);
-      if (!failure.empty()) return;
-      failure = text;
+      if (has_failed()) return;
+      failure = std::move(reason);
     }
     changed.notify_all();
   }
   void fail(const std::string& place, const std::string& what) {
-    fail("rank " + std::to_string(host->rank()) + " of " + std::to_string(host->world()) + ": " + place + ": " + what);
+    const std::string who = "rank " + std::to_string(host->rank()) + " of " + std::to_string(host->world());
+    fail({who + ": " + place + ": " + what, place, what});
   }
+  /// With the mutex held.
+  bool has_failed() const { return !failure.text.empty(); }
 
   void check() {
     const std::lock_guard lock(mutex);
-    if (!failure.empty()) throw core::RankError(failure);
+    if (has_failed()) throw core::RankError(failure.text);
   }
 
   void begin_call(const std::string& place) {
@@ -247,12 +251,14 @@ void NcclConnection::watch(const std::shared_ptr<NcclTicket>& ticket) {
 
 void NcclConnection::drain() {
   std::unique_lock lock(state_->mutex);
-  state_->changed.wait(lock, [&] { return state_->pending.empty() || !state_->failure.empty(); });
+  state_->changed.wait(lock, [&] { return state_->pending.empty() || state_->has_failed(); });
 }
 
-void NcclConnection::fail(const std::string& failure) { state_->fail(failure); }
+void NcclConnection::fail(const std::string& place, const std::string& what) { state_->fail(place, what); }
 
-std::string NcclConnection::failure() const {
+void NcclConnection::fail(const std::string& text) { state_->fail(NcclFailure{text, {}, {}}); }
+
+NcclFailure NcclConnection::failure() const {
   const std::lock_guard lock(state_->mutex);
   return state_->failure;
 }
@@ -263,7 +269,7 @@ void NcclConnection::keep_watch(const std::shared_ptr<State>& state) {
   c10::cuda::set_device(state->device);
   // Another thread may be capturing a graph, which must not hear of the questions that are asked here.
   const c10::cuda::CUDAStreamCaptureModeGuard beside_captures(cudaStreamCaptureModeRelaxed);
-  const auto must_end = [&] { return state->is_leaving || !state->failure.empty(); };
+  const auto must_end = [&] { return state->is_leaving || state->has_failed(); };
   std::unique_lock lock(state->mutex);
   while (!state->changed.wait_for(lock, kPoll, must_end)) {
     lock.unlock();
@@ -274,7 +280,7 @@ void NcclConnection::keep_watch(const std::shared_ptr<State>& state) {
     }
     lock.lock();
   }
-  const bool has_failed = !state->failure.empty();
+  const bool has_failed = state->has_failed();
   lock.unlock();
   if (has_failed) state->give_up();
   lock.lock();
@@ -296,7 +302,7 @@ void NcclConnection::finish() {
     pending.swap(state.pending);
   }
   thread_.join();
-  if (!state.failure.empty()) return;
+  if (state.has_failed()) return;
   ncclResult_t code = state.nccl.comm_finalize(state.comm);
   for (const double began = now(); code == ncclInProgress && now() - began < kFinishSeconds;
        code = state.ask(state.comm)) {

@@ -26,6 +26,12 @@ struct NcclTicket final : Ticket {
   TicketRef host;         ///< Of tensors in host memory: the host communicator's.
 };
 
+/// Why a connection has ended.
+struct NcclFailure {
+  std::string text;         ///< `rank 1 of 2: update 5, backward, collective 9 (...): not over within 60 s`.
+  std::string place, what;  ///< Of that text. Empty where the failure is the host communicator's.
+};
+
 /// NCCL's connection of this rank, and the thread that watches what runs on it. After a failure NCCL is made to
 /// give up: its kernels end, and with them whatever waits for the GPU.
 class NcclConnection {
@@ -47,10 +53,12 @@ class NcclConnection {
   void drain();
 
   /// Ends everything with a failure(); only the first counts.
-  void fail(const std::string& failure);
-  /// `rank 1 of 2: update 5, backward, collective 9 (...): not over within 60 s`; empty while all is well.
-  std::string failure() const;
-  /// Throws it as RankError.
+  void fail(const std::string& place, const std::string& what);
+  /// With one of the host communicator.
+  void fail(const std::string& text);
+  /// Its text is empty while all is well.
+  NcclFailure failure() const;
+  /// Throws its text as RankError.
   void check() const;
 
  private:

@@ -12,7 +12,6 @@ class SingleCommunicator final : public Communicator {
   int64_t world() const override { return 1; }
   bool fits_graphs() const override { return true; }
   void wait(const TicketRef&) override { check_alive(); }
-  void abort(const std::string& reason) override { abort_reason_ = reason.empty() ? "no reason given" : reason; }
 
  protected:
   TicketRef start_reduce_scatter(const at::Tensor& values, const at::Tensor& shard) override {
@@ -27,6 +26,7 @@ class SingleCommunicator final : public Communicator {
     check_alive();
     return {bytes};
   }
+  void abort_at(const std::string&, const std::string& reason) override { abort_reason_ = reason; }
 
  private:
   void check_alive() const {

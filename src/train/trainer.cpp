@@ -2,12 +2,11 @@
 
 #include <ATen/ATen.h>
 
-#include <csignal>
 #include <deque>
 #include <string>
 #include <utility>
-#include <vector>
 
+#include "agreement.h"
 #include "checkpointer.h"
 #include "memory_account.h"
 #include "plan.h"
@@ -42,21 +41,6 @@ int64_t all_elements(const model::ArenaLayout& layout) {
 
 const char* gradient_type_name(at::ScalarType type) {
   return type == at::kBFloat16 ? "bf16" : type == at::kHalf ? "fp16" : "fp32";
-}
-
-LengthProducts length_products(const GlobalBatch& batch, const model::ModelFacts& facts) {
-  LengthProducts sums;
-  for (const MicroBatch& micro : batch.micro_batches) {
-    for (size_t i = 0; i + 1 < micro.source.offsets.size(); ++i) {
-      const int64_t source_tokens = micro.source.offsets[i + 1] - micro.source.offsets[i];
-      const auto source = static_cast<double>(source_tokens);
-      const auto target = static_cast<double>(micro.labels.offsets[i + 1] - micro.labels.offsets[i]);
-      sums.source_pairs += model::source_pairs(facts, source_tokens);
-      sums.target_squared += target * target;
-      sums.source_times_target += source * target;
-    }
-  }
-  return sums;
 }
 
 /// An update that was started, and where in the data it leads.
@@ -113,7 +97,6 @@ class Trainer::Loop {
   void validate_pending();
   ValidationRecord validate();
   void save();
-  void agree(UpdateRecord& record);
   int asked_to_stop() const { return parts_.communicator.world() > 1 ? agreed_signal_ : core::stop_signal(); }
   void leave_if_asked();
   [[noreturn]] void leave(int signal);
@@ -279,7 +262,7 @@ void Trainer::Loop::finish_update() {
   const double now = parts_.clock.monotonic_seconds();
   record.seconds = now - last_time_;
   last_time_ = now;
-  agree(record);
+  agreed_signal_ = agree(parts_.communicator, record);
   state_.update = record.update;
   state_.training_seconds += record.seconds;
   state_.loss_sum += record.loss;
@@ -359,28 +342,6 @@ void Trainer::Loop::save() {
 
 void Trainer::Loop::leave_if_asked() {
   if (const int signal = asked_to_stop()) leave(signal);
-}
-
-/// Ranks must take the same turns: an update took as long as rank 0 says, and a signal to one rank stops all. What is
-/// counted is counted over all.
-void Trainer::Loop::agree(UpdateRecord& record) {
-  if (parts_.communicator.world() == 1) return;
-  const int signal = core::stop_signal();
-  const bool leads = parts_.communicator.rank() == 0;
-  std::vector<double> sums{leads ? record.seconds : 0.0,
-                           signal == SIGINT ? 1.0 : 0.0,
-                           signal != 0 && signal != SIGINT ? 1.0 : 0.0,
-                           static_cast<double>(record.examples),
-                           static_cast<double>(record.source_tokens),
-                           record.lengths.source_pairs,
-                           record.lengths.target_squared,
-                           record.lengths.source_times_target};
-  parts_.communicator.all_reduce(sums);
-  record.seconds = sums[0];
-  agreed_signal_ = sums[2] > 0.0 ? SIGTERM : sums[1] > 0.0 ? SIGINT : 0;
-  record.examples = static_cast<int64_t>(sums[3]);
-  record.source_tokens = static_cast<int64_t>(sums[4]);
-  record.lengths = {sums[5], sums[6], sums[7]};
 }
 
 void Trainer::Loop::leave(int signal) {

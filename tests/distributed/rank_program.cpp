@@ -11,6 +11,7 @@
 #include <ATen/ATen.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -35,10 +36,14 @@ void compare_with_threads(parallel::Communicator& ranks, const at::Device& devic
     const std::string bytes = run_collectives(threads);
     if (threads.rank() == ranks.rank()) wanted = bytes;
   });
-  const bool same = run_collectives(ranks, device) == wanted;
+  const std::string found = run_collectives(ranks, device);
+  const bool same = found == wanted;
   std::printf("rank %d of %d: %s %zu bytes\n", static_cast<int>(ranks.rank()), static_cast<int>(ranks.world()),
-              same ? "the same" : "other", wanted.size());
-  if (!same) throw core::DataError("the bytes differ");
+              same ? "the same" : "other", found.size());
+  if (same) return;
+  const auto first = std::mismatch(found.begin(), found.end(), wanted.begin(), wanted.end()).first - found.begin();
+  throw core::DataError("the bytes differ from byte " + std::to_string(first) + " on; wanted " +
+                        std::to_string(wanted.size()));
 }
 
 void train(parallel::Communicator& ranks, const at::Device& device, const std::string& mode, int64_t victim) {

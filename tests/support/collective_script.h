@@ -21,9 +21,11 @@ inline at::Tensor own_part(const at::Tensor& values, const parallel::Communicato
 }
 
 /// Carries out every collective on several types and sizes, on tensors of `device`; returns all bytes that it gave, and
-/// what was counted.
+/// what was counted meanwhile.
 inline std::string run_collectives(parallel::Communicator& ranks, const at::Device& device = at::kCPU) {
   std::string bytes;
+  // Who makes a communicator for a GPU may have used it already.
+  const parallel::TrafficCounts before = ranks.counts();
   const auto keep = [&](const at::Tensor& values) {
     const at::Tensor host = values.to(at::kCPU);
     bytes.append(static_cast<const char*>(host.const_data_ptr()), host.nbytes());
@@ -52,9 +54,11 @@ inline std::string run_collectives(parallel::Communicator& ranks, const at::Devi
     bytes += each + ";";
   }
   ranks.barrier();
-  const parallel::TrafficCounts& counts = ranks.counts();
-  for (const int64_t count : {counts.reduce_scatter_elements, counts.all_gather_elements, counts.broadcast_elements,
-                              counts.bytes, counts.collectives}) {
+  const parallel::TrafficCounts& after = ranks.counts();
+  for (const int64_t count :
+       {after.reduce_scatter_elements - before.reduce_scatter_elements,
+        after.all_gather_elements - before.all_gather_elements, after.broadcast_elements - before.broadcast_elements,
+        after.bytes - before.bytes, after.collectives - before.collectives}) {
     bytes += std::to_string(count) + " ";
   }
   return bytes;

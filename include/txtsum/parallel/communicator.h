@@ -65,7 +65,7 @@ class Communicator {
   /// What is said of this rank where a collective fails: the update and what the rank is at (`backward`, `save`).
   void set_phase(int64_t update, std::string phase);
   /// Makes the pending and all further collectives of every rank fail with `reason`.
-  virtual void abort(const std::string& reason) = 0;
+  void abort(const std::string& reason);
   /// Why no collective can succeed any more, as far as that is known without one: another rank has gone or given up.
   /// Empty while all is well. For any thread; from the first call on it is looked for.
   virtual std::string peer_problem() { return {}; }
@@ -86,11 +86,16 @@ class Communicator {
   /// Every rank's bytes, in rank order, once all are there.
   virtual std::vector<std::string> exchange(const std::string& bytes) = 0;
 
+  /// abort(), of what went wrong at `place`.
+  virtual void abort_at(const std::string& place, const std::string& reason) = 0;
+
   /// Has `other`, which works in this one's stead, speak of this one's update, phase and collective; the next that is
   /// started there has the same number.
   void lend_place(Communicator& other) const;
   /// exchange() by `other`, as this one's current collective.
   std::vector<std::string> exchange_through(Communicator& other, const std::string& bytes) const;
+  /// abort_at() by `other`.
+  static void abort_other(Communicator& other, const std::string& place, const std::string& reason);
 
   /// The collective that was started last.
   const Collective& current() const { return current_; }
