@@ -54,8 +54,9 @@ void count_devices(ComputeDevice& device, parallel::Communicator& ranks) {
   }
   device.devices = static_cast<int>(places.size());
   if (hosts.size() == 1 || ranks.rank() != 0) return;
-  core::log_warning("the ranks are on " + std::to_string(hosts.size()) + " machines: energy, carbon and cost are those of " +
-                    here + " alone; multiply by their number where they are alike");
+  core::log_warning("the ranks are on " + std::to_string(hosts.size()) +
+                    " machines: energy, carbon and cost are those of " + here +
+                    " alone; multiply by their number where they are alike");
 }
 
 }  // namespace txtsum::app

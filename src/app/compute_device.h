@@ -26,8 +26,8 @@ struct ComputeDevice {
 /// std::runtime_error where the machine has none.
 ComputeDevice open_device(config::Device device, int64_t number = 0);
 
-/// Fills in what the ranks together use. All ranks call it. Rank 0, whose machine alone the ledger can measure, warns where
-/// others are on other machines.
+/// Fills in what the ranks together use. All ranks call it. Rank 0, whose machine alone the ledger can measure, warns
+/// where others are on other machines.
 void count_devices(ComputeDevice& device, parallel::Communicator& ranks);
 
 }  // namespace txtsum::app

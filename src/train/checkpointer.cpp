@@ -60,8 +60,8 @@ std::string Checkpointer::save(const TrainingState& state) const {
   const at::Tensor masters = sharding_.gathered(optimizer_.masters());
   std::vector<io::NamedTensor> moments;
   if (config_.optimizer_state) moments = gathered_moments();
-  // A collective that another rank has given up may have left wrong numbers: nothing is written before all say that they
-  // are well.
+  // A collective that another rank has given up may have left wrong numbers: nothing is written before all say that
+  // they are well.
   sharding_.communicator().barrier();
   std::string folder;
   if (sharding_.communicator().rank() == 0) folder = write(state, masters, moments);
