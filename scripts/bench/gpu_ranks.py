@@ -49,7 +49,7 @@ def train(arguments, name, ranks, stage):
     command = [arguments.program, "launch", "--processes", str(ranks), "--", "train", str(config)]
     done = subprocess.run([*command, *settings(chosen, arguments.settings)], capture_output=True, text=True)
     if done.returncode != 0:
-        return {"error": (done.stderr or done.stdout)[-1500:]}
+        return {"error": (done.stderr or done.stdout)[-600:]}
     updates = [json.loads(line) for line in (run / "steps.jsonl").read_text().splitlines()]
     updates = [line for line in updates if line["event"] == "update"]
     timed = [line for line in updates if line["update"] > WARM_SHARE * arguments.updates]

@@ -289,8 +289,8 @@ ForeignGroup deepspeed_names() {
               {"scheduler.params.total_num_steps", "train.max_updates", ""},
               {"zero_optimization", "", "set parallel.zero_stage"},
               {"zero_optimization.stage", "parallel.zero_stage", ""},
-              {"zero_optimization.offload_optimizer", "", kNoOffload},
-              {"zero_optimization.offload_param", "", kNoOffload},
+              {"zero_optimization.offload_optimizer.device", "", kNoOffload},
+              {"zero_optimization.offload_param.device", "", kNoOffload},
               {"activation_checkpointing", "", "set train.recompute=blocks"},
               {"wall_clock_breakdown", "", "report.json has every phase's time; leave it out"},
           }};

@@ -96,13 +96,11 @@ void Communicator::set_phase(int64_t update, std::string phase) {
 void Communicator::lend_place(Communicator& other) const {
   other.update_ = update_;
   other.phase_ = phase_;
-  other.current_ = current_;
-  other.counts_.collectives = current_.number - 1;
 }
 
 std::vector<std::string> Communicator::exchange_through(Communicator& other, const std::string& bytes) const {
   lend_place(other);
-  other.counts_.collectives = current_.number;
+  other.current_ = {++other.counts_.collectives, current_.name, current_.elements};
   return other.exchange(bytes);
 }
 

@@ -89,8 +89,8 @@ class Communicator {
   /// abort(), of what went wrong at `place`.
   virtual void abort_at(const std::string& place, const std::string& reason) = 0;
 
-  /// Has `other`, which works in this one's stead, speak of this one's update, phase and collective; the next that is
-  /// started there has the same number.
+  /// Has `other`, which works in this one's stead, speak of this one's update and phase. It counts its own collectives:
+  /// what a graph holds is counted where it was captured alone, and so not alike on all ranks.
   void lend_place(Communicator& other) const;
   /// exchange() by `other`, as this one's current collective.
   std::vector<std::string> exchange_through(Communicator& other, const std::string& bytes) const;
