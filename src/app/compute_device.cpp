@@ -9,10 +9,11 @@
 #include "txtsum/core/error.h"
 #include "txtsum/core/json.h"
 #include "txtsum/core/log.h"
+#include "txtsum/parallel/make_communicator.h"
 
 namespace txtsum::app {
 
-ComputeDevice open_device(config::Device device, int64_t number) {
+ComputeDevice open_device(config::Device device, const parallel::RankEnvironment& rank) {
   ComputeDevice result;
   if (device == config::Device::kCpu) return result;
   if (!ops::built_for_gpus()) {
@@ -26,10 +27,9 @@ ComputeDevice open_device(config::Device device, int64_t number) {
         "run.device=cuda: the driver shows this process no GPU (see nvidia-smi and CUDA_VISIBLE_DEVICES); or set "
         "run.device=cpu");
   }
-  const size_t chosen = static_cast<size_t>(number) % gpus.size();
-  result.gpu = gpus[chosen];
-  result.gpus_here = {gpus[chosen]};
-  result.device = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(chosen));
+  result.device = parallel::device_of_rank(rank, /*on_gpu=*/true);
+  result.gpu = gpus.at(static_cast<size_t>(result.device.index()));
+  result.gpus_here = {*result.gpu};
   ops::use_device(result.device);
   return result;
 }

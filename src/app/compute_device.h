@@ -9,6 +9,7 @@
 #include "txtsum/config/run_config.h"
 #include "txtsum/ops/device.h"
 #include "txtsum/parallel/communicator.h"
+#include "txtsum/parallel/rank_environment.h"
 
 namespace txtsum::app {
 
@@ -21,10 +22,9 @@ struct ComputeDevice {
   int devices = 1;                          ///< GPUs on all machines, or machines where ranks are on CPUs.
 };
 
-/// Opens the device that run.device names; before the first tensor is made. Of several GPUs `number` says which,
-/// counted from the first again where there are fewer. Throws UserError where this binary has no code for it,
-/// std::runtime_error where the machine has none.
-ComputeDevice open_device(config::Device device, int64_t number = 0);
+/// Opens the device that run.device names; before the first tensor is made. Of several GPUs it is the rank's. Throws
+/// UserError where this binary has no code for it, std::runtime_error where the machine has none.
+ComputeDevice open_device(config::Device device, const parallel::RankEnvironment& rank = {});
 
 /// Fills in what the ranks together use. All ranks call it. Rank 0, whose machine alone the ledger can measure, warns
 /// where others are on other machines.

@@ -45,7 +45,7 @@ void train_as_rank(const config::ExperimentConfig& config, parallel::Communicato
 int run_train(const TrainOptions& options, const std::vector<std::string>& overrides, const std::string& command_line) {
   const config::ExperimentConfig config = config::load_experiment(options.config, overrides);
   const parallel::RankEnvironment environment = parallel::rank_environment();
-  ComputeDevice device = open_device(config.run.device, environment.local_rank);
+  ComputeDevice device = open_device(config.run.device, environment);
   const std::unique_ptr<parallel::Communicator> ranks =
       parallel::make_communicator(environment, device.device, parallel::deadline_seconds());
   try {

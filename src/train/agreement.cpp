@@ -1,9 +1,10 @@
 #include "agreement.h"
 
-#include <csignal>
+#include <array>
 #include <vector>
 
 #include "txtsum/core/stop_signal.h"
+#include "txtsum/parallel/agreed_stop.h"
 
 namespace txtsum::train {
 
@@ -23,11 +24,11 @@ LengthProducts length_products(const GlobalBatch& batch, const model::ModelFacts
 }
 
 int agree(parallel::Communicator& ranks, UpdateRecord& record) {
-  const int signal = core::stop_signal();
-  if (ranks.world() == 1) return signal;
+  if (ranks.world() == 1) return core::stop_signal();
+  const std::array<double, 2> votes = parallel::stop_votes();
   std::vector<double> sums{ranks.rank() == 0 ? record.seconds : 0.0,
-                           signal == SIGINT ? 1.0 : 0.0,
-                           signal != 0 && signal != SIGINT ? 1.0 : 0.0,
+                           votes[0],
+                           votes[1],
                            static_cast<double>(record.examples),
                            static_cast<double>(record.source_tokens),
                            record.lengths.source_pairs,
@@ -38,7 +39,7 @@ int agree(parallel::Communicator& ranks, UpdateRecord& record) {
   record.examples = static_cast<int64_t>(sums[3]);
   record.source_tokens = static_cast<int64_t>(sums[4]);
   record.lengths = {sums[5], sums[6], sums[7]};
-  return sums[2] > 0.0 ? SIGTERM : sums[1] > 0.0 ? SIGINT : 0;
+  return parallel::signal_of({sums[1], sums[2]});
 }
 
 }  // namespace txtsum::train

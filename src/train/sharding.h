@@ -16,7 +16,7 @@ namespace txtsum::train {
 class GradientSlots;
 class ValueSlots;
 
-/// Elements of a bucket, in MiB of gradients: what is reduced or gathered at once.
+/// Elements of a bucket, in MiB of weights: what is reduced or gathered at once.
 inline constexpr int64_t kBucketMib = 32;
 
 class Sharding;
