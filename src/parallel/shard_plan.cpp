@@ -33,6 +33,11 @@ ShardPlan::ShardPlan(const std::vector<BlockRange>& blocks, int64_t world, int64
   }
 }
 
+std::span<const Bucket> ShardPlan::buckets_of(int64_t block) const {
+  const auto [begin, end] = std::ranges::equal_range(buckets_, block, {}, &Bucket::block);
+  return {begin, end};
+}
+
 Part ShardPlan::part(const Bucket& bucket, int64_t rank) const {
   const Part within = part_of(bucket.range.numel(), world_, rank);
   return {bucket.range.begin + within.begin, bucket.range.begin + within.end};

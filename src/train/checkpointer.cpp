@@ -127,7 +127,7 @@ void Checkpointer::restore_weights(const std::string& step_folder) const {
     optimizer_.masters().narrow(0, piece.local, piece.numel).copy_(found);
   }
   optimizer_.publish_masters();
-  sharding_.publish();
+  sharding_.weights_changed();
 }
 
 void Checkpointer::restore_moments(const std::string& step_folder) const {

@@ -60,11 +60,9 @@ void DeviceUpdateStep::start(const GlobalBatch& batch, int64_t update, double le
   sharding.communicator().set_phase(update, "forward and backward");
   sharding.begin_update();
   loss_sums_2_.zero_();
-  int64_t index = 0;
-  for (const MicroBatch& micro_batch : batch.micro_batches) add_micro_batch(micro_batch, update, index++);
+  for (size_t i = 0; i < batch.micro_batches.size(); ++i) add_micro_batch(batch, i, update);
   const StepScalars scalars{update, learning_rate, per_token};
   sharding.communicator().set_phase(update, "sums of gradients");
-  sharding.reduce();
   if (sharding.communicator().world() == 1) {
     update_.start(optimizer_.tensors(), optimizer_.scalars(scalars), loss_sums_2_, parts_.config.clip_norm,
                   kClipEpsilon);
@@ -75,7 +73,7 @@ void DeviceUpdateStep::start(const GlobalBatch& batch, int64_t update, double le
                   kClipEpsilon, &ranks);
   }
   sharding.communicator().set_phase(update, "weights");
-  sharding.publish();
+  sharding.weights_changed();
   started_.push_back({update, batch});
 }
 
@@ -122,16 +120,20 @@ bool DeviceUpdateStep::capturable() const {
          !facts.asks_host && ops::attention_is_fused(parts_.model.arena().dtype(), facts.drops_probabilities);
 }
 
-void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, int64_t index) {
+void DeviceUpdateStep::add_micro_batch(const GlobalBatch& all, size_t index, int64_t update) {
+  const MicroBatch& batch = all.micro_batches[index];
   const Bucket bucket = bucket_of(batch, parts_.model.facts());
-  auto found = shapes_.find(bucket);
+  const MicroBatchPlace place{index == 0, index + 1 == all.micro_batches.size()};
+  // Where ranks exchange, the first micro-batch gathers weights, and the last one sums gradients.
+  const ShapeKey key{bucket, parts_.sharding.hooks() != nullptr ? place : MicroBatchPlace{}};
+  auto found = shapes_.find(key);
   if (found == shapes_.end()) {
-    Shape fresh{BatchSlot(bucket, parts_.model.arena().device()), 0, nullptr};
-    found = shapes_.emplace(bucket, std::move(fresh)).first;
+    Shape fresh{BatchSlot(bucket, parts_.model.arena().device()), place, 0, nullptr};
+    found = shapes_.emplace(key, std::move(fresh)).first;
   }
   Shape& shape = found->second;
   shape.slot.fill(pad_to(batch, bucket, parts_.model.facts().pad_id), parts_.seed, update, copies_);
-  ops::seed_device_generator(parts_.seed, update, index);
+  ops::seed_device_generator(parts_.seed, update, static_cast<int64_t>(index));
   if (!shape.graph && capturable() && shape.runs >= kRunsBeforeCapture && work_.graphs < parts_.config.max_graphs) {
     capture(shape, update);
   }
@@ -140,7 +142,7 @@ void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, 
     if (parts_.sharding.hooks() != nullptr) parts_.sharding.communicator().watch_replay();
     ++work_.replays;
   } else {
-    pool_.run([&] { forward_backward(shape.slot, update); });
+    pool_.run([&] { forward_backward(shape, update); });
     ++work_.eager_runs;
   }
   ++shape.runs;
@@ -149,7 +151,8 @@ void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, 
   work_.padded_tokens += bucket.source_tokens + bucket.target_tokens;
 }
 
-void DeviceUpdateStep::forward_backward(const BatchSlot& slot, int64_t update) {
+void DeviceUpdateStep::forward_backward(const Shape& shape, int64_t update) {
+  const BatchSlot& slot = shape.slot;
   model::ForwardContext context;
   context.training = true;
   context.seed = parts_.seed;
@@ -157,7 +160,7 @@ void DeviceUpdateStep::forward_backward(const BatchSlot& slot, int64_t update) {
   context.dropout_words_2 = slot.dropout_words_2();
   context.loss_factor_1 = update_.loss_factor();
   context.scope = scope_.get();
-  parts_.sharding.begin_micro_batch();
+  parts_.sharding.begin_micro_batch(shape.place);
   const model::LossSum sum =
       parts_.model.loss(slot.batch().source, slot.batch().labels, parts_.config.label_smoothing, context);
   if (sum.loss.requires_grad()) torch::autograd::backward({sum.loss});
@@ -169,7 +172,7 @@ void DeviceUpdateStep::forward_backward(const BatchSlot& slot, int64_t update) {
 
 void DeviceUpdateStep::capture(Shape& shape, int64_t update) {
   const auto begin = std::chrono::steady_clock::now();
-  shape.graph = pool_.capture([&] { forward_backward(shape.slot, update); });
+  shape.graph = pool_.capture([&] { forward_backward(shape, update); });
   ++work_.graphs;
   work_.capture_seconds += seconds_since(begin);
 }

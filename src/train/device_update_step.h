@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <map>
+#include <utility>
 
 #include "adamw_optimizer.h"
 #include "batch_slot.h"
@@ -27,20 +28,22 @@ class DeviceUpdateStep final : public UpdateStep {
   std::optional<GpuWork> gpu_work() const override { return work_; }
 
  private:
-  /// One bucket that has occurred.
+  /// One bucket that has occurred, at one place in its update.
   struct Shape {
     BatchSlot slot;
+    MicroBatchPlace place;
     int64_t runs = 0;
     std::unique_ptr<ops::DeviceGraph> graph;
   };
+  using ShapeKey = std::pair<Bucket, MicroBatchPlace>;
   struct Started {
     int64_t update = 0;
     GlobalBatch batch;
   };
 
-  void add_micro_batch(const MicroBatch& batch, int64_t update, int64_t index);
-  /// Forward and backward of what is in the slot; adds to the gradients and loss_sums_2_.
-  void forward_backward(const BatchSlot& slot, int64_t update);
+  void add_micro_batch(const GlobalBatch& all, size_t index, int64_t update);
+  /// Forward and backward of what is in the shape's slot; adds to the gradients and loss_sums_2_.
+  void forward_backward(const Shape& shape, int64_t update);
   void capture(Shape& shape, int64_t update);
   bool capturable() const;
   /// Where the gradients of an update stopped being finite: the block nearest to the loss, since what lies before it in
@@ -54,7 +57,7 @@ class DeviceUpdateStep final : public UpdateStep {
   ops::DeviceUpdate update_;
   ops::DeviceCopies copies_;
   ops::DevicePool pool_;
-  std::map<Bucket, Shape> shapes_;  // after pool_, whose memory its graphs use
+  std::map<ShapeKey, Shape> shapes_;  // after pool_, whose memory its graphs use
   std::deque<Started> started_;
   GpuWork work_;
 };

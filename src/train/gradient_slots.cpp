@@ -13,12 +13,6 @@ GradientSlots::GradientSlots(model::Arena& arena, parallel::Communicator& commun
                              at::Tensor shard)
     : arena_(arena), communicator_(communicator), plan_(plan), shard_(std::move(shard)) {
   const model::ArenaLayout& layout = arena.layout();
-  buckets_of_.resize(static_cast<size_t>(layout.block_count()));
-  for (size_t i = 0; i < plan.buckets().size(); ++i) {
-    Stretch& stretch = buckets_of_[static_cast<size_t>(plan.buckets()[i].block)];
-    if (stretch.end == 0) stretch.begin = i;
-    stretch.end = i + 1;
-  }
   int64_t largest = 0;
   for (int64_t block = 1; block < layout.block_count(); ++block) {
     largest = std::max(largest, layout.block_range(block, /*trainable=*/true).numel());
@@ -28,8 +22,6 @@ GradientSlots::GradientSlots(model::Arena& arena, parallel::Communicator& commun
   arena.place_gradients(0, resident_.memory);
   for (Slot& slot : slots_) slot.memory = at::empty({largest}, shard_.options());
 }
-
-void GradientSlots::begin_micro_batch() { resident_.memory.zero_(); }
 
 void GradientSlots::enter(int64_t block) {
   const int64_t numel = arena_.layout().block_range(block, true).numel();
@@ -54,9 +46,7 @@ void GradientSlots::end_micro_batch() {
 
 void GradientSlots::reduce(int64_t block, Slot& slot) {
   const int64_t begin = arena_.layout().block_range(block, true).begin;
-  const Stretch& stretch = buckets_of_[static_cast<size_t>(block)];
-  for (size_t i = stretch.begin; i < stretch.end; ++i) {
-    const parallel::Bucket& bucket = plan_.buckets()[i];
+  for (const parallel::Bucket& bucket : plan_.buckets_of(block)) {
     Sum sum;
     sum.place = shard_.narrow(0, bucket.local, plan_.part(bucket).numel());
     sum.part = at::empty_like(sum.place);

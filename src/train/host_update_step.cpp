@@ -36,10 +36,9 @@ void HostUpdateStep::start(const GlobalBatch& batch, int64_t update, double lear
   sharding.begin_update();
   UpdateResult result;
   if (parts_.model.arena().device().is_cuda()) ops::seed_device_generator(parts_.seed, update, 0);
-  for (const MicroBatch& micro_batch : batch.micro_batches) add_micro_batch(micro_batch, update, result);
+  for (size_t i = 0; i < batch.micro_batches.size(); ++i) add_micro_batch(batch, i, update, result);
 
   communicator.set_phase(update, "sums of gradients");
-  sharding.reduce();
   std::vector<double> sums{result.loss, result.nll};
   communicator.all_reduce(sums);
   const double per_token = 1.0 / static_cast<double>(batch.target_tokens);
@@ -60,20 +59,21 @@ void HostUpdateStep::start(const GlobalBatch& batch, int64_t update, double lear
   }
   parts_.optimizer.step({update, learning_rate, clip * per_token});
   communicator.set_phase(update, "weights");
-  sharding.publish();
+  sharding.weights_changed();
   result_ = result;
 }
 
 UpdateResult HostUpdateStep::finish() { return result_; }
 
-void HostUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, UpdateResult& sums) {
+void HostUpdateStep::add_micro_batch(const GlobalBatch& all, size_t index, int64_t update, UpdateResult& sums) {
+  const MicroBatch& batch = all.micro_batches[index];
   const at::Device device = parts_.model.arena().device();
   model::ForwardContext context;
   context.training = true;
   context.seed = parts_.seed;
   context.update = update;
   context.scope = scope_.get();
-  parts_.sharding.begin_micro_batch();
+  parts_.sharding.begin_micro_batch({index == 0, index + 1 == all.micro_batches.size()});
   const model::LossSum sum =
       parts_.model.loss(ops::to_device(batch.source, device), ops::to_device(batch.labels, device),
                         parts_.config.label_smoothing, context);

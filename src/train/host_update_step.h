@@ -17,7 +17,7 @@ class HostUpdateStep final : public UpdateStep {
   bool runs_ahead() const override { return false; }
 
  private:
-  void add_micro_batch(const MicroBatch& batch, int64_t update, UpdateResult& sums);
+  void add_micro_batch(const GlobalBatch& all, size_t index, int64_t update, UpdateResult& sums);
 
   UpdateParts parts_;
   std::unique_ptr<ops::BlockScope> scope_;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "arena_gradients.h"
+#include "arena_values.h"
 #include "gradient_slots.h"
 #include "txtsum/core/check.h"
 #include "value_slots.h"
@@ -103,7 +105,10 @@ Sharding::Sharding(model::Arena& arena, parallel::Communicator& communicator, co
   if (stage_ < 2) arena.allocate_gradients(gradient_type);
   if (stage_ == 0) {
     space_ = whole_space(arena);
-    if (spread()) reduced_ = at::zeros({plan_.shard_numel()}, of_gradients);
+    if (!spread()) return;
+    reduced_ = at::zeros({plan_.shard_numel()}, of_gradients);
+    gradients_ = std::make_unique<ArenaGradients>(arena, communicator, plan_, reduced_,
+                                                  ArenaGradients::Options{.gathers = true});
     return;
   }
   space_.numel = plan_.shard_numel();
@@ -111,8 +116,17 @@ Sharding::Sharding(model::Arena& arena, parallel::Communicator& communicator, co
   space_.gradients = at::zeros({space_.numel}, of_gradients);
   space_.spans = own_spans_;
   space_.pieces = pieces_of(layout, plan_);
-  if (stage_ >= 2) gradients_ = std::make_unique<GradientSlots>(arena, communicator, plan_, space_.gradients);
-  if (stage_ >= 3) spread_values();
+  if (stage_ == 1) {
+    gradients_ = std::make_unique<ArenaGradients>(arena, communicator, plan_, space_.gradients,
+                                                  ArenaGradients::Options{.gathers = false});
+  } else {
+    gradients_ = std::make_unique<GradientSlots>(arena, communicator, plan_, space_.gradients);
+  }
+  if (stage_ == 3) {
+    spread_values();
+  } else {
+    values_ = std::make_unique<ArenaValues>(arena, communicator, plan_, space_.working);
+  }
 }
 
 Sharding::~Sharding() = default;
@@ -144,42 +158,20 @@ at::Tensor Sharding::gathered(const at::Tensor& local) const {
 
 void Sharding::begin_update() {
   if (gradients_) {
-    space_.gradients.zero_();
+    gradients_->begin_update();
   } else {
     arena_.gradients().zero_();
   }
 }
 
-void Sharding::begin_micro_batch() {
-  if (values_) values_->forget();
-  if (gradients_) gradients_->begin_micro_batch();
+void Sharding::begin_micro_batch(const MicroBatchPlace& place) {
+  if (values_) values_->begin_micro_batch(place.first);
+  if (gradients_) gradients_->begin_micro_batch(place.last);
 }
 
 void Sharding::end_micro_batch() {
   if (gradients_) gradients_->end_micro_batch();
-  if (values_) values_->forget();
-}
-
-void Sharding::reduce() {
-  if (gradients_) return;
-  if (!spread()) return;
-  const at::Tensor &whole = arena_.gradients(), &own = own_gradients();
-  std::vector<parallel::TicketRef> tickets;
-  const auto part = [&](const parallel::Bucket& bucket) {
-    return own.narrow(0, bucket.local, plan_.part(bucket).numel());
-  };
-  const auto stretch = [&](const parallel::Bucket& bucket) {
-    return whole.narrow(0, bucket.range.begin, bucket.range.numel());
-  };
-  for (const parallel::Bucket& bucket : plan_.buckets()) {
-    tickets.push_back(communicator_.reduce_scatter(stretch(bucket), part(bucket)));
-  }
-  if (stage_ == 0) {
-    for (const parallel::Bucket& bucket : plan_.buckets()) {
-      tickets.push_back(communicator_.all_gather(part(bucket), stretch(bucket)));
-    }
-  }
-  for (const parallel::TicketRef& ticket : tickets) communicator_.wait(ticket);
+  if (values_) values_->end_micro_batch();
 }
 
 double Sharding::square_sum() {
@@ -198,28 +190,18 @@ at::Tensor Sharding::summed(const at::Tensor& numbers) const {
   return all.view({communicator_.world(), kRoom}).narrow(1, 0, numbers.numel()).sum(0);
 }
 
-void Sharding::publish() {
-  if (stage_ == 0) return;
-  if (values_) return values_->shards_changed();
-  std::vector<parallel::TicketRef> tickets;
-  for (const parallel::Bucket& bucket : plan_.buckets()) {
-    tickets.push_back(communicator_.all_gather(space_.working.narrow(0, bucket.local, plan_.part(bucket).numel()),
-                                               arena_.values().narrow(0, bucket.range.begin, bucket.range.numel())));
-  }
-  for (const parallel::TicketRef& ticket : tickets) communicator_.wait(ticket);
+void Sharding::weights_changed() {
+  if (values_) values_->shards_changed();
 }
 
 int64_t Sharding::value_bytes() const {
-  // From stage 1 on the part that the optimizer updates is kept apart; in stage 3 there is nothing else but the slots.
-  int64_t bytes = values_ ? values_->bytes() : bytes_of(arena_.values());
-  if (stage_ > 0) bytes += bytes_of(space_.working);
-  return bytes;
+  // From stage 1 on the part that the optimizer updates is kept apart.
+  return values_ ? values_->bytes() + bytes_of(space_.working) : bytes_of(arena_.values());
 }
 
 int64_t Sharding::gradient_bytes() const {
-  int64_t bytes = gradients_ ? gradients_->bytes() : bytes_of(arena_.gradients());
-  if (stage_ > 0) bytes += bytes_of(space_.gradients);
-  return bytes + bytes_of(reduced_);
+  const int64_t bytes = gradients_ ? gradients_->bytes() : bytes_of(arena_.gradients());
+  return bytes + (stage_ > 0 ? bytes_of(space_.gradients) : bytes_of(reduced_));
 }
 
 void Sharding::enter(int64_t block, Pass pass) {

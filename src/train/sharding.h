@@ -13,16 +13,22 @@
 
 namespace txtsum::train {
 
-class GradientSlots;
-class ValueSlots;
+class BlockGradients;
+class BlockValues;
 
 /// Elements of a bucket, in MiB of weights: what is reduced or gathered at once.
 inline constexpr int64_t kBucketMib = 32;
 
 class Sharding;
 
-/// While it lives, all weights are there, for passes without hooks (validation, generation, saving). In stage 3 they
-/// are gathered for it; in the others they are there anyway. All ranks make one.
+/// A micro-batch's place in its update.
+struct MicroBatchPlace {
+  bool first = true, last = true;
+  auto operator<=>(const MicroBatchPlace&) const = default;
+};
+
+/// While it lives, all weights are there, for passes without hooks (validation, generation, saving). From stage 1 on
+/// they may have to be gathered for it. All ranks make one.
 class WholeWeights {
  public:
   explicit WholeWeights(Sharding& sharding);
@@ -39,7 +45,7 @@ class WholeWeights {
 /// give the same bits: stage 0 and 1 add micro-batches before ranks, stage 2 and 3 ranks before micro-batches.
 ///
 /// An update goes: begin_update; for each micro-batch begin_micro_batch, a forward and a backward pass within hooks(),
-/// end_micro_batch; reduce; the norm of own_gradients() over all ranks; the optimizer's step over space(); publish.
+/// end_micro_batch; the norm of own_gradients() over all ranks; the optimizer's step over space(); weights_changed.
 class Sharding final : public BlockHooks {
  public:
   /// References must outlive it. From stage 3 on the arena's buffer of values is given up.
@@ -60,13 +66,12 @@ class Sharding final : public BlockHooks {
   /// A bucket at a time comes and goes. All ranks call it.
   at::Tensor gathered(const at::Tensor& local) const;
   /// To be called around blocks; null where nothing comes and goes with them.
-  BlockHooks* hooks() { return stage_ >= 2 ? this : nullptr; }
+  BlockHooks* hooks() { return spread() ? this : nullptr; }
 
   void begin_update();
-  void begin_micro_batch();
+  void begin_micro_batch(const MicroBatchPlace& place);
+  /// Behind the last one space().gradients are the sums over ranks.
   void end_micro_batch();
-  /// Makes space().gradients the sums over ranks.
-  void reduce();
   /// This rank's part of the sums over ranks, and its spans: the same in all stages.
   const at::Tensor& own_gradients() const { return stage_ == 0 && spread() ? reduced_ : space_.gradients; }
   const std::vector<ops::UpdateSpan>& own_spans() const { return own_spans_; }
@@ -75,9 +80,9 @@ class Sharding final : public BlockHooks {
   /// Sums over ranks of fp64 numbers (1-D, at most 8), where they are, without asking the host.
   at::Tensor summed(const at::Tensor& numbers) const;
   /// Whether a CUDA graph can hold a micro-batch.
-  bool fits_graphs() const { return stage_ < 2 || communicator_.fits_graphs(); }
-  /// Makes the working weights of all ranks what space().working is.
-  void publish();
+  bool fits_graphs() const { return !spread() || communicator_.fits_graphs(); }
+  /// What space().working is, the weights of all ranks are to become, by the next pass that needs them.
+  void weights_changed();
 
   /// What this rank holds of weights in the model's type, and of gradients.
   int64_t value_bytes() const;
@@ -99,9 +104,9 @@ class Sharding final : public BlockHooks {
   UpdateSpace space_;
   std::vector<ops::UpdateSpan> own_spans_;            // of this rank's part, in a shard's coordinates
   at::Tensor reduced_;                                // stage 0 of several ranks: this rank's part of the sums
-  std::unique_ptr<GradientSlots> gradients_;          // from stage 2 on
+  std::unique_ptr<BlockGradients> gradients_;         // where anything is spread
   std::unique_ptr<parallel::ShardPlan> frozen_plan_;  // in stage 3
-  std::unique_ptr<ValueSlots> values_;
+  std::unique_ptr<BlockValues> values_;               // from stage 1 on
 };
 
 }  // namespace txtsum::train

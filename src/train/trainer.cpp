@@ -142,7 +142,7 @@ Trainer::Loop::Loop(TrainerSettings settings, TrainerParts parts)
       validation_period_(settings_.validation.every_updates, settings_.validation.every_epochs),
       save_period_(settings_.checkpoint.every_updates, settings_.checkpoint.every_epochs) {
   parts_.initial_masters.reset();
-  sharding_->publish();  // masters may be finer than the weights that were loaded
+  sharding_->weights_changed();  // masters may be finer than the weights that were loaded
   state_.seed = settings_.seed;
   state_.world = parts_.communicator.world();
 }

@@ -71,8 +71,7 @@ void ValueSlots::start_gather(Slot& slot, int64_t block) {
   for (const bool trainable : {true, false}) {
     const Shards& from = trainable ? trainable_ : frozen_;
     const model::ArenaRange range = arena_.layout().block_range(block, trainable);
-    for (const parallel::Bucket& bucket : from.plan.buckets()) {
-      if (bucket.block != block) continue;
+    for (const parallel::Bucket& bucket : from.plan.buckets_of(block)) {
       slot.tickets.push_back(communicator_.all_gather(
           from.shard.narrow(0, bucket.local, from.plan.part(bucket).numel()),
           slot.memory.narrow(0, behind + bucket.range.begin - range.begin, bucket.range.numel())));

@@ -4,16 +4,16 @@
 #include <cstdint>
 #include <vector>
 
+#include "block_values.h"
 #include "txtsum/model/arena.h"
 #include "txtsum/parallel/communicator.h"
 #include "txtsum/parallel/shard_plan.h"
-#include "txtsum/train/training_scope.h"
 
 namespace txtsum::train {
 
 /// Weights of a few blocks at a time: each rank keeps its shards, and a block's weights are gathered when the block is
 /// entered, those of the block behind it ahead of time. Block 0, which is used outside blocks, is always there.
-class ValueSlots {
+class ValueSlots final : public BlockValues {
  public:
   /// A plan and this rank's shard, for the trainable and for the frozen range.
   struct Shards {
@@ -22,18 +22,17 @@ class ValueSlots {
   };
   ValueSlots(model::Arena& arena, parallel::Communicator& communicator, const Shards& trainable, const Shards& frozen);
 
-  void enter(int64_t block, Pass pass);
-  void leave(int64_t block);
-  /// Gathers block 0 anew, since the shards have changed.
-  void shards_changed();
-  /// Forgets what was gathered, and waits for what is on its way: what comes then does not depend on what was before,
-  /// so that a CUDA graph can hold it.
-  void forget();
-  /// All blocks, in memory of its own; and back.
-  void gather_all();
-  void release_all();
+  /// Gathers block 0 anew.
+  void shards_changed() override;
+  void begin_micro_batch(bool) override { forget(); }
+  void enter(int64_t block, Pass pass) override;
+  void leave(int64_t block) override;
+  void end_micro_batch() override { forget(); }
+  /// In memory of its own.
+  void gather_all() override;
+  void release_all() override;
   /// Of the slots and the frozen shard.
-  int64_t bytes() const;
+  int64_t bytes() const override;
 
  private:
   struct Slot {
@@ -43,6 +42,9 @@ class ValueSlots {
   };
 
   int64_t numel(int64_t block, bool trainable) const { return arena_.layout().block_range(block, trainable).numel(); }
+  /// Forgets what was gathered, and waits for what is on its way: what comes then does not depend on what was before,
+  /// so that a CUDA graph can hold it.
+  void forget();
   Slot* find(int64_t block);
   Slot& gather(int64_t block, const Slot* kept);
   void start_gather(Slot& slot, int64_t block);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "txtsum/parallel/part.h"
@@ -42,6 +43,8 @@ class ShardPlan {
   int64_t world() const { return world_; }
   int64_t rank() const { return rank_; }
   const std::vector<Bucket>& buckets() const { return buckets_; }
+  /// Those of one block; none where it has no elements.
+  std::span<const Bucket> buckets_of(int64_t block) const;
   /// Elements of a shard, the same on all ranks.
   int64_t shard_numel() const { return shard_numel_; }
   /// Elements of the largest block.
