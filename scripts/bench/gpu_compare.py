@@ -3,12 +3,10 @@
 import argparse
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
 import time
 
-import pynvml
 from gpu_inputs import (
     CURVE,
     FIXED,
@@ -23,6 +21,7 @@ from gpu_inputs import (
     write_pairs,
 )
 from gpu_parts import print_parts
+from gpu_training import Training, energy_joules, timed_training
 
 HERE = pathlib.Path(__file__).resolve().parent
 # name: workload, examples an update, updates of the peer, updates of txtsum, updates before the clock starts (each)
@@ -38,11 +37,6 @@ TRAINING = {
 }
 # LED's shape by length: 32,768 tokens an update, or one document.
 TRAINING |= {f"curve{tokens}": (f"curve{tokens}", max(1, 32768 // tokens), 0, 40, 0, 15) for tokens in CURVE}
-LOG_EVERY = 5
-
-
-def energy_joules():
-    return pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByIndex(0)) / 1000.0
 
 
 class Peer:
@@ -61,73 +55,9 @@ class Peer:
         raise SystemExit("transformers' process ended")
 
 
-def updates_logged(path):
-    if not path.exists():
-        return []
-    lines = [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    return [line for line in lines if line["event"] == "update"]
-
-
 def run_txtsum_training(program, folder, name, extra, updates=None):
-    """Trains; time from the log of updates, energy from the counter read when the log reaches the first and last."""
     part, batch, _, standard_updates, _, warm = TRAINING[name]
-    updates = updates or standard_updates
-    run = folder / f"run-{name}"
-    arguments = {
-        "run.output": run,
-        "run.overwrite": "true",
-        "run.resume": "never",
-        "run.device": "cuda",
-        "model.checkpoint": folder / shape_of(part)[0],
-        "model.init": "random",
-        "data.train": folder / f"{part}.jsonl",
-        "data.max_source_tokens": max(1024, FIXED.get(part, (0,))[0]),
-        "data.max_target_tokens": 256,
-        "data.cache": '""',
-        "train.max_updates": updates,
-        "train.batch_size": batch,
-        "train.micro_batch_tokens": 70000,
-        "train.precision": "bf16",
-        "train.log_every_updates": LOG_EVERY,
-        "optimizer.learning_rate": "5e-5",
-        "optimizer.weight_decay": 0.01,
-        "schedule.warmup_updates": 10,
-        "checkpoint.optimizer_state": "false",
-        "report.mlflow": "false",
-    }
-    config = folder / "empty.yaml"
-    config.write_text("{}\n")
-    shutil.rmtree(run, ignore_errors=True)  # its log of updates is read while the new one is awaited
-    log = (folder / f"{name}.log").open("w")
-    process = subprocess.Popen([program, "train", str(config), *settings(arguments, extra)], stdout=log, stderr=log)
-    steps, begin, end = run / "steps.jsonl", None, None
-    while process.poll() is None:
-        done = updates_logged(steps)[-1:]
-        if done and begin is None and done[0]["update"] >= warm:
-            begin = (done[0]["update"], energy_joules())
-        if done and end is None and done[0]["update"] >= updates:
-            end = (done[0]["update"], energy_joules())
-        time.sleep(0.02)
-    if process.returncode != 0:
-        raise SystemExit(pathlib.Path(log.name).read_text()[-3000:])
-    if begin is None or end is None or begin[0] >= end[0]:
-        return None  # a run for its weights or its trace alone
-    lines = [line for line in updates_logged(steps) if begin[0] < line["update"] <= end[0]]
-    report = json.loads((run / "report.json").read_text())
-    samples, seconds = sum(line["examples"] for line in lines), sum(line["seconds"] for line in lines)
-    peak = [phase["peak_device_memory_bytes"].get("value") for phase in report["phases"].values()]
-    gpu_line = [line for line in pathlib.Path(log.name).read_text().splitlines() if "graphs" in line and "GPU" in line]
-    result = {
-        "samples_per_s": samples / seconds,
-        "joule_per_sample": (end[1] - begin[1]) / samples,
-        "peak_gib": max(value for value in peak if value) / 2**30,
-        "note": gpu_line[-1] if gpu_line else "",
-    }
-    flops = report["phases"]["train"]["flops"].get("value")  # missing where there is no formula
-    if flops:
-        result["flops_per_sample"] = flops / report["phases"]["train"]["work"]["examples"]
-        result["peak_flops"] = report["device_peak"]["value"] * 1e12
-    return result
+    return timed_training([program], folder, Training(part, batch, updates or standard_updates, warm), name, extra)
 
 
 SHORT = {
@@ -223,7 +153,6 @@ def main():
     parser.add_argument("--breakdown", choices=TRAINING, help="trace this part and print where its time goes")
     parser.add_argument("settings", nargs="*", help="key=value for txtsum")
     arguments = parser.parse_intermixed_args()
-    pynvml.nvmlInit()
     transformers = Peer() if arguments.only != "txtsum" else None
     arguments.folder.mkdir(parents=True, exist_ok=True)
     wanted = [*filter(None, arguments.parts.split(",")), arguments.breakdown]

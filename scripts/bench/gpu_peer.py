@@ -10,13 +10,14 @@ plans anew for every new shape and was 2.8 times slower).
 
 import gc
 import json
+import os
 import sys
 import time
 
-import pynvml
 import torch
 import transformers
 from gpu_inputs import FIXED, GENERATED, LONG_GENERATED, LONG_NEW_TOKENS, VOCABULARY, samsum_lengths, shape_of, workload
+from gpu_training import energy_joules
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
@@ -33,16 +34,17 @@ from transformers import (
 
 transformers.logging.set_verbosity_error()
 torch.backends.cuda.enable_cudnn_sdp(False)
-pynvml.nvmlInit()
-GPU = pynvml.nvmlDeviceGetHandleByIndex(0)
+RANK, RANKS = (int(os.environ.get(name, value)) for name, value in (("RANK", 0), ("WORLD_SIZE", 1)))
 
 
 def mark():
     torch.cuda.synchronize()
-    return time.time(), pynvml.nvmlDeviceGetTotalEnergyConsumption(GPU) / 1000.0
+    return time.time(), energy_joules(RANKS)
 
 
 def report(samples, begin, end):
+    if RANK != 0:
+        return
     seconds, joules = end[0] - begin[0], end[1] - begin[1]
     peak = torch.cuda.max_memory_allocated() / 2**30
     line = {"samples_per_s": samples / seconds, "joule_per_sample": joules / samples, "peak_gib": peak}
@@ -108,7 +110,7 @@ class Marks(TrainerCallback):
             self.end = mark()
 
 
-def train(name, batch, updates, warm):
+def train(name, batch, updates, warm, **more):
     marks = Marks(warm)
     settings = Seq2SeqTrainingArguments(
         output_dir="/tmp/gpu_peer",
@@ -124,6 +126,7 @@ def train(name, batch, updates, warm):
         disable_tqdm=True,
         dataloader_num_workers=4,
         gradient_checkpointing=name == "led16384",  # does not fit otherwise
+        **more,
     )
     Seq2SeqTrainer(
         model=random_model(name),
@@ -132,7 +135,7 @@ def train(name, batch, updates, warm):
         data_collator=collate_led if name.startswith("led") else collate,
         callbacks=[marks],
     ).train()
-    report((updates - warm) * batch, marks.begin, marks.end)
+    report((updates - warm) * batch * RANKS, marks.begin, marks.end)
 
 
 def generate(batch):

@@ -53,11 +53,6 @@ void count_devices(ComputeDevice& device, parallel::Communicator& ranks) {
     device.gpus_here.push_back(std::move(facts));
   }
   device.devices = static_cast<int>(places.size());
-  if (device.gpu && ranks.rank() == 0) {
-    core::log_warning(
-        "training on several GPUs has had no more than a first look: docs/benchmarks/gpu_ranks.md says what was seen "
-        "and what was not");
-  }
   if (hosts.size() == 1 || ranks.rank() != 0) return;
   core::log_warning("the ranks are on " + std::to_string(hosts.size()) +
                     " machines: energy, carbon and cost are those of " + here +
