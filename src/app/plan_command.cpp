@@ -24,15 +24,16 @@ int run_plan(const PlanOptions& options, const std::vector<std::string>& overrid
 
 void add_plan_command(CommandLine& line) {
   auto options = std::make_shared<PlanOptions>();
-  CLI::App* command = add_command(
-      line.program, "plan",
-      "What a training would need, before anything runs: memory, updates, time, energy, carbon, cost.",
-      worked_examples("txtsum plan configs/bart_large_samsum.yaml --card H100 --ranks 1,2,4",
-                      "txtsum plan configs/smoke/tiny_bart.yaml train.batch_size=64 --json"));
+  CLI::App* command =
+      add_command(line.program, "plan",
+                  "What a training would need, before anything runs: memory, updates, time, energy, carbon, cost.",
+                  worked_examples("txtsum plan configs/bart_large_samsum.yaml --card H100 --ranks 1,2,4",
+                                  "txtsum plan configs/smoke/tiny_bart.yaml train.batch_size=64 --json"));
   command->add_option("CONFIG", options->config, "Experiment in YAML.")->required()->check(CLI::ExistingFile);
-  command->add_option("--card", options->request.cards,
-                      "GPUs to plan for, as configs/devices has them: H100, A100-80GB, ...; without it what run.device "
-                      "names on this machine.")
+  command
+      ->add_option("--card", options->request.cards,
+                   "GPUs to plan for, as configs/devices has them: H100, A100-80GB, ...; without it what run.device "
+                   "names on this machine.")
       ->delimiter(',')
       ->allow_extra_args(false);
   command->add_option("--ranks", options->request.ranks, "Numbers of ranks to plan for: 1,2,4.")
@@ -42,8 +43,9 @@ void add_plan_command(CommandLine& line) {
       ->default_str("1");
   command->add_flag("--json", options->as_json, "Print one JSON object.");
   command->allow_extras();
-  command->callback(
-      [&line, command, options] { line.run = [command, options] { return run_plan(*options, command->remaining()); }; });
+  command->callback([&line, command, options] {
+    line.run = [command, options] { return run_plan(*options, command->remaining()); };
+  });
 }
 
 }  // namespace txtsum::app

@@ -65,12 +65,12 @@ PlannedDevice own_device(const config::ExperimentConfig& config) {
     return device;
   }
   const std::vector<ops::DeviceFacts> gpus = ops::visible_gpus();
-  const std::optional<metrics::DeviceCard> card =
-      gpus.empty() ? std::nullopt : metrics::find_card(gpus.front().name);
+  const std::optional<metrics::DeviceCard> card = gpus.empty() ? std::nullopt : metrics::find_card(gpus.front().name);
   if (card) {
     device = planned_card(config, *card);
   } else {
-    const std::string way_out = gpus.empty() ? "there is no GPU here: name one by --card" : "no data sheet has this GPU";
+    const std::string way_out =
+        gpus.empty() ? "there is no GPU here: name one by --card" : "no data sheet has this GPU";
     device.name = gpus.empty() ? "cuda" : gpus.front().name;
     device.peak = metrics::missing("TFLOP/s", way_out);
     device.watts = metrics::missing("W", way_out);
@@ -99,7 +99,8 @@ PlannedRanks plan_ranks(const ResourcePlan& plan, const config::ExperimentConfig
   for (const PlannedOffload offload :
        {PlannedOffload::kNone, PlannedOffload::kOptimizer, PlannedOffload::kOptimizerAndParameters}) {
     if (offload != PlannedOffload::kNone && (!on_gpu || !shares)) continue;
-    for (int64_t stage = offload == PlannedOffload::kOptimizerAndParameters ? 3 : 0; stage <= (shares ? 3 : 0); ++stage) {
+    for (int64_t stage = offload == PlannedOffload::kOptimizerAndParameters ? 3 : 0; stage <= (shares ? 3 : 0);
+         ++stage) {
       const train::StateSetting setting{stage, ranks, offload, weights, plan.gradients};
       planned.states.push_back({stage, offload, train::plan_states(plan.outline.layout, config.optimizer, setting)});
     }
@@ -131,7 +132,8 @@ metrics::StepWork work_of(const ResourcePlan& plan, const config::ExperimentConf
   const model::PassBytes bytes = model::pass_bytes(plan.outline, mean, {weights, plan.gradients, on_gpu, false});
   work.activation_bytes = static_cast<double>(bytes.kept) * work.passes * (again ? 1.5 : 1.0);
   // AdamW reads masters, moments and gradients and writes masters, moments and weights; the norm reads gradients.
-  const auto w = static_cast<double>(c10::elementSize(weights)), g = static_cast<double>(c10::elementSize(plan.gradients));
+  const auto w = static_cast<double>(c10::elementSize(weights)),
+             g = static_cast<double>(c10::elementSize(plan.gradients));
   const auto elements = static_cast<double>(plan.outline.layout.trainable_numel());
   const bool shared_out = config.parallel.zero_stage > 0;
   work.state_bytes = elements * (24.0 + g + (w < 4 ? w : 0.0) + g) / (shared_out ? n : 1.0);
@@ -171,7 +173,8 @@ void estimate(const ResourcePlan& plan, const config::ExperimentConfig& config, 
   } else {
     run.energy_kwh = metrics::missing("kWh", seconds ? device.watts.note : run.seconds.note);
   }
-  run.carbon = metrics::estimate_carbon(run.energy_kwh, metrics::find_carbon_intensity(carbon_options(config.resources)));
+  run.carbon =
+      metrics::estimate_carbon(run.energy_kwh, metrics::find_carbon_intensity(carbon_options(config.resources)));
   const metrics::Figure price = metrics::find_price(cost_options(config.resources));
   run.usd = seconds ? metrics::estimate_cost(*seconds, price, 1) : metrics::missing("USD", run.seconds.note);
 }
@@ -228,8 +231,8 @@ ResourcePlan plan_resources(const config::ExperimentConfig& config, const PlanRe
         run.device = device;
         run.ranks = plan.ranks.size() - 1;
         run.recompute = recompute;
-        run.fits = fits(plan.devices[device],
-                        planned.peak(states_of(planned, config.parallel.zero_stage), recompute), ranks);
+        run.fits =
+            fits(plan.devices[device], planned.peak(states_of(planned, config.parallel.zero_stage), recompute), ranks);
         run.work = work_of(plan, config, planned, recompute, on_gpu);
         estimate(plan, config, run);
         plan.runs.push_back(std::move(run));

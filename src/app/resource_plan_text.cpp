@@ -65,10 +65,6 @@ std::string wrapped(const std::string& line) {
 
 std::string figure_cell(const metrics::Figure& figure) { return figure.known() ? rounded(*figure.value) : "missing"; }
 
-const char* type_name(at::ScalarType type) {
-  return type == at::kFloat ? "fp32" : type == at::kBFloat16 ? "bf16" : "fp16";
-}
-
 std::string several(int64_t count, const std::string& one) {
   return with_separators(count) + " " + one + (count == 1 ? "" : "s");
 }
@@ -93,7 +89,8 @@ std::string head(const ResourcePlan& plan, const config::ExperimentConfig& confi
                                  several(plan.target_tokens, "token")});
   std::string updates = several(plan.updates.updates_in_epoch, "update") + " an epoch";
   if (plan.updates.total_updates) {
-    updates += ", " + with_separators(*plan.updates.total_updates) + " in " + short_number(plan.updates.epochs) + " epochs";
+    updates +=
+        ", " + with_separators(*plan.updates.total_updates) + " in " + short_number(plan.updates.epochs) + " epochs";
   }
   if (config.train.max_minutes) updates += ", " + short_number(*config.train.max_minutes) + " minutes at most";
   table.add_row({"length", updates});
@@ -106,7 +103,8 @@ std::string head(const ResourcePlan& plan, const config::ExperimentConfig& confi
                        several(ranks.tokens[0].target, "token")});
   }
   const double flops = plan.epoch_flops.total() * plan.updates.epochs;
-  if (flops > 0) table.add_row({"work", flops < kPeta ? rounded(flops / kTera) + " TFLOP" : rounded(flops / kPeta) + " PFLOP"});
+  if (flops > 0)
+    table.add_row({"work", flops < kPeta ? rounded(flops / kTera) + " TFLOP" : rounded(flops / kPeta) + " PFLOP"});
   return table.text();
 }
 
@@ -128,8 +126,8 @@ Table settings_table(const ResourcePlan& plan, const PlannedRanks& ranks, const 
                      const std::string& precision) {
   std::vector<std::string> headings{"stage"};
   if (unit != nullptr) {
-    headings.insert(headings.end(), {"weights", "gradients", "masters", "moments", "slots", "states", "host", "none",
-                                     "blocks"});
+    headings.insert(headings.end(),
+                    {"weights", "gradients", "masters", "moments", "slots", "states", "host", "none", "blocks"});
   }
   std::vector<const PlannedDevice*> known;
   for (const PlannedDevice& device : plan.devices) {
@@ -174,19 +172,19 @@ std::string memory_table(const ResourcePlan& plan, const PlannedRanks& ranks, co
   int64_t largest = 0;
   for (const PlannedStates& states : ranks.states) largest = std::max(largest, ranks.peak(states, 0));
   const ByteUnit unit = ByteUnit::for_largest(largest);
-  std::string tables = settings_table(plan, ranks, &unit, /*with_fits=*/true, precision).text();
-  if (widest_line(tables) > kTerminalColumns) {
-    tables = settings_table(plan, ranks, &unit, /*with_fits=*/false, precision).text() + "fits\n" +
-             settings_table(plan, ranks, nullptr, /*with_fits=*/true, precision).text();
-  }
+  const std::string with_fits = settings_table(plan, ranks, &unit, /*with_fits=*/true, precision).text();
+  const bool too_wide = widest_line(with_fits) > kTerminalColumns;
   std::string text = std::string(unit.name) + " of each of " + several(ranks.ranks, "rank") + ", " + precision +
-                     ", gradients in " + type_name(plan.gradients) +
-                     "; all in all with train.recompute=none or blocks\n" + tables;
+                     ", gradients in " + precision_name(plan.gradients) +
+                     "; all in all with train.recompute=none or blocks\n";
+  text += too_wide ? settings_table(plan, ranks, &unit, /*with_fits=*/false, precision).text() : with_fits;
   for (size_t i = 0; i < kRecomputes.size(); ++i) {
     const model::PassBytes& pass = ranks.passes[i];
-    text += "activations, train.recompute=" + std::string(config::name_of(kRecomputes[i])) + ": " + unit.cell(pass.peak) +
-            " at most: " + unit.cell(pass.kept) + " kept for the backward pass, logits " + unit.cell(pass.logits) + "\n";
+    text += "activations, train.recompute=" + std::string(config::name_of(kRecomputes[i])) + ": " +
+            unit.cell(pass.peak) + " at most: " + unit.cell(pass.kept) + " kept for the backward pass, logits " +
+            unit.cell(pass.logits) + "\n";
   }
+  if (too_wide) text += "fits\n" + settings_table(plan, ranks, nullptr, /*with_fits=*/true, precision).text();
   return text;
 }
 
@@ -196,17 +194,16 @@ std::string runs_table(const ResourcePlan& plan, const config::ExperimentConfig&
                Align::kRight, Align::kRight});
   for (const PlannedRun& run : plan.runs) {
     const PlannedDevice& device = plan.devices[run.device];
-    const std::string fits = !device.computes ? "no " + std::string(config::name_of(config.train.precision))
+    const std::string fits = !device.computes       ? "no " + std::string(config::name_of(config.train.precision))
                              : !device.memory_bytes ? "?"
                                                     : (run.fits ? "yes" : "no");
     std::string grams = figure_cell(run.carbon.low_grams);
     const std::string high = figure_cell(run.carbon.high_grams);
     if (high != grams) grams += " to " + high;
     table.add_row({device.name, std::to_string(plan.ranks[run.ranks].ranks),
-                   std::string(config::name_of(kRecomputes[run.recompute])),
-                   fits, figure_cell(run.update_seconds),
-                   run.seconds.known() ? format_duration(*run.seconds.value) : "missing",
-                   figure_cell(run.energy_kwh), grams, figure_cell(run.usd)});
+                   std::string(config::name_of(kRecomputes[run.recompute])), fits, figure_cell(run.update_seconds),
+                   run.seconds.known() ? format_duration(*run.seconds.value) : "missing", figure_cell(run.energy_kwh),
+                   grams, figure_cell(run.usd)});
   }
   return "the training in stage " + std::to_string(config.parallel.zero_stage) + ", without offload\n" + table.text();
 }
@@ -219,22 +216,29 @@ std::string origin(const metrics::Figure& figure) {
   return figure.source + (figure.year ? ", " + std::to_string(*figure.year) : "");
 }
 
-std::vector<std::string> assumptions(const ResourcePlan& plan) {
+}  // namespace
+
+const char* precision_name(at::ScalarType type) {
+  return type == at::kFloat ? "fp32" : type == at::kBFloat16 ? "bf16" : "fp16";
+}
+
+std::vector<std::string> plan_assumptions(const ResourcePlan& plan) {
   std::vector<std::string> lines;
   const bool on_gpu = plan.devices.front().on_gpu;
   add_once(lines, on_gpu ? "memory: fused attention (compute capability 8.0 on); the allocator's rounding is left out"
                          : "memory: of tensors; the program itself and its tokens are left out");
   for (const PlannedDevice& device : plan.devices) {
     if (!device.memory_bytes) continue;
-    add_once(lines, device.name + ": " + fixed(static_cast<double>(*device.memory_bytes) / kGib, 1) + " GiB" +
-                        (on_gpu ? ", of which " + ByteUnit::for_largest(kReservedDeviceBytes).cell(kReservedDeviceBytes) +
-                                      " are held back for CUDA, libraries and rounding"
-                                : ", which all ranks share"));
+    add_once(lines,
+             device.name + ": " + fixed(static_cast<double>(*device.memory_bytes) / kGib, 1) + " GiB" +
+                 (on_gpu ? ", of which " + ByteUnit::for_largest(kReservedDeviceBytes).cell(kReservedDeviceBytes) +
+                               " are held back for CUDA, libraries and rounding"
+                         : ", which all ranks share"));
   }
   if (on_gpu) {
-    add_once(lines, "time: products at " + short_number(100 * metrics::kProductShare) + " % of the peak, activations moved " +
-                        short_number(metrics::kActivationPasses) + " times, states at " +
-                        short_number(100 * metrics::kStateShare) + " % of the memory's rate, " +
+    add_once(lines, "time: products at " + short_number(100 * metrics::kProductShare) +
+                        " % of the peak, activations moved " + short_number(metrics::kActivationPasses) +
+                        " times, states at " + short_number(100 * metrics::kStateShare) + " % of the memory's rate, " +
                         short_number(1000 * metrics::kPassSeconds) + " ms a pass");
     add_once(lines, "time: ranks on one host that exchange " + short_number(metrics::kLinkBytesPerSecond / 1e9) +
                         " GB/s, nothing of it hidden; found on H100 and H200");
@@ -248,10 +252,10 @@ std::vector<std::string> assumptions(const ResourcePlan& plan) {
     add_once(lines, "peak of " + device.name + ": " +
                         (device.peak.known() ? rounded(*device.peak.value) + " TFLOP/s (" + origin(device.peak) + ")"
                                              : "missing: " + device.peak.note));
-    add_once(lines, "power of " + device.name + ": " +
-                        (device.watts.known() ? rounded(*device.watts.value) + " W all the time (" +
-                                                    origin(device.watts) + ")"
-                                              : "missing: " + device.watts.note));
+    add_once(lines,
+             "power of " + device.name + ": " +
+                 (device.watts.known() ? rounded(*device.watts.value) + " W all the time (" + origin(device.watts) + ")"
+                                       : "missing: " + device.watts.note));
   }
   for (const PlannedRun& run : plan.runs) {
     if (!run.update_seconds.known()) add_once(lines, "time: missing: " + run.update_seconds.note);
@@ -263,102 +267,13 @@ std::vector<std::string> assumptions(const ResourcePlan& plan) {
   return lines;
 }
 
-core::Json json_of(const model::PassBytes& pass, const model::PassTokens& tokens) {
-  return {{"kept_bytes", pass.kept},           {"logits_bytes", pass.logits},       {"peak_bytes", pass.peak},
-          {"source_tokens", tokens.source},    {"target_tokens", tokens.target},    {"sequences", tokens.sequences}};
-}
-
-core::Json json_of(const ResourcePlan& plan, const PlannedRanks& ranks) {
-  core::Json json{{"ranks", ranks.ranks}, {"micro_batches_in_update", ranks.batches.in_update}};
-  for (size_t i = 0; i < kRecomputes.size(); ++i) {
-    json["activations"][std::string(config::name_of(kRecomputes[i]))] = json_of(ranks.passes[i], ranks.tokens[i]);
-  }
-  json["settings"] = core::Json::array();
-  for (const PlannedStates& states : ranks.states) {
-    const train::StateBytes& bytes = states.bytes;
-    for (size_t i = 0; i < kRecomputes.size(); ++i) {
-      core::Json setting{{"zero_stage", states.stage},
-                         {"offload", train::name_of(states.offload)},
-                         {"recompute", config::name_of(kRecomputes[i])},
-                         {"weights_bytes", bytes.weights},
-                         {"gradients_bytes", bytes.gradients},
-                         {"masters_bytes", bytes.masters},
-                         {"moments_bytes", bytes.moments},
-                         {"slots_bytes", bytes.slots()},
-                         {"host_bytes", bytes.host},
-                         {"activations_bytes", ranks.passes[i].peak},
-                         {"peak_bytes", ranks.peak(states, i)},
-                         {"fits", core::Json::object()}};
-      for (const PlannedDevice& device : plan.devices) {
-        if (!device.memory_bytes) continue;
-        setting["fits"][device.name] = device.computes && fits(device, ranks.peak(states, i), ranks.ranks);
-      }
-      json["settings"].push_back(std::move(setting));
-    }
-  }
-  return json;
-}
-
-}  // namespace
-
 std::string plan_text(const ResourcePlan& plan, const config::ExperimentConfig& config) {
   std::string text = head(plan, config) + "\n";
-  for (const PlannedRanks& ranks : plan.ranks) text += memory_table(plan, ranks, std::string(config::name_of(config.train.precision))) + "\n";
+  for (const PlannedRanks& ranks : plan.ranks)
+    text += memory_table(plan, ranks, std::string(config::name_of(config.train.precision))) + "\n";
   text += runs_table(plan, config) + "\nassumptions\n";
-  for (const std::string& line : assumptions(plan)) text += wrapped(line);
+  for (const std::string& line : plan_assumptions(plan)) text += wrapped(line);
   return text;
-}
-
-core::Json to_json(const ResourcePlan& plan, const config::ExperimentConfig& config) {
-  core::Json json{{"model",
-                   {{"folder", plan.model_folder},
-                    {"family", plan.outline.facts.family},
-                    {"parameters", plan.parameters},
-                    {"trainable_parameters", plan.trainable_parameters}}},
-                  {"training",
-                   {{"examples", plan.examples},
-                    {"source_tokens", plan.source_tokens},
-                    {"target_tokens", plan.target_tokens},
-                    {"updates_in_epoch", plan.updates.updates_in_epoch},
-                    {"total_updates", nullptr},
-                    {"epochs", plan.updates.epochs},
-                    {"flops_in_epoch", plan.epoch_flops.total()},
-                    {"precision", config::name_of(config.train.precision)},
-                    {"gradients", type_name(plan.gradients)}}}};
-  if (plan.updates.total_updates) json["training"]["total_updates"] = *plan.updates.total_updates;
-  json["devices"] = core::Json::array();
-  for (const PlannedDevice& device : plan.devices) {
-    core::Json each{{"name", device.name}, {"memory_bytes", nullptr}, {"peak", metrics::to_json(device.peak)},
-                    {"watts", metrics::to_json(device.watts)}};
-    if (device.memory_bytes) each["memory_bytes"] = *device.memory_bytes;
-    json["devices"].push_back(std::move(each));
-  }
-  json["memory"] = core::Json::array();
-  for (const PlannedRanks& ranks : plan.ranks) json["memory"].push_back(json_of(plan, ranks));
-  json["runs"] = core::Json::array();
-  for (const PlannedRun& run : plan.runs) {
-    core::Json each{{"device", plan.devices[run.device].name},
-                    {"ranks", plan.ranks[run.ranks].ranks},
-                    {"zero_stage", config.parallel.zero_stage},
-                    {"recompute", config::name_of(kRecomputes[run.recompute])},
-                    {"fits", nullptr},
-                    {"work",
-                     {{"flops", run.work.flops},
-                      {"activation_bytes", run.work.activation_bytes},
-                      {"state_bytes", run.work.state_bytes},
-                      {"passes", run.work.passes},
-                      {"sent_bytes", run.work.sent_bytes}}},
-                    {"update_seconds", metrics::to_json(run.update_seconds)},
-                    {"seconds", metrics::to_json(run.seconds)},
-                    {"energy_kwh", metrics::to_json(run.energy_kwh)},
-                    {"grams_low", metrics::to_json(run.carbon.low_grams)},
-                    {"grams_high", metrics::to_json(run.carbon.high_grams)},
-                    {"usd", metrics::to_json(run.usd)}};
-    if (plan.devices[run.device].memory_bytes) each["fits"] = run.fits && plan.devices[run.device].computes;
-    json["runs"].push_back(std::move(each));
-  }
-  json["assumptions"] = assumptions(plan);
-  return json;
 }
 
 }  // namespace txtsum::app

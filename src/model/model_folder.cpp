@@ -206,9 +206,8 @@ Described describe(const LoadRequest& request) {
   if (type == described.config.end() || !type->is_string()) {
     throw core::DataError(path + ": key 'model_type' is missing");
   }
-  const auto family = std::find_if(std::begin(kFamilies), std::end(kFamilies), [&](const Family& each) {
-    return type->get<std::string>() == each.model_type;
-  });
+  const auto family = std::find_if(std::begin(kFamilies), std::end(kFamilies),
+                                   [&](const Family& each) { return type->get<std::string>() == each.model_type; });
   if (family == std::end(kFamilies)) {
     std::string known;
     for (const std::string& name : known_families()) known += (known.empty() ? "" : ", ") + name;

@@ -17,8 +17,8 @@ class NamedWeights {
  public:
   NamedWeights(const std::string& folder, const TransformerArchitecture& architecture);
 
-  /// The tensor called `name`, without its first part (`model.`) where the file was saved from the bare model; undefined
-  /// where the files do not have it.
+  /// The tensor called `name`, without its first part (`model.`) where the file was saved from the bare model;
+  /// undefined where the files do not have it.
   at::Tensor take(const std::string& name, at::IntArrayRef shape);
   /// What the files call it, by their headers alone; none where they do not have it.
   std::optional<std::string> claim(const std::string& name, at::IntArrayRef shape);

@@ -37,7 +37,9 @@ class Counter {
  private:
   bool trains(int64_t block) const { return outline_.layout.block_range(block, /*trainable=*/true).numel() > 0; }
   /// Whether something of block 0 learns that the stacks read, or that the loss reads.
-  bool table_trains() const { return any_trains([](const ArenaEntry& entry) { return entry.name != kHead; }); }
+  bool table_trains() const {
+    return any_trains([](const ArenaEntry& entry) { return entry.name != kHead; });
+  }
   bool head_trains() const {
     const ArenaEntry* head = outline_.layout.find(kHead);
     return head != nullptr ? head->in_trainable_range : table_trains();
@@ -122,8 +124,8 @@ BlockBytes Counter::encoder_layer(bool own) const {
 
 BlockBytes Counter::decoder_layer(bool own) const {
   const int64_t norms = 3 * kMoments, product_input = own ? D_ * w_ : 0;
-  int64_t row = (3 * A_ + A_ + A_ + A_) * w_ + log_sums(true, false) + log_sums(false, true) +
-                feed_forward(true, own) + norms;
+  int64_t row =
+      (3 * A_ + A_ + A_ + A_) * w_ + log_sums(true, false) + log_sums(false, true) + feed_forward(true, own) + norms;
   const int64_t keys_and_values = tokens_.source * 2 * A_ * w_;
   if (pre_norm()) {
     row += 3 * product_input + 2 * stream();
@@ -189,9 +191,9 @@ Counter::Stack Counter::stack(int64_t tokens, int64_t first_block, int64_t layer
 }
 
 PassBytes Counter::count() const {
-  const Stack encoder = stack(tokens_.source, outline_.encoder_block(0), facts_.encoder_layers,
-                              table_trains() || trains(outline_.encoder_block(0) - 1),
-                              [this](bool own) { return encoder_layer(own); });
+  const Stack encoder =
+      stack(tokens_.source, outline_.encoder_block(0), facts_.encoder_layers,
+            table_trains() || trains(outline_.encoder_block(0) - 1), [this](bool own) { return encoder_layer(own); });
   const Stack decoder = stack(tokens_.target, outline_.decoder_block(0), facts_.decoder_layers,
                               table_trains() || trains(outline_.decoder_block(0) - 1) || encoder.learns,
                               [this](bool own) { return decoder_layer(own); });

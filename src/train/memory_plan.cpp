@@ -71,8 +71,7 @@ StateBytes plan_states(const model::ArenaLayout& layout, const config::Optimizer
   // fp32 weights are the masters, unless one of the two lies in host memory.
   const bool has_masters = setting.weights != at::kFloat || (moves_optimizer && !moves_weights);
   bytes.masters = has_masters ? kFloatBytes * updated : 0;
-  bytes.moments =
-      kFloatBytes * (factored ? adafactor_numel(layout, optimizer.beta1.has_value()) : 2 * updated);
+  bytes.moments = kFloatBytes * (factored ? adafactor_numel(layout, optimizer.beta1.has_value()) : 2 * updated);
   if (moves_optimizer) bytes.host += std::exchange(bytes.masters, 0) + std::exchange(bytes.moments, 0);
   if (moves_weights) bytes.host += std::exchange(bytes.weights, 0);
   return bytes;

@@ -15,8 +15,8 @@
 namespace txtsum::tests {
 namespace {
 
-// Relative, with the largest error that was found beside it. What is not planned: offsets and the like, and on a CPU the
-// probabilities of one sequence where T5's attention goes by sequences.
+// Relative, with the largest error that was found beside it. What is not planned: offsets and the like, and on a CPU
+// the probabilities of one sequence where T5's attention goes by sequences.
 constexpr double kTinyKeptTolerance = 0.03;  // 0.029
 constexpr double kKeptTolerance = 0.01;      // 0.005
 constexpr double kPeakTolerance = 0.12;      // 0.106, of T5 in bf16 with recomputation; of the others 0.084
@@ -101,7 +101,8 @@ class PassBytes : public testing::TestWithParam<std::string> {};
 
 TEST_P(PassBytes, OfATinyModelAreWhatTheAllocatorCounts) {
   const TransformerFixture fixture(GetParam());
-  const std::vector<int64_t> sources{24, 21, 12, 24, 17, 24, 23, 18, 24, 24}, targets{12, 11, 7, 9, 4, 10, 8, 6, 12, 12};
+  const std::vector<int64_t> sources{24, 21, 12, 24, 17, 24, 23, 18, 24, 24},
+      targets{12, 11, 7, 9, 4, 10, 8, 6, 12, 12};
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     for (const bool recompute : {false, true}) {
       compare(fixture.folder(), {.dtype = dtype, .recompute = recompute}, sources, targets, kTinyKeptTolerance);

@@ -9,9 +9,9 @@ namespace txtsum::metrics {
 
 /// A GPU that the sheets of configs/devices know well enough to plan for it.
 struct DeviceCard {
-  std::string name;           ///< Short: `H100`, `A100-80GB`.
-  std::string driver_name;    ///< How the name that the driver gives begins; for find_device_peak.
-  int64_t memory_bytes = 0;   ///< Of the product, in powers of ten; a driver shows about as much in powers of two.
+  std::string name;             ///< Short: `H100`, `A100-80GB`.
+  std::string driver_name;      ///< How the name that the driver gives begins; for find_device_peak.
+  int64_t memory_bytes = 0;     ///< Of the product, in powers of ten; a driver shows about as much in powers of two.
   double bytes_per_second = 0;  ///< Of its memory.
   double tdp_watts = 0;
   std::string source;  ///< The sheet.

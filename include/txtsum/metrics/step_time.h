@@ -18,10 +18,10 @@ struct StepDevice {
 };
 
 // Fitted to the trainings of docs/benchmarks/gpu.md on an H100; docs/planning.md has the errors.
-inline constexpr double kProductShare = 0.47;    ///< Of the peak FLOP/s.
+inline constexpr double kProductShare = 0.47;     ///< Of the peak FLOP/s.
 inline constexpr double kActivationPasses = 4.6;  ///< Times that what is kept is moved.
-inline constexpr double kStateShare = 0.75;      ///< Of the memory's rate.
-inline constexpr double kPassSeconds = 3.6e-3;   ///< Beside, of a forward and backward pass.
+inline constexpr double kStateShare = 0.75;       ///< Of the memory's rate.
+inline constexpr double kPassSeconds = 3.6e-3;    ///< Beside, of a forward and backward pass.
 // docs/benchmarks/gpu_ranks.md
 inline constexpr double kLinkBytesPerSecond = 230e9;  ///< Of ranks on one host.
 // docs/benchmarks/quickstart_cpu.md

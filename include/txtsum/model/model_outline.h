@@ -26,9 +26,7 @@ struct ModelOutline {
 
   /// Numbers of the layers' blocks in the layout.
   int64_t encoder_block(int64_t layer) const { return 2 + layer; }
-  int64_t decoder_block(int64_t layer) const {
-    return 3 + facts.encoder_layers + (traits.final_norm ? 1 : 0) + layer;
-  }
+  int64_t decoder_block(int64_t layer) const { return 3 + facts.encoder_layers + (traits.final_norm ? 1 : 0) + layer; }
   /// Rows of the output table, those that only fill up included.
   int64_t vocabulary_rows() const;
 };

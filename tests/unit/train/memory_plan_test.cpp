@@ -124,7 +124,8 @@ TEST(MemoryPlan, MovesStatesToTheHost) {
     return train::plan_states(layout, optimizer,
                               {.stage = stage, .offload = offload, .weights = weights, .gradients = weights});
   };
-  for (const auto& [weights, w] : std::vector<std::pair<at::ScalarType, int64_t>>{{at::kFloat, 4}, {at::kBFloat16, 2}}) {
+  for (const auto& [weights, w] :
+       std::vector<std::pair<at::ScalarType, int64_t>>{{at::kFloat, 4}, {at::kBFloat16, 2}}) {
     const train::StateBytes optimizer_moved = planned(train::PlannedOffload::kOptimizer, 0, weights);
     EXPECT_EQ(optimizer_moved.host, 12 * P);
     EXPECT_EQ(optimizer_moved.device(), 2 * w * P);
