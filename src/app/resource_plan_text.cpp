@@ -227,6 +227,11 @@ std::vector<std::string> plan_assumptions(const ResourcePlan& plan) {
   const bool on_gpu = plan.devices.front().on_gpu;
   add_once(lines, on_gpu ? "memory: fused attention (compute capability 8.0 on); the allocator's rounding is left out"
                          : "memory: of tensors; the program itself and its tokens are left out");
+  if (plan.outline.facts.relative_bias && plan.outline.facts.drops_probabilities) {
+    add_once(lines,
+             "memory: attention that drops probabilities and adds biases goes by sequences; the probabilities of one "
+             "are left out (model.attention_dropout=0 takes the fused kernel)");
+  }
   for (const PlannedDevice& device : plan.devices) {
     if (!device.memory_bytes) continue;
     add_once(lines,
