@@ -30,6 +30,7 @@ void add_score_command(CommandLine& line);
 void add_convert_command(CommandLine& line);
 void add_tokenizer_command(CommandLine& line);
 void add_check_command(CommandLine& line);
+void add_plan_command(CommandLine& line);
 void add_config_command(CommandLine& line);
 void add_info_command(CommandLine& line);
 void add_launch_command(CommandLine& line);

@@ -64,10 +64,8 @@ std::optional<model::GlobalTokenChoice> global_tokens_of(const std::vector<std::
 
 }  // namespace
 
-model::LoadedModel load_for_training(const ModelFiles& files, const config::ExperimentConfig& config,
-                                     const at::Device& device) {
+model::LoadRequest training_request(const ModelFiles& files, const config::ExperimentConfig& config) {
   model::LoadRequest request;
-  request.device = device;
   request.folder = files.folder.path;
   request.random_weights = config.model.init == config::ModelInit::kRandom;
   request.seed = static_cast<uint64_t>(config.run.seed);
@@ -83,6 +81,13 @@ model::LoadedModel load_for_training(const ModelFiles& files, const config::Expe
   request.dropout = config.model.dropout;
   request.attention_dropout = config.model.attention_dropout;
   request.activation_dropout = config.model.activation_dropout;
+  return request;
+}
+
+model::LoadedModel load_for_training(const ModelFiles& files, const config::ExperimentConfig& config,
+                                     const at::Device& device) {
+  model::LoadRequest request = training_request(files, config);
+  request.device = device;
   return model::load_model(request);
 }
 
@@ -229,13 +234,13 @@ metrics::EncoderDecoderShape shape_of(const model::ModelFacts& facts) {
   return shape;
 }
 
-metrics::TrainableParts trainable_parts(const model::Seq2SeqModel& model) {
+metrics::TrainableParts trainable_parts(const model::ModelFacts& facts, const model::ArenaLayout& layout) {
   metrics::TrainableParts parts;
   parts.embeddings = parts.output_table = false;
-  parts.encoder_layers.assign(static_cast<size_t>(model.facts().encoder_layers), false);
-  parts.decoder_layers.assign(static_cast<size_t>(model.facts().decoder_layers), false);
+  parts.encoder_layers.assign(static_cast<size_t>(facts.encoder_layers), false);
+  parts.decoder_layers.assign(static_cast<size_t>(facts.decoder_layers), false);
   bool own_head = false;
-  for (const model::ArenaEntry& entry : model.arena().layout().entries()) {
+  for (const model::ArenaEntry& entry : layout.entries()) {
     const bool is_head = entry.name == "lm_head.weight";
     if (is_head) own_head = true;
     if (!entry.in_trainable_range) continue;

@@ -29,6 +29,8 @@ ModelFiles open_model_files(const std::string& argument, RequiredParts required 
 
 at::ScalarType scalar_type(config::Precision precision);
 
+/// What `config` asks of a model for training (init, freezing, dropout).
+model::LoadRequest training_request(const ModelFiles& files, const config::ExperimentConfig& config);
 /// Loads the weights as `config` asks for training (init, freezing, dropout).
 model::LoadedModel load_for_training(const ModelFiles& files, const config::ExperimentConfig& config,
                                      const at::Device& device);
@@ -58,7 +60,7 @@ int set_threads(int64_t threads);
 
 /// Numbers for FLOPs.
 metrics::EncoderDecoderShape shape_of(const model::ModelFacts& facts);
-metrics::TrainableParts trainable_parts(const model::Seq2SeqModel& model);
+metrics::TrainableParts trainable_parts(const model::ModelFacts& facts, const model::ArenaLayout& layout);
 
 metrics::RougeOptions rouge_options(const config::MetricsConfig& config, uint64_t seed);
 

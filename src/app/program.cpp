@@ -148,6 +148,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_convert_command(line);
   add_tokenizer_command(line);
   add_check_command(line);
+  add_plan_command(line);
   add_config_command(line);
   add_info_command(line);
   add_launch_command(line);

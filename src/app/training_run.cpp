@@ -116,8 +116,9 @@ std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
       folder_);
   terminal_ = std::make_unique<TerminalObserver>(clock_);
   steps_ = std::make_unique<StepLog>(folder_.live(kStepsFile), resumed_update(start_), clock_);
-  ledger_observer_ = std::make_unique<LedgerObserver>(*ledger_, shape_of(inputs_.loaded->model->facts()),
-                                                      trainable_parts(*inputs_.loaded->model));
+  ledger_observer_ = std::make_unique<LedgerObserver>(
+      *ledger_, shape_of(inputs_.loaded->model->facts()),
+      trainable_parts(inputs_.loaded->model->facts(), inputs_.loaded->model->arena().layout()));
   // The ledger first: what the others do belongs to the phase that has begun.
   std::vector<train::TrainObserver*> observers{ledger_observer_.get(), run_observer_.get(), terminal_.get(),
                                                steps_.get()};

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 
+#include "named_weights.h"
 #include "transformer_model.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/random.h"
-#include "txtsum/io/weight_folder.h"
 #include "txtsum/model/freezing.h"
+#include "txtsum/model/model_outline.h"
 #include "txtsum/ops/band_attention.h"
 #include "txtsum/ops/block_sparse_attention.h"
 #include "txtsum/ops/varlen_attention.h"
@@ -23,78 +23,6 @@ constexpr const char* kGlobalTokensKey = "txtsum_global_tokens";
 constexpr const char* kFirstToken = "first";
 constexpr const char* kRandomBlocksKey = "txtsum_random_blocks";
 constexpr const char* kTransformersBlocks = "transformers";
-
-std::string shape_text(at::IntArrayRef shape) {
-  std::string text = "[";
-  for (const int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-  return text + "]";
-}
-
-/// Finds a weight under the names that published folders use for it.
-class NamedWeights {
- public:
-  NamedWeights(const std::string& folder, const TransformerArchitecture& architecture)
-      : weights_(folder), prefix_(architecture.prefix.empty() ? "" : architecture.prefix + ".") {
-    for (const std::string& name : weights_.names()) unused_.insert(name);
-  }
-
-  /// The tensor called `name`, without its first part (`model.`) where the file was saved from the bare model.
-  at::Tensor take(const std::string& name, at::IntArrayRef shape) {
-    for (const std::string& candidate : candidates(name)) {
-      if (weights_.find(candidate) == nullptr) continue;
-      unused_.erase(candidate);
-      const at::Tensor tensor = weights_.tensor(candidate);
-      if (tensor.sizes() != shape) {
-        throw core::DataError(weights_.folder() + ": weight " + candidate + ": wanted shape " + shape_text(shape) +
-                              ", found " + shape_text(tensor.sizes()));
-      }
-      return tensor;
-    }
-    return {};
-  }
-
-  /// Whether the files have an output table that is another than that of the tokens.
-  bool has_other_head() const {
-    const std::string head = kOutputTable + std::string(".weight"), table = prefix_ + "shared.weight";
-    if (weights_.find(head) == nullptr) return false;
-    for (const std::string& candidate : candidates(table)) {
-      if (candidate == head || weights_.find(candidate) == nullptr) continue;
-      return !at::equal(weights_.tensor(candidate).to(at::kFloat), weights_.tensor(head).to(at::kFloat));
-    }
-    return false;
-  }
-
-  /// Duplicates of the tied table are not needed; anything else that was not taken is a mistake.
-  void check_nothing_left() {
-    for (const std::string& name : unused_) {
-      const bool duplicate = name.find("embed_tokens.weight") != std::string::npos || name == "lm_head.weight";
-      // fairseq's mark, in early uploads, and a table that early T5 had and never used; transformers passes over both.
-      const bool left_over = name.ends_with("encoder.version") || name.ends_with("decoder.version") ||
-                             name == "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight";
-      if (!duplicate && !left_over)
-        throw core::DataError(weights_.folder() + ": weight " + name + " does not belong to this model");
-    }
-  }
-
-  const std::string& folder() const { return weights_.folder(); }
-
- private:
-  std::vector<std::string> candidates(const std::string& name) const {
-    std::vector<std::string> names{name};
-    if (name == prefix_ + "shared.weight") {
-      names.insert(names.end(), {prefix_ + "encoder.embed_tokens.weight", "lm_head.weight"});
-    }
-    const size_t count = names.size();
-    for (size_t i = 0; i < count && !prefix_.empty(); ++i) {
-      if (names[i].starts_with(prefix_)) names.push_back(names[i].substr(prefix_.size()));
-    }
-    return names;
-  }
-
-  io::WeightFolder weights_;
-  std::string prefix_;
-  std::set<std::string> unused_;
-};
 
 /// Each parameter draws from a stream of its own, so the weights do not depend on the threads.
 void draw_random_weights(Arena& arena, const std::vector<ParameterSpec>& specs, const TransformerArchitecture& a,
@@ -185,41 +113,63 @@ void apply_request(const LoadRequest& request, core::Json& config, TransformerAr
   }
 }
 
+/// Positions of which nothing was learned: files may leave them out.
+bool may_be_missing(const TransformerArchitecture& architecture, const ArenaEntry& entry) {
+  return architecture.sinusoidal && is_position_table(entry);
+}
+
+[[noreturn]] void fail_missing(const NamedWeights& weights, const ArenaEntry& entry) {
+  throw core::DataError(weights.folder() + ": weight " + entry.name + " is missing");
+}
+
+constexpr const char* kOutputBias = "final_logits_bias";
+
+/// Refuses what read_weights would refuse, by the headers alone.
+void check_headers(NamedWeights& weights, const TransformerArchitecture& architecture, const ArenaLayout& layout) {
+  for (const ArenaEntry& entry : layout.entries()) {
+    if (!weights.claim(entry.name, entry.shape) && !may_be_missing(architecture, entry)) fail_missing(weights, entry);
+  }
+  if (architecture.output_bias) weights.claim(kOutputBias, {1, architecture.facts.vocabulary});
+  weights.check_nothing_left();
+}
+
 /// Fills the arena from the folder's files; returns each entry as its file has it. Fills `bias_V`, where there is one.
 std::vector<at::Tensor> read_weights(NamedWeights& weights, const TransformerArchitecture& architecture,
                                      const Arena& arena, const at::Tensor& bias_V) {
   std::vector<at::Tensor> sources;
   for (const ArenaEntry& entry : arena.layout().entries()) {
     at::Tensor tensor = weights.take(entry.name, entry.shape);
-    if (!tensor.defined() && architecture.sinusoidal && is_position_table(entry)) {
-      tensor = sinusoidal_positions(entry.shape[0], entry.shape[1]);  // nothing was learned: files may leave it out
+    if (!tensor.defined() && may_be_missing(architecture, entry)) {
+      tensor = sinusoidal_positions(entry.shape[0], entry.shape[1]);
     }
-    if (!tensor.defined()) throw core::DataError(weights.folder() + ": weight " + entry.name + " is missing");
+    if (!tensor.defined()) fail_missing(weights, entry);
     arena.entry_values(entry).copy_(tensor);
     sources.push_back(tensor);
   }
   if (architecture.output_bias) {
-    const at::Tensor bias = weights.take("final_logits_bias", {1, architecture.facts.vocabulary});
+    const at::Tensor bias = weights.take(kOutputBias, {1, architecture.facts.vocabulary});
     if (bias.defined()) bias_V.copy_(bias.view(-1));
   }
   weights.check_nothing_left();
   return sources;
 }
 
-LoadedModel load_transformer(const LoadRequest& request, core::Json config, TransformerArchitecture architecture) {
-  apply_request(request, config, architecture);
-  std::optional<NamedWeights> weights;
-  if (!request.random_weights) {
-    weights.emplace(request.folder, architecture);
-    // As in transformers 5, whose config.json no longer says it.
-    if (architecture.may_untie_head) architecture.tied_head = !weights->has_other_head();
-  }
-  std::vector<ParameterSpec> specs = transformer_parameters(architecture);
-  freeze(specs, request.freeze);
+/// What config.json and the headers of the weights say.
+struct Described {
+  core::Json config;
+  TransformerArchitecture architecture;
+  std::optional<NamedWeights> weights;  ///< None where they are drawn.
+  std::vector<ParameterSpec> specs;
+};
+
+LoadedModel load_transformer(const LoadRequest& request, Described described) {
+  TransformerArchitecture& architecture = described.architecture;
+  std::optional<NamedWeights>& weights = described.weights;
+  const std::vector<ParameterSpec>& specs = described.specs;
   auto arena = std::make_unique<Arena>(ArenaLayout(specs), request.dtype);
   at::Tensor bias_V = at::zeros({architecture.facts.vocabulary}, at::kFloat);
   LoadedModel loaded;
-  loaded.config = std::move(config);
+  loaded.config = std::move(described.config);
   loaded.class_name = architecture.class_name;
   if (weights) {
     loaded.sources = read_weights(*weights, architecture, *arena, bias_V);
@@ -247,6 +197,36 @@ constexpr Family kFamilies[] = {
     {"led", read_led},         {"mbart", read_mbart},
     {"pegasus", read_pegasus}, {"t5", read_t5},
 };
+
+Described describe(const LoadRequest& request) {
+  const std::string path = request.folder + "/config.json";
+  Described described;
+  described.config = core::read_json_file(path);
+  const auto type = described.config.find("model_type");
+  if (type == described.config.end() || !type->is_string()) {
+    throw core::DataError(path + ": key 'model_type' is missing");
+  }
+  const auto family = std::find_if(std::begin(kFamilies), std::end(kFamilies),
+                                   [&](const Family& each) { return type->get<std::string>() == each.model_type; });
+  if (family == std::end(kFamilies)) {
+    std::string known;
+    for (const std::string& name : known_families()) known += (known.empty() ? "" : ", ") + name;
+    throw core::DataError(path + ": model_type '" + type->get<std::string>() +
+                          "' is not one that this version knows: " + known);
+  }
+  described.architecture = family->read(described.config, path);
+  apply_request(request, described.config, described.architecture);
+  if (!request.random_weights) {
+    described.weights.emplace(request.folder, described.architecture);
+    // As in transformers 5, whose config.json no longer says it.
+    if (described.architecture.may_untie_head) {
+      described.architecture.tied_head = !described.weights->has_other_head();
+    }
+  }
+  described.specs = transformer_parameters(described.architecture);
+  freeze(described.specs, request.freeze);
+  return described;
+}
 
 const char* dtype_name(at::ScalarType dtype) {
   return dtype == at::kBFloat16 ? "bfloat16" : dtype == at::kHalf ? "float16" : "float32";
@@ -287,20 +267,16 @@ std::vector<std::string> known_families() {
   return names;
 }
 
-LoadedModel load_model(const LoadRequest& request) {
-  const std::string path = request.folder + "/config.json";
-  core::Json config = core::read_json_file(path);
-  const auto type = config.find("model_type");
-  if (type == config.end() || !type->is_string()) throw core::DataError(path + ": key 'model_type' is missing");
-  for (const Family& family : kFamilies) {
-    if (type->get<std::string>() != family.model_type) continue;
-    TransformerArchitecture architecture = family.read(config, path);
-    return load_transformer(request, std::move(config), std::move(architecture));
-  }
-  std::string known;
-  for (const std::string& name : known_families()) known += (known.empty() ? "" : ", ") + name;
-  throw core::DataError(path + ": model_type '" + type->get<std::string>() +
-                        "' is not one that this version knows: " + known);
+LoadedModel load_model(const LoadRequest& request) { return load_transformer(request, describe(request)); }
+
+ModelOutline outline_model(const LoadRequest& request) {
+  Described described = describe(request);
+  const TransformerArchitecture& a = described.architecture;
+  ModelOutline outline{a.facts,
+                       {a.pre_norm, a.embedding_norm, a.final_norm, a.encoder_heads, a.decoder_heads},
+                       ArenaLayout(described.specs)};
+  if (described.weights) check_headers(*described.weights, a, outline.layout);
+  return outline;
 }
 
 std::vector<std::pair<std::string, at::Tensor>> tensors_to_save(const LoadedModel& loaded, at::ScalarType dtype,

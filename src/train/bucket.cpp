@@ -85,24 +85,30 @@ ops::RaggedTokens fill_up(const ops::RaggedTokens& tokens, int64_t longest, int6
 
 }  // namespace
 
-Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts) {
+Bucket rounded_up(const Bucket& exact, const model::ModelFacts& facts) {
   Bucket bucket;
-  bucket.longest_source = length_class(batch.source.longest, facts.max_source_tokens);
-  bucket.longest_target = length_class(batch.labels.longest, facts.max_target_tokens);
-  const int64_t tokens = batch.source.tokens() + batch.labels.tokens(), sequences = batch.source.sequences();
+  bucket.longest_source = length_class(exact.longest_source, facts.max_source_tokens);
+  bucket.longest_target = length_class(exact.longest_target, facts.max_target_tokens);
+  const int64_t tokens = exact.source_tokens + exact.target_tokens, sequences = exact.slots;
   // Every slot that no sequence of the batch takes has a filler with a token or more on each side; more of them may
   // need more room, and more room more of them.
   int64_t count = 0;
   for (int64_t wanted = 1; wanted != count;) {
     count = wanted;
-    bucket.source_tokens = round_tokens(batch.source.tokens() + count, source_step(tokens));
-    bucket.target_tokens = round_tokens(batch.labels.tokens() + count, target_step(tokens));
-    wanted = std::max({count, fillers_needed(bucket.source_tokens - batch.source.tokens(), bucket.longest_source),
-                       fillers_needed(bucket.target_tokens - batch.labels.tokens(), bucket.longest_target)});
+    bucket.source_tokens = round_tokens(exact.source_tokens + count, source_step(tokens));
+    bucket.target_tokens = round_tokens(exact.target_tokens + count, target_step(tokens));
+    wanted = std::max({count, fillers_needed(bucket.source_tokens - exact.source_tokens, bucket.longest_source),
+                       fillers_needed(bucket.target_tokens - exact.target_tokens, bucket.longest_target)});
     bucket.slots = round_slots(sequences + wanted);
     wanted = bucket.slots - sequences;
   }
   return bucket;
+}
+
+Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts) {
+  return rounded_up({batch.source.tokens(), batch.labels.tokens(), batch.source.sequences(), batch.source.longest,
+                     batch.labels.longest},
+                    facts);
 }
 
 MicroBatch pad_to(const MicroBatch& batch, const Bucket& bucket, int64_t pad_id) {

@@ -17,8 +17,9 @@ struct Bucket {
   auto operator<=>(const Bucket&) const = default;
 };
 
-/// The bucket of a micro-batch for a model. Token counts are rounded up by at most a sixteenth (and to a multiple of 64
-/// or more), the longest sequences to 64, 256, 1,024, ..., but not above the model's positions.
+/// The bucket of what a micro-batch has, for a model. Token counts are rounded up by at most a sixteenth (and to a
+/// multiple of 64 or more), the longest sequences to 64, 256, 1,024, ..., but not above the model's positions.
+Bucket rounded_up(const Bucket& exact, const model::ModelFacts& facts);
 Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts);
 
 /// `batch` filled up to `bucket`: behind its sequences stand sequences of token `pad_id`, none empty and none longer

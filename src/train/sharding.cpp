@@ -28,8 +28,7 @@ std::vector<parallel::BlockRange> blocks_of(const model::ArenaLayout& layout, bo
 }
 
 parallel::ShardPlan plan_of(const model::Arena& arena, const parallel::Communicator& communicator, bool trainable) {
-  const int64_t bucket = kBucketMib * kMib / static_cast<int64_t>(c10::elementSize(arena.dtype()));
-  return parallel::ShardPlan(blocks_of(arena.layout(), trainable), communicator.world(), communicator.rank(), bucket);
+  return shard_plan_of(arena.layout(), arena.dtype(), communicator.rank(), communicator.world(), trainable);
 }
 
 /// What a plan gives to its rank of a tensor laid out like the arena, as its shard.
@@ -82,6 +81,12 @@ std::vector<SpacePiece> pieces_of(const model::ArenaLayout& layout, const parall
 }
 
 }  // namespace
+
+parallel::ShardPlan shard_plan_of(const model::ArenaLayout& layout, at::ScalarType weights, int64_t rank, int64_t world,
+                                  bool trainable) {
+  const int64_t bucket = kBucketMib * kMib / static_cast<int64_t>(c10::elementSize(weights));
+  return parallel::ShardPlan(blocks_of(layout, trainable), world, rank, bucket);
+}
 
 WholeWeights::WholeWeights(Sharding& sharding) : sharding_(sharding) {
   if (sharding_.values_) sharding_.values_->gather_all();

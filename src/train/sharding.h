@@ -19,6 +19,10 @@ class BlockValues;
 /// Elements of a bucket, in MiB of weights: what is reduced or gathered at once.
 inline constexpr int64_t kBucketMib = 32;
 
+/// How the trainable or the frozen range is cut among the ranks.
+parallel::ShardPlan shard_plan_of(const model::ArenaLayout& layout, at::ScalarType weights, int64_t rank, int64_t world,
+                                  bool trainable);
+
 class Sharding;
 
 /// A micro-batch's place in its update.

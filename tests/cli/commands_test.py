@@ -4,6 +4,7 @@ usage: commands_test.py REPOSITORY PROGRAM
 """
 
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -16,7 +17,7 @@ REPOSITORY = pathlib.Path(sys.argv.pop(1)).resolve()
 PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve()
 COMMANDS = [
     [], ["train"], ["evaluate"], ["summarize"], ["score"], ["convert"], ["tokenizer"], ["tokenizer", "train"], ["tokenizer", "encode"],
-    ["tokenizer", "decode"], ["check"], ["config"], ["config", "list"], ["config", "show"], ["config", "copy"],
+    ["tokenizer", "decode"], ["check"], ["plan"], ["config"], ["config", "list"], ["config", "show"], ["config", "copy"],
     ["config", "docs"], ["info"], ["launch"],
 ]
 PREDICTIONS = ["The cat sat on the mats.", "A program that prints greetings", "nothing in common"]
@@ -32,6 +33,40 @@ ARROW_MODULE = PROGRAM.parent / "libtxtsum_arrow.so"
 def run(*arguments, text="", env=None):
     return subprocess.run([PROGRAM, *map(str, arguments)], cwd=REPOSITORY, input=text, capture_output=True, text=True,
                           timeout=120, env=env)
+
+
+def write_sparse_bart(path, config):
+    """A BART's weights of nothing: the header, and a hole as large as they would be."""
+    width, positions = config["d_model"], config["max_position_embeddings"] + 2
+    shapes = {"model.shared.weight": [config["vocab_size"], width], "final_logits_bias": [1, config["vocab_size"]]}
+
+    def linear(name, rows, columns):
+        shapes[name + ".weight"] = [rows, columns]
+        shapes[name + ".bias"] = [rows]
+
+    def norm(name):
+        shapes[name + ".weight"] = shapes[name + ".bias"] = [width]
+
+    for side in ("encoder", "decoder"):
+        shapes[f"model.{side}.embed_positions.weight"] = [positions, width]
+        norm(f"model.{side}.layernorm_embedding")
+        for layer in range(config[f"{side}_layers"]):
+            stem = f"model.{side}.layers.{layer}"
+            for attention in ("self_attn",) if side == "encoder" else ("self_attn", "encoder_attn"):
+                for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
+                    linear(f"{stem}.{attention}.{part}", width, width)
+                norm(f"{stem}.{attention}_layer_norm")
+            linear(f"{stem}.fc1", config[f"{side}_ffn_dim"], width)
+            linear(f"{stem}.fc2", width, config[f"{side}_ffn_dim"])
+            norm(f"{stem}.final_layer_norm")
+    entries, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 4 * math.prod(shape)
+        entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+    header = json.dumps(entries).encode()
+    with path.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + end)
 
 
 class CommandsTest(unittest.TestCase):
@@ -111,6 +146,78 @@ class CommandsTest(unittest.TestCase):
         result = run("check", "configs/smoke/tiny_bart.yaml", "--learning_rate", "3e-5")
         self.assertEqual(result.returncode, 2)
         self.assertIn("optimizer.learning_rate=3e-5", result.stderr)
+
+    def plan(self, *arguments):
+        return run("plan", "configs/smoke/tiny_bart.yaml", *arguments)
+
+    def test_a_plan_says_what_a_training_needs_before_it_runs(self):
+        result = self.plan("--ranks", "1,2", "--card", "h100,A100-40GB", "--card", "T4", "train.precision=bf16", "run.device=cuda")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertLessEqual(max(map(len, result.stdout.splitlines())), 100)
+        for wanted in ("13 updates an epoch, 78 in 6 epochs", "of each of 2 ranks", "parallel.offload=optimizer_and_parameters",
+                       "train.recompute=blocks", "A100-40GB", "no bf16", "assumptions", "resources.region"):
+            self.assertIn(wanted, result.stdout)
+
+    def test_a_plan_as_json_counts_in_bytes(self):
+        result = self.plan("--ranks", "2", "--card", "H100", "--json", "train.precision=bf16", "run.device=cuda", "parallel.zero_stage=1",
+                           "resources.usd_per_hour=3", "resources.region=westeurope")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        plan = json.loads(result.stdout)
+        self.assertEqual(plan["model"]["parameters"], 209920)
+        self.assertEqual(plan["training"]["total_updates"], 78)
+        # Of P = 215,552 elements, padding included, on two ranks in stage 1: docs/parallelism.md.
+        first = next(s for s in plan["memory"][0]["settings"] if s["zero_stage"] == 1 and s["offload"] == "none")
+        self.assertEqual(first["weights_bytes"], 2 * 215552 + 2 * 215552 // 2)
+        self.assertEqual(first["masters_bytes"], 4 * 215552 // 2)
+        self.assertEqual(first["moments_bytes"], 8 * 215552 // 2)
+        self.assertTrue(first["fits"]["H100"])
+        self.assertEqual(len(plan["memory"][0]["settings"]), 2 * (4 + 4 + 1))
+        for chosen in plan["runs"]:
+            self.assertEqual(chosen["zero_stage"], 1)
+            for figure in ("update_seconds", "seconds", "energy_kwh", "grams_low", "usd"):
+                self.assertEqual(chosen[figure]["tag"], "modelled")
+            self.assertAlmostEqual(chosen["seconds"]["value"], 78 * chosen["update_seconds"]["value"])
+            self.assertAlmostEqual(chosen["usd"]["value"], 3 * chosen["seconds"]["value"] / 3600)
+
+    def test_a_plan_for_this_machines_cpu_says_what_is_missing(self):
+        result = self.plan()
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("set resources.peak_tflops", result.stdout)
+        self.assertNotIn("parallel.offload=optimizer", result.stdout)
+
+    def test_a_plan_reads_headers_and_not_weights(self):
+        # As large as a model of 10^11 bytes: a sparse file with a header alone would not go into memory.
+        folder = self.root / "large"
+        shutil.copytree(REPOSITORY / "configs/smoke/tiny-bart", folder)
+        config = json.loads((folder / "config.json").read_text())
+        config |= {"d_model": 8192, "encoder_ffn_dim": 32768, "decoder_ffn_dim": 32768, "encoder_layers": 12, "decoder_layers": 12,
+                   "encoder_attention_heads": 64, "decoder_attention_heads": 64}
+        (folder / "config.json").write_text(json.dumps(config))
+        write_sparse_bart(folder / "model.safetensors", config)
+        arguments = [f"model.checkpoint={folder}", "model.init=pretrained", "--json"]
+        result = self.plan(*arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertGreater(json.loads(result.stdout)["model"]["parameters"], 2 * 10**10)
+        config["decoder_ffn_dim"] = 16384
+        (folder / "config.json").write_text(json.dumps(config))
+        result = self.plan(*arguments)
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("wanted shape [16384, 8192], found [32768, 8192]", result.stderr)
+
+    def test_a_plan_refuses_what_it_cannot_know(self):
+        for arguments, code, wanted in (
+            (["--card", "H1000"], 2, "did you mean H100"),
+            (["--card", "RTX9999"], 2, "known: A100-40GB"),
+            (["--ranks", "0"], 2, "--ranks"),
+            (["model.checkpoint=nowhere", "model.init=pretrained"], 2, "nowhere"),
+            (["data.train=missing.jsonl"], 3, "missing.jsonl"),
+            (["train.epocs=3"], 2, "epochs"),
+        ):
+            with self.subTest(arguments=arguments):
+                result = self.plan(*arguments)
+                self.assertEqual(result.returncode, code, result.stderr)
+                self.assertIn(wanted, result.stderr)
+                self.assertEqual(result.stdout, "")
 
     def test_score_equals_rouge_score(self):
         for flags, expected in (([], STEMMED), (["--no-stemmer"], UNSTEMMED)):

@@ -6,6 +6,7 @@
 #include "txtsum/core/file.h"
 #include "txtsum/metrics/carbon.h"
 #include "txtsum/metrics/cost.h"
+#include "txtsum/metrics/device_card.h"
 #include "txtsum/metrics/device_peak.h"
 
 namespace txtsum::tests {
@@ -174,6 +175,19 @@ TEST(DevicePeak, UnknownDeviceOrTypeIsMissingAndTheStatedPeakCounts) {
   EXPECT_FALSE(metrics::find_device_peak(options).known());  // Volta has no bf16.
   options.peak_tflops = 0.1;
   EXPECT_DOUBLE_EQ(*metrics::find_device_peak(options).value, 0.1);
+}
+
+TEST(DeviceCard, IsFoundByItsShortNameAndByTheDrivers) {
+  const std::optional<metrics::DeviceCard> h100 = metrics::find_card("h100");
+  ASSERT_TRUE(h100);
+  EXPECT_EQ(h100->driver_name, "NVIDIA H100 80GB HBM3");
+  EXPECT_EQ(h100->memory_bytes, 80000000000);
+  EXPECT_DOUBLE_EQ(h100->tdp_watts, 700);
+  EXPECT_EQ(metrics::find_card("NVIDIA H200 NVL")->name, "H200-NVL");
+  EXPECT_EQ(metrics::find_card("NVIDIA A100-SXM4-80GB")->name, "A100-80GB");
+  EXPECT_FALSE(metrics::find_card("H1000"));
+  EXPECT_FALSE(metrics::find_card(""));
+  EXPECT_THAT(metrics::known_cards(), Contains("T4"));
 }
 
 }  // namespace
