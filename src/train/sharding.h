@@ -21,7 +21,15 @@ inline constexpr int64_t kBucketMib = 32;
 
 class Sharding;
 
-/// While it lives, all weights are there, for passes without hooks (validation, generation, saving). In stage 3 they
+/// A stretch of a parameter that a rank has, in elements.
+struct HeldStretch {
+  int64_t rank = 0;
+  int64_t begin = 0;  ///< First element of the parameter, in row-major order.
+  int64_t numel = 0;
+  int64_t local = 0;  ///< Where it lies in what the rank has.
+};
+
+/// While it lives, all weights are there, for passes without hooks (validation, generation). In stage 3 they
 /// are gathered for it; in the others they are there anyway. All ranks make one.
 class WholeWeights {
  public:
@@ -56,9 +64,11 @@ class Sharding final : public BlockHooks {
   bool whole() const { return stage_ == 0; }
   /// Of a tensor laid out like the trainable range, what space() has.
   at::Tensor part_of(const at::Tensor& trainable) const;
-  /// The reverse, on a CPU: a tensor laid out like space(), as the trainable range, on rank 0; undefined on the others.
-  /// A bucket at a time comes and goes. All ranks call it.
-  at::Tensor gathered(const at::Tensor& local) const;
+  /// Who has what of a parameter, ascending: of a tensor laid out like space() or, of a frozen parameter, of
+  /// frozen_values(). What all ranks have counts as rank 0's.
+  std::vector<HeldStretch> holders(const model::ArenaEntry& entry) const;
+  /// What this rank has of the frozen weights, in the model's type.
+  const at::Tensor& frozen_values() const { return values_ ? frozen_ : arena_.values(); }
   /// To be called around blocks; null where nothing comes and goes with them.
   BlockHooks* hooks() { return stage_ >= 2 ? this : nullptr; }
 
@@ -100,7 +110,8 @@ class Sharding final : public BlockHooks {
   std::vector<ops::UpdateSpan> own_spans_;            // of this rank's part, in a shard's coordinates
   at::Tensor reduced_;                                // stage 0 of several ranks: this rank's part of the sums
   std::unique_ptr<GradientSlots> gradients_;          // from stage 2 on
-  std::unique_ptr<parallel::ShardPlan> frozen_plan_;  // in stage 3
+  std::unique_ptr<parallel::ShardPlan> frozen_plan_;  // in stage 3, with what this rank has by it
+  at::Tensor frozen_;
   std::unique_ptr<ValueSlots> values_;
 };
 

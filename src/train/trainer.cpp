@@ -137,7 +137,7 @@ Trainer::Loop::Loop(TrainerSettings settings, TrainerParts parts)
                                            gradient_type(parts_.model.arena(), parts_.batches))),
       optimizer_(make_optimizer(settings_.optimizer, sharding_->space(), sharding_->part_of(parts_.initial_masters))),
       step_(make_update_step(update_parts())),
-      checkpointer_(settings_, parts_.write_folder, parts_.model.arena(), *optimizer_, *sharding_),
+      checkpointer_(settings_, parts_, *optimizer_, *sharding_),
       selection_(settings_.checkpoint, settings_.early_stopping),
       validation_period_(settings_.validation.every_updates, settings_.validation.every_epochs),
       save_period_(settings_.checkpoint.every_updates, settings_.checkpoint.every_epochs) {

@@ -25,10 +25,11 @@ SHORT = [*LEARNS_ONLY, "train.max_updates=12", "validation.every_epochs=1", "val
 # To be stopped in the middle, and long enough for that.
 LONG = [*LEARNS_ONLY, "train.max_updates=160", "train.epochs=null", "checkpoint.every_updates=40"]
 RARELY = ["validation.every_epochs=10", "validation.generate=false"]
+NO_OTHER_SPLITS = ["data.validation=[]", "data.test=[]", "validation.loss=false"]
 SEVERAL_MICRO_BATCHES = "train.micro_batch_tokens=150"
 SECONDS = 60
 DEADLINE = 6
-DATA_ERROR, RANK_ERROR = 3, 71
+USER_ERROR, DATA_ERROR, RANK_ERROR = 2, 3, 71
 
 
 def environment(**more):
@@ -36,8 +37,11 @@ def environment(**more):
     return {**kept, "OMPI_MCA_btl_vader_single_copy_mechanism": "none", "TXTSUM_DEADLINE_SECONDS": str(DEADLINE), **more}
 
 
-def command(folder, ranks, *overrides, by="launch", options=()):
+def command(folder, ranks, *overrides, by="launch", options=(), config=None):
     words = [PROGRAM, *SMOKE, f"run.output={folder}", *overrides]
+    if config is not None:  # for another working folder than the repository
+        words[2] = config / words[2]
+        words.append(f"model.checkpoint={config}/configs/smoke/tiny-bart")
     if by == "mpirun":
         return ["mpirun", "--allow-run-as-root", "--oversubscribe", *options, "-n", str(ranks), *words]
     return words if ranks == 1 else [PROGRAM, "launch", "--processes", str(ranks), *options, "--", *words[1:]]
@@ -134,6 +138,21 @@ class RanksTest(unittest.TestCase):
                                 timeout=SECONDS, env=environment())
         self.assertEqual(processes_of(self.root / name), {})
         return result.returncode, result.stderr
+
+    def by_hand(self, *ranks):
+        """Starts one process a rank, as on machines of their own: its words and, if not the repository, its working folder
+        (`cwd`). Returns (exit code, output) of each."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        started = []
+        for rank, each in enumerate(ranks):
+            variables = {"RANK": str(rank), "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "WORLD_SIZE": str(len(ranks)),
+                         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+            started.append(subprocess.Popen(each["words"], cwd=each.get("cwd", REPOSITORY), stdout=subprocess.PIPE,
+                                            stderr=subprocess.STDOUT, text=True, env=environment(**variables)))
+        outputs = [process.communicate(timeout=SECONDS)[0] for process in started]
+        return [(process.returncode, output) for process, output in zip(started, outputs)]
 
     def assert_same_bits(self, first, second):
         self.assertEqual(of_updates(first, "update", "loss", "gradient_norm", "examples", "source_tokens"),
@@ -252,21 +271,14 @@ class EndTest(RanksTest):
         self.assertEqual(processes_of(stalled.folder), {})
 
     def test_a_rank_that_cannot_read_its_data_ends_the_others_with_its_reason(self):
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-        ranks = []
-        for rank, data in enumerate(("tests/fixtures/smoke/train.jsonl", "nothing.jsonl")):
-            words = command(self.root / "unreadable", 1, *SHORT, f"data.train={data}")
-            variables = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
-                         "MASTER_PORT": str(port)}
-            ranks.append(subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                          env=environment(**variables)))
-        outputs = [process.communicate(timeout=SECONDS)[0] for process in ranks]
-        self.assertEqual(ranks[1].returncode, DATA_ERROR, outputs[1])
-        self.assertEqual(ranks[0].returncode, RANK_ERROR, outputs[0])
-        self.assertIn("nothing.jsonl", outputs[0])
-        self.assertIn("rank 1 gave up", outputs[0])
+        data = self.root / "there/pairs.jsonl"
+        data.parent.mkdir()
+        shutil.copy(REPOSITORY / "tests/fixtures/smoke/train.jsonl", data)
+        words = command(self.root / "unreadable", 1, *SHORT, *NO_OTHER_SPLITS, "data.train=pairs.jsonl", config=REPOSITORY)
+        ends = self.by_hand({"words": words, "cwd": data.parent}, {"words": words, "cwd": self.root})
+        self.assertEqual([code for code, _ in ends], [RANK_ERROR, DATA_ERROR], ends)
+        self.assertIn("pairs.jsonl", ends[0][1])
+        self.assertIn("rank 1 gave up", ends[0][1])
 
     def test_a_loss_that_is_not_finite_ends_all_with_the_same_words(self):
         for stage in (0, 3):
@@ -274,6 +286,72 @@ class EndTest(RanksTest):
                                       f"parallel.zero_stage={stage}")
             self.assertEqual(code, DATA_ERROR, output)
             self.assertRegex(output, r"update \d+: (loss|gradient norm) is -?(nan|inf).*nothing was updated")
+
+
+class StartTest(RanksTest):
+    """What would fail after hours, or never be noticed."""
+
+    def test_a_run_folder_that_is_not_the_same_for_all_is_refused(self):
+        for machine in ("a", "b"):
+            (self.root / machine).mkdir()
+        words = command("run", 1, *SHORT, *NO_OTHER_SPLITS, f"data.train={REPOSITORY}/tests/fixtures/smoke/train.jsonl",
+                        config=REPOSITORY)
+        ends = self.by_hand({"words": words, "cwd": self.root / "a"}, {"words": words, "cwd": self.root / "b"})
+        for code, output in ends:
+            self.assertEqual(code, USER_ERROR, output)
+            self.assertRegex(output, rf"run.output=run: rank 1 \(.*{self.root}/b/run\) does not see what rank 0 wrote there; "
+                                     rf"it is .*{self.root}/a/run for rank 0")
+        self.assertEqual(list((self.root / "a/run").iterdir()), [])
+        together = self.by_hand({"words": words, "cwd": self.root / "a"}, {"words": words, "cwd": self.root / "a"})
+        self.assertEqual([code for code, _ in together], [0, 0], together)
+
+    def test_ranks_with_different_configs_are_refused_by_key(self):
+        words = [command(self.root / "run", 1, *SHORT, f"train.batch_size={size}") for size in (4, 8)]
+        words[1][words[1].index("run.threads=1")] = "run.threads=2"  # may differ
+        for code, output in self.by_hand(*({"words": each} for each in words)):
+            self.assertEqual(code, USER_ERROR, output)
+            self.assertRegex(output, r"rank 1 \(.*\) has train.batch_size=8, rank 0 \(.*\) has 4: start all ranks with the same")
+        self.assertFalse((self.root / "run").exists())
+
+
+class FullDiskTest(RanksTest):
+    SAVES = ["checkpoint.every_updates=4"]
+
+    def test_a_rank_that_cannot_write_its_part_ends_all_and_the_last_checkpoint_stays(self):
+        for stage in (1, 3):
+            limited = self.start(f"stage{stage}", 2, *LONG, *RARELY, f"parallel.zero_stage={stage}")
+            limited.wait_for_step(40)
+            rank = str(processes_of(limited.folder)[1])
+            subprocess.run(["prlimit", "--pid", rank, "--fsize=200000"], check=True)
+            code, output = limited.end()
+            self.assertEqual(code, DATA_ERROR, output)
+            for who in ("", "rank 1: "):
+                self.assertRegex(output, rf"(?m)^{who}\S+ E rank 1 of 2: .*/checkpoints/.*safetensors: cannot write: "
+                                         r"File too large; checkpoints saved before are whole")
+            left = sorted(path.name for path in (limited.folder / "checkpoints").iterdir())
+            self.assertIn("step-40", left)
+            self.assertFalse([name for name in left if name.endswith(".partial")])
+            resumed = self.train(f"stage{stage}", 2, *LONG, *RARELY, f"parallel.zero_stage={stage}")
+            self.assertEqual([row["update"] for row in updates(resumed)], list(range(1, 161)))
+
+    def test_a_full_disk_ends_all_and_the_same_command_goes_on_when_there_is_room(self):
+        """A disk of its own, with room for one checkpoint and not for two."""
+        disk = self.root / "disk"
+        disk.mkdir()
+        # 0.8 MB of weights and 1.7 MB of moments a checkpoint.
+        program = " ".join(map(str, command(disk / "run", 2, *SHORT, *self.SAVES, "parallel.zero_stage=2")))
+        script = f"""mount -t tmpfs -o size=4500k none {disk} || exit 77
+            {program}; echo "code $?"; ls -A {disk}/run/checkpoints
+            mount -o remount,size=40m {disk} && {program}; echo "then $?"; ls -A {disk}/run/checkpoints"""
+        result = subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=REPOSITORY, capture_output=True, text=True,
+                                timeout=2 * SECONDS, env=environment())
+        if result.returncode == 77 or "unshare failed" in result.stderr:
+            self.skipTest("no mounts of one's own here: " + result.stderr)
+        output = result.stdout + result.stderr
+        self.assertRegex(result.stderr, r"rank 0 of 2: .*/checkpoints/.*: cannot .*No space left on device")
+        lines = [line for line in result.stdout.splitlines() if line.startswith(("code", "then", "step", "latest", "."))]
+        self.assertEqual(lines[:4], ["code 3", "latest", "step-4", "then 0"], output)
+        self.assertIn("step-12", lines[4:])
 
 
 if __name__ == "__main__":
