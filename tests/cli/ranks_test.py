@@ -241,6 +241,25 @@ class EndTest(RanksTest):
         self.assertIn("saved step", output)
         self.assertNotIn("gave up", output)
 
+    def test_a_signal_while_the_ranks_read_their_data_stops_all(self):
+        """To one rank, which the others hear of, and to the launcher, which passes it on."""
+        text = (REPOSITORY / "tests/fixtures/smoke/train.jsonl").read_text(encoding="utf-8")
+        long = self.root / "long.jsonl"
+        with long.open("w", encoding="utf-8") as file:
+            for _ in range(2500):
+                file.write(text)
+        for victim in (1, 0, None):
+            stopped = self.start(f"reading{victim}", 2, *LONG, *RARELY, f"data.train={long}")
+            stopped.wait_for(lambda: sum("long.jsonl: document -> summary" in line for line in stopped.lines) == 2, "reading")
+            began = time.monotonic()
+            process = stopped.process.pid if victim is None else processes_of(stopped.folder)[victim]
+            os.kill(process, signal.SIGTERM)
+            code, output = stopped.end()
+            self.assertEqual(code, 128 + signal.SIGTERM, output)
+            self.assertLess(time.monotonic() - began, 8, output)
+            self.assertEqual(processes_of(stopped.folder), {})
+            self.assertNotIn("train 1/", output)
+
     def test_after_a_killed_rank_the_same_command_gives_the_bits_of_an_undisturbed_run(self):
         setting = [*LONG, *RARELY, "parallel.zero_stage=3"]
         whole = self.train("whole", 2, *setting)
@@ -312,6 +331,85 @@ class StartTest(RanksTest):
             self.assertEqual(code, USER_ERROR, output)
             self.assertRegex(output, r"rank 1 \(.*\) has train.batch_size=8, rank 0 \(.*\) has 4: start all ranks with the same")
         self.assertFalse((self.root / "run").exists())
+
+
+class EvaluationTest(RanksTest):
+    """Summaries by several ranks are those by one, in the order of the documents."""
+
+    RESULTS = ("summary", "reference", "token_ids", "rouge1", "rouge2", "rougeL", "rougeLsum", "id")
+
+    def run_program(self, ranks, *words, stdin=None):
+        words = [PROGRAM, *words] if ranks == 1 else [PROGRAM, "launch", "--processes", str(ranks), "--", *words]
+        result = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=SECONDS, env=environment(),
+                                input=stdin)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        return result.stdout
+
+    def predictions(self, folder):
+        return [json.loads(line) for line in (folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+
+    def assert_same_summaries(self, first, second):
+        for one, two in zip(first, second, strict=True):
+            self.assertEqual([one.get(key) for key in self.RESULTS], [two.get(key) for key in self.RESULTS])
+            self.assertAlmostEqual(one["score"], two["score"], places=5)
+
+    def test_evaluate_summarizes_and_scores_alike_on_one_two_and_three_ranks(self):
+        run = self.train("run", 1, "train.max_updates=26", "train.epochs=null")
+        reports = {}
+        for ranks in (1, 2, 3):
+            folder = self.root / f"evaluated-{ranks}"
+            self.run_program(ranks, "evaluate", str(run), f"run.output={folder}", "run.threads=1")
+            self.assert_same_summaries(self.predictions(run), self.predictions(folder))
+            self.assertFalse((folder / "predictions.partial.jsonl").exists())
+            self.assertEqual((folder / "generated_predictions.txt").read_bytes(), (run / "generated_predictions.txt").read_bytes())
+            reports[ranks] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        for report in (reports[2], reports[3]):
+            self.assertEqual(report["quality"]["test"]["intervals"], reports[1]["quality"]["test"]["intervals"])
+            self.assertAlmostEqual(report["quality"]["test"]["loss"], reports[1]["quality"]["test"]["loss"], places=5)
+            for count in ("examples", "source_tokens", "target_tokens", "summaries"):
+                self.assertEqual(report["phases"]["generate"]["work"][count],
+                                 reports[1]["phases"]["generate"]["work"][count])
+
+    def test_a_training_on_ranks_ends_with_the_test_split_of_one(self):
+        run = self.train("run", 2, "train.max_updates=26", "train.epochs=null", "parallel.zero_stage=3")
+        folder = self.root / "evaluated"
+        self.run_program(1, "evaluate", str(run), f"run.output={folder}", "run.threads=1")
+        self.assert_same_summaries(self.predictions(run), self.predictions(folder))
+
+    def test_summarize_takes_a_stream_that_rank_0_alone_has_and_keeps_its_order(self):
+        run = self.train("run", 1, *SHORT)
+        texts = [json.loads(line)["document"] for line in
+                 (REPOSITORY / "tests/fixtures/smoke/test.jsonl").read_text(encoding="utf-8").splitlines()]
+        stream = "\n".join([*texts[:5], "", *texts[5:9]]) + "\n"
+        words = ["summarize", "--model", str(run / "model"), "run.threads=1", "generation.beams=2"]
+        one, three = ([json.loads(line) for line in self.run_program(ranks, *words, stdin=stream).splitlines()] for ranks in (1, 3))
+        self.assertEqual(len(one), 10)
+        self.assertEqual(one[5]["summary"], "")
+        self.assert_same_summaries(one, three)
+
+    def test_a_rank_that_dies_ends_an_evaluation_and_what_was_written_is_not_made_again(self):
+        run = self.train("run", 1, *SHORT)
+        documents = self.root / "many.jsonl"
+        text = (REPOSITORY / "tests/fixtures/smoke/test.jsonl").read_text(encoding="utf-8")
+        documents.write_text("".join(text for _ in range(60)), encoding="utf-8")
+        folder = self.root / "evaluated"
+        words = ["evaluate", str(run), f"run.output={folder}", f"data.test={documents}", "run.threads=1", "generation.slots=1"]
+        partial = folder / "predictions.partial.jsonl"
+        killed = Started(folder, [PROGRAM, "launch", "--processes", "2", "--", *words])
+        self.addCleanup(killed.clean)
+        killed.wait_for(lambda: partial.exists() and partial.read_bytes().count(b"\n") > 20, "summaries")
+        os.kill(processes_of(folder)[1], signal.SIGKILL)
+        code, output = killed.end(DEADLINE + 5)
+        self.assertEqual(code, 128 + signal.SIGKILL, output)
+        self.assertIn("rank 1 has closed its connection", output)
+        kept = len(partial.read_text(encoding="utf-8").splitlines()) - 1
+        self.assertGreater(kept, 20)
+        self.run_program(2, *words)
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        made = [attempt["phases"]["generate"]["summaries"] for attempt in
+                (json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "attempts").iterdir()))]
+        self.assertEqual(made[-1], 24 * 60 - kept, made)
+        self.assertEqual(len(self.predictions(folder)), 24 * 60, report)
 
 
 class FullDiskTest(RanksTest):
