@@ -45,6 +45,15 @@ std::string random_name() {
   return ".shared-" + core::content_hash(digits);
 }
 
+/// A file that is gone when this is.
+struct TemporaryFile {
+  std::string path;
+  ~TemporaryFile() {
+    std::error_code ignored;
+    if (!path.empty()) fs::remove(path, ignored);
+  }
+};
+
 /// Empty, or why the file that rank 0 wrote is not what this rank sees.
 std::string look_for(const std::string& path, const std::string& content) {
   const auto end = std::chrono::steady_clock::now() + kPatience;
@@ -97,9 +106,11 @@ void require_shared_folder(const config::ExperimentConfig& config, parallel::Com
   if (ranks.world() == 1) return;
   const std::string& folder = config.run.output;
   core::Json own{{"place", host_name() + ", " + fs::absolute(folder).string()}, {"name", ""}, {"problem", ""}};
+  TemporaryFile made;
   if (ranks.rank() == 0) {
     const std::string name = random_name();
     own["name"] = name;
+    made.path = folder + "/" + name;
     try {
       core::write_file(folder + "/" + name, name);
     } catch (const core::DataError& error) {
@@ -116,8 +127,6 @@ void require_shared_folder(const config::ExperimentConfig& config, parallel::Com
     }
     all = said_by_all(own, ranks);
   }
-  std::error_code ignored;
-  if (ranks.rank() == 0) fs::remove(path, ignored);
   for (size_t rank = 0; rank < all.size(); ++rank) {
     const std::string problem = text_of(all[rank], "problem");
     if (problem.empty()) continue;

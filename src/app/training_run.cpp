@@ -107,7 +107,8 @@ std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
                                inputs_.data_report,
                                ledger_->record(),
                                threads_,
-                               inputs_.batches->one_micro_batch()};
+                               inputs_.batches->one_micro_batch(),
+                               ranks_.world()};
         core::log_info(
             "\n" + start_table(start, facts) + "\n" + generation_table(inputs_.generation.origins) + "\n" +
             freeze_table(inputs_.loaded->model->arena().layout(), config_.optimizer, config_.train.precision) +
@@ -172,6 +173,7 @@ void TrainingRun::finish(const train::TrainOutcome& outcome) {
     core::log_info(gpu_work_text(*outcome.gpu));
     gpu_work_ = to_json(*outcome.gpu);
   }
+  rank_work_ = to_json(outcome.rank_work);
   ledger_->switch_phase(metrics::Phase::kSave);
   const bool selects = config_.checkpoint.best_metric != config::BestMetric::kNone;
   const std::string step =
@@ -202,7 +204,8 @@ void TrainingRun::score_test_split() {
 }
 
 void TrainingRun::report() {
-  const ReportParts parts{config_, command_line_, environment_, to_json(inputs_.data_report), quality_, gpu_work_};
+  const ReportParts parts{config_,  command_line_, environment_, to_json(inputs_.data_report),
+                          quality_, gpu_work_,     rank_work_};
   write_report(folder_, parts, *ledger_, clock_);
   folder_.publish_live();
   std::string text;

@@ -324,6 +324,21 @@ class StartTest(RanksTest):
         together = self.by_hand({"words": words, "cwd": self.root / "a"}, {"words": words, "cwd": self.root / "a"})
         self.assertEqual([code for code, _ in together], [0, 0], together)
 
+    def test_a_signal_while_ranks_have_not_come_ends_those_that_wait(self):
+        for rank in (0, 1):
+            with socket.socket() as listener:
+                listener.bind(("127.0.0.1", 0))
+                port = listener.getsockname()[1]
+            variables = {"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+                         "TXTSUM_DEADLINE_SECONDS": "60"}
+            process = subprocess.Popen(command(self.root / "run", 1, *SHORT), cwd=REPOSITORY, stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT, text=True, env=environment(**variables))
+            time.sleep(1)
+            process.send_signal(signal.SIGTERM)
+            output = process.communicate(timeout=5)[0]
+            self.assertEqual(process.returncode, 128 + signal.SIGTERM, output)
+            self.assertIn("stopped while the ranks came together", output)
+
     def test_ranks_with_different_configs_are_refused_by_key(self):
         words = [command(self.root / "run", 1, *SHORT, f"train.batch_size={size}") for size in (4, 8)]
         words[1][words[1].index("run.threads=1")] = "run.threads=2"  # may differ
