@@ -310,6 +310,16 @@ class EndTest(RanksTest):
 class StartTest(RanksTest):
     """What would fail after hours, or never be noticed."""
 
+    def wait_until_it_listens_to(self, process, number):
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            status = pathlib.Path(f"/proc/{process}/status").read_text(encoding="ascii")
+            caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1], 16)
+            if caught >> (number - 1) & 1:
+                return
+            time.sleep(0.05)
+        self.fail("no handler of the signal")
+
     def test_a_run_folder_that_is_not_the_same_for_all_is_refused(self):
         for machine in ("a", "b"):
             (self.root / machine).mkdir()
@@ -333,7 +343,8 @@ class StartTest(RanksTest):
                          "TXTSUM_DEADLINE_SECONDS": "60"}
             process = subprocess.Popen(command(self.root / "run", 1, *SHORT), cwd=REPOSITORY, stdout=subprocess.PIPE,
                                        stderr=subprocess.STDOUT, text=True, env=environment(**variables))
-            time.sleep(1)
+            self.wait_until_it_listens_to(process.pid, signal.SIGTERM)
+            time.sleep(0.5)
             process.send_signal(signal.SIGTERM)
             output = process.communicate(timeout=5)[0]
             self.assertEqual(process.returncode, 128 + signal.SIGTERM, output)
@@ -384,6 +395,14 @@ class EvaluationTest(RanksTest):
             for count in ("examples", "source_tokens", "target_tokens", "summaries"):
                 self.assertEqual(report["phases"]["generate"]["work"][count],
                                  reports[1]["phases"]["generate"]["work"][count])
+
+    def test_where_no_documents_share_a_step_the_files_are_the_same_bytes(self):
+        run = self.train("run", 1, *SHORT)
+        folders = [self.root / f"evaluated-{ranks}" for ranks in (1, 3)]
+        for ranks, folder in zip((1, 3), folders):
+            self.run_program(ranks, "evaluate", str(run), f"run.output={folder}", "run.threads=1", "generation.slots=1")
+        for name in ("predictions.jsonl", "generated_predictions.txt"):
+            self.assertEqual((folders[0] / name).read_bytes(), (folders[1] / name).read_bytes())
 
     def test_a_training_on_ranks_ends_with_the_test_split_of_one(self):
         run = self.train("run", 2, "train.max_updates=26", "train.epochs=null", "parallel.zero_stage=3")
