@@ -37,7 +37,7 @@ int run_convert(const ConvertOptions& options) {
   const std::string partial = options.target + ".partial";
   fs::remove_all(partial);
   fs::create_directories(partial);
-  io::save_sharded(partial, tensors, kMaxShardBytes, io::PublishMode::kInPlace);
+  io::save_sharded(partial, tensors, io::kMaxShardBytes, io::PublishMode::kInPlace);
   core::write_file(partial + "/config.json", core::to_pretty_text(converted.config));
   if (!files.generation_config.is_null()) {
     core::write_file(partial + "/generation_config.json", core::to_pretty_text(files.generation_config));

@@ -1,8 +1,13 @@
 #include <algorithm>
 #include <filesystem>
+#include <memory>
+#include <optional>
+#include <utility>
 
 #include "app/command.h"
 #include "app/experiment.h"
+#include "app/rank_checks.h"
+#include "app/rank_guard.h"
 #include "app/run_folder.h"
 #include "app/run_ledger.h"
 #include "app/run_report.h"
@@ -14,6 +19,7 @@
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/log.h"
+#include "txtsum/parallel/make_communicator.h"
 #include "txtsum/parallel/rank_environment.h"
 
 namespace txtsum::app {
@@ -68,14 +74,38 @@ void make_room(const config::ExperimentConfig& config) {
   remove_run(config.run.output);
 }
 
+/// What an evaluation reads; the same on every rank.
+struct EvaluationInputs {
+  ModelFiles files;
+  model::LoadedModel loaded;
+  generate::ResolvedSettings generation;
+  data::LoadedDataset data;
+
+  SplitRequest request(const config::ExperimentConfig& config, Split split) const {
+    return {config, files, *loaded.model, generation.settings, data.dataset, split};
+  }
+};
+
+EvaluationInputs load_inputs(const config::ExperimentConfig& config, Split split, const ComputeDevice& device) {
+  ModelFiles files = open_model_files(config.model.checkpoint);
+  model::LoadedModel loaded = load_for_generation(files, config.train.precision, device.device);
+  check_lengths(config.data, loaded.model->facts());
+  generate::ResolvedSettings generation = resolve_generation(config.generation, files, loaded.model->facts());
+  data::LoadedDataset data = load_split(config, split, *files.tokenizer);
+  return {std::move(files), std::move(loaded), std::move(generation), std::move(data)};
+}
+
+/// Of several ranks the first one; the others follow.
 class Evaluation {
  public:
-  Evaluation(config::ExperimentConfig config, Split split, std::string command_line)
+  Evaluation(config::ExperimentConfig config, Split split, std::string command_line, const ComputeDevice& device,
+             parallel::Communicator& ranks)
       : config_(std::move(config)),
         split_(split),
         command_line_(std::move(command_line)),
+        ranks_(ranks),
         folder_(config_.run.output, config_.checkpoint.publish),
-        device_(open_device(config_.run.device)),
+        device_(device),
         ledger_(start_ledger(config_.resources, device_, folder_.file(kAttemptsFolder), clock_)),
         threads_(set_threads(config_.run.threads)) {}
 
@@ -100,36 +130,51 @@ class Evaluation {
 
  private:
   void evaluate(ReportParts& parts) {
-    const ModelFiles files = open_model_files(config_.model.checkpoint);
-    print("weights: " + files.folder.path +
-          (files.folder.revision.empty() ? "" : " (revision " + files.folder.revision + ")") + "\n");
-    const model::LoadedModel loaded = load_for_generation(files, config_.train.precision, device_.device);
-    check_lengths(config_.data, loaded.model->facts());
-    const generate::ResolvedSettings resolved = resolve_generation(config_.generation, files, loaded.model->facts());
-    const data::LoadedDataset data = load_split(config_, split_, *files.tokenizer);
-    const data::DataReport report = data::make_data_report({{split_name(split_), &data.dataset}});
+    std::optional<EvaluationInputs> inputs;
+    load_as_rank(ranks_, [&] { inputs = load_inputs(config_, split_, device_); });
+    const ModelFolder& folder = inputs->files.folder;
+    print("weights: " + folder.path + (folder.revision.empty() ? "" : " (revision " + folder.revision + ")") + "\n");
+    const data::DataReport report = data::make_data_report({{split_name(split_), &inputs->data.dataset}});
     parts.data = to_json(report);
-    core::log_info("\n" + generation_table(resolved.origins) + "\n" + data_table(report));
-    const SplitRequest request{config_, files, *loaded.model, resolved.settings, data.dataset, split_};
-    parts.quality[split_name(split_)] = evaluate_split(request, folder_, *ledger_, clock_);
+    core::log_info("\n" + generation_table(inputs->generation.origins) + "\n" + data_table(report));
+    parts.quality[split_name(split_)] =
+        evaluate_split(inputs->request(config_, split_), folder_, *ledger_, clock_, ranks_);
   }
 
   const core::Clock& clock_ = core::system_clock();
   config::ExperimentConfig config_;
   Split split_;
   std::string command_line_;
+  parallel::Communicator& ranks_;
   RunFolder folder_;
   ComputeDevice device_;
   std::unique_ptr<metrics::Ledger> ledger_;
   int threads_;
 };
 
+void follow(const config::ExperimentConfig& config, Split split, const ComputeDevice& device,
+            parallel::Communicator& ranks) {
+  set_threads(config.run.threads);
+  std::optional<EvaluationInputs> inputs;
+  load_as_rank(ranks, [&] { inputs = load_inputs(config, split, device); });
+  follow_evaluation(inputs->request(config, split), core::system_clock(), ranks);
+}
+
 int run_evaluate(const EvaluateOptions& options, const std::vector<std::string>& overrides,
                  const std::string& command_line) {
-  parallel::require_one_rank(parallel::rank_environment());
   const config::ExperimentConfig config = load_request(options, overrides);
-  make_room(config);
-  Evaluation(config, options.split == "test" ? Split::kTest : Split::kValidation, command_line).run();
+  const Split split = options.split == "test" ? Split::kTest : Split::kValidation;
+  const parallel::RankEnvironment environment = parallel::rank_environment();
+  ComputeDevice device = open_device(config.run.device, environment);
+  const std::unique_ptr<parallel::Communicator> ranks =
+      parallel::make_communicator(environment, device.device, parallel::deadline_seconds());
+  run_as_rank(*ranks, [&] {
+    require_same_config(config, *ranks);
+    count_devices(device, *ranks);
+    if (ranks->rank() > 0) return follow(config, split, device, *ranks);
+    make_room(config);
+    Evaluation(config, split, command_line, device, *ranks).run();
+  });
   return 0;
 }
 

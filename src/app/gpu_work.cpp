@@ -41,4 +41,17 @@ core::Json to_json(const train::GpuWork& work) {
           {"share_waited", waited_share(work)}};
 }
 
+core::Json to_json(const train::RankWork& work) {
+  return {{"world", work.world},
+          {"zero_stage", work.zero_stage},
+          {"block_elements", work.block_elements},
+          {"frozen_elements", work.frozen_elements},
+          {"weight_bytes", work.weight_bytes},
+          {"gradient_bytes", work.gradient_bytes},
+          {"master_bytes", work.master_bytes},
+          {"moment_bytes", work.moment_bytes},
+          {"reduce_scatter_elements", work.reduce_scatter_elements},
+          {"all_gather_elements", work.all_gather_elements}};
+}
+
 }  // namespace txtsum::app

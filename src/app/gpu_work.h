@@ -10,7 +10,8 @@ namespace txtsum::app {
 /// What kept the GPU busy, in one line.
 std::string gpu_work_text(const train::GpuWork& work);
 
-/// The same for report.json.
+/// For report.json.
 core::Json to_json(const train::GpuWork& work);
+core::Json to_json(const train::RankWork& work);
 
 }  // namespace txtsum::app

@@ -9,6 +9,7 @@
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/io/safetensors_writer.h"
+#include "txtsum/io/weight_folder.h"
 
 namespace txtsum::app {
 namespace {
@@ -73,35 +74,20 @@ core::Json merged_generation_config(const config::GenerationConfig& generation, 
   return json;
 }
 
-void write_step_model(const std::string& folder, const at::Tensor& masters, const model::LoadedModel& loaded,
-                      const ModelFiles& files, const config::ExperimentConfig& config) {
-  std::vector<io::NamedTensor> tensors;
-  for (auto& [name, tensor] : model::tensors_to_save(loaded, at::kFloat, masters)) {
-    io::NamedTensor named{name, tensor};
-    const model::ArenaEntry* entry = loaded.model->arena().layout().find(name);
-    named.is_parameter = entry != nullptr;
-    if (entry != nullptr && entry->frozen) {
-      if (const at::Tensor source = model::source_of(loaded, *entry); source.defined()) {
-        named.stored_as = source.scalar_type();
-      }
-    }
-    tensors.push_back(std::move(named));
-  }
-  io::save_sharded(folder, tensors, kMaxShardBytes, io::PublishMode::kInPlace);
+void write_step_files(const std::string& folder, const model::LoadedModel& loaded, const ModelFiles& files,
+                      const config::ExperimentConfig& config) {
   write_small_files(folder, model::config_to_save(loaded, at::kFloat), files, config);
   core::write_file(folder + "/" + kStepConfigFile, config::to_yaml(config));
 }
 
-void write_finished_model(const std::string& step_folder, const RunFolder& run, const ModelFiles& files,
-                          const config::ExperimentConfig& config) {
-  const config::Precision precision = config.model.save_precision.value_or(config.train.precision);
-  model::LoadRequest request;
-  request.folder = step_folder;
-  request.dtype = scalar_type(precision);
-  const model::LoadedModel loaded = model::load_model(request);
+void write_finished_model(const std::string& step_folder, const RunFolder& run, const model::LoadedModel& loaded,
+                          const ModelFiles& files, const config::ExperimentConfig& config) {
+  const at::ScalarType dtype = scalar_type(config.model.save_precision.value_or(config.train.precision));
+  const io::WeightFolder weights(step_folder);
   std::vector<io::NamedTensor> tensors;
-  for (auto& [name, tensor] : model::tensors_to_save(loaded, request.dtype, {})) {
-    tensors.push_back({name, tensor, std::nullopt, loaded.model->arena().layout().find(name) != nullptr});
+  for (const std::string& name : weights.names()) {
+    const bool is_parameter = loaded.model->arena().layout().find(name) != nullptr;
+    tensors.push_back({name, weights.tensor(name), dtype, is_parameter});
   }
   const std::string target = run.file(kModelFolder);
   const bool renames = run.publish_mode() == io::PublishMode::kRename;
@@ -110,8 +96,8 @@ void write_finished_model(const std::string& step_folder, const RunFolder& run, 
   fs::remove_all(folder, error);
   fs::create_directories(folder, error);
   if (error) throw core::DataError(folder + ": cannot make the folder: " + error.message());
-  io::save_sharded(folder, tensors, kMaxShardBytes, io::PublishMode::kInPlace);
-  write_small_files(folder, model::config_to_save(loaded, request.dtype), files, config);
+  io::save_sharded(folder, tensors, io::kMaxShardBytes, io::PublishMode::kInPlace);
+  write_small_files(folder, model::config_to_save(loaded, dtype), files, config);
   if (!renames) return;
   core::sync_path(folder);
   fs::remove_all(target, error);

@@ -2,6 +2,7 @@
 
 #include <c10/util/Exception.h>
 
+#include <csignal>
 #include <new>
 #include <optional>
 #include <string>
@@ -168,6 +169,7 @@ int parse_and_run(int argc, const char* const* argv) {
 int run_program(int argc, const char* const* argv) {
   core::set_before_log_line(&hide_progress_lines);
   core::install_stop_signals();
+  std::signal(SIGXFSZ, SIG_IGN);  // A file beyond the user's limit is an error that names it, like a full disk.
   return guarded([&] { return parse_and_run(argc, argv); });
 }
 

@@ -37,9 +37,12 @@ void copy_if_changed(const fs::path& source, const fs::path& target) {
 
 }  // namespace
 
+io::PublishMode publish_mode(config::Publish publish) {
+  return publish == config::Publish::kRename ? io::PublishMode::kRename : io::PublishMode::kInPlace;
+}
+
 RunFolder::RunFolder(std::string path, config::Publish publish)
-    : path_(std::move(path)),
-      mode_(publish == config::Publish::kRename ? io::PublishMode::kRename : io::PublishMode::kInPlace) {
+    : path_(std::move(path)), mode_(app::publish_mode(publish)) {
   std::error_code error;
   fs::create_directories(path_, error);
   if (error) throw core::DataError(path_ + ": cannot make the run folder: " + error.message());

@@ -30,6 +30,9 @@ inline constexpr const char* kTensorboardFolder = "tensorboard";
 /// The resolved config inside a step's folder, for the comparison at a resume.
 inline constexpr const char* kStepConfigFile = "txtsum_config.yaml";
 
+/// checkpoint.publish in io's words.
+io::PublishMode publish_mode(config::Publish publish);
+
 /// The folder that a command writes into. Files that grow (log, steps, events) are written to `live()`, which is the
 /// folder itself, or, where its mount cannot append, a temporary folder that `publish_live` copies from.
 class RunFolder {

@@ -61,6 +61,7 @@ void write_report(const RunFolder& folder, const ReportParts& parts, metrics::Le
   inputs.data = parts.data;
   inputs.quality = parts.quality;
   inputs.gpu_work = parts.gpu_work;
+  inputs.rank_work = parts.rank_work;
   inputs.attempts = all_attempts(folder.file(kAttemptsFolder), ledger);
   inputs.carbon = carbon_options(parts.config.resources);
   inputs.cost = cost_options(parts.config.resources);

@@ -15,9 +15,10 @@ struct ReportParts {
   const config::ExperimentConfig& config;
   std::string command_line;
   core::Json environment;
-  core::Json data;           ///< Numbers of the data report.
-  core::Json quality;        ///< Scores by split.
-  core::Json gpu_work = {};  ///< Of a training on a GPU.
+  core::Json data;            ///< Numbers of the data report.
+  core::Json quality;         ///< Scores by split.
+  core::Json gpu_work = {};   ///< Of a training on a GPU.
+  core::Json rank_work = {};  ///< Of a training.
 };
 
 /// Writes report.json and emissions.csv from all attempts. Throws DataError.

@@ -6,6 +6,7 @@
 
 #include "app/run_ledger.h"
 #include "app/run_report.h"
+#include "app/spread_summaries.h"
 #include "txtsum/app/table.h"
 #include "txtsum/config/dump.h"
 #include "txtsum/core/file.h"
@@ -73,19 +74,30 @@ double generate_seconds(const RunFolder& folder, metrics::Ledger& ledger) {
   return totals.phases[static_cast<size_t>(metrics::Phase::kGenerate)].seconds;
 }
 
+struct Measured {
+  train::ValidationLoss loss;
+  SummarizedDocuments done;
+};
+
+/// What all ranks do. `log`: rank 0's.
+Measured measure(const SplitRequest& request, SummaryLog* log, const core::Clock& clock,
+                 parallel::Communicator& ranks) {
+  train::DatasetMicroBatches batches(request.dataset, request.config.train.micro_batch_tokens);
+  Measured measured;
+  measured.loss = train::validation_loss(request.model, batches, request.config.train.label_smoothing, ranks);
+  const Summarizer summarizer{request.model, request.settings, *request.files.tokenizer, clock};
+  measured.done = summarize_on_ranks(summarizer, sources_of(request.dataset), "summarize", log, ranks);
+  return measured;
+}
+
 }  // namespace
 
 core::Json evaluate_split(const SplitRequest& request, const RunFolder& folder, metrics::Ledger& ledger,
-                          const core::Clock& clock) {
+                          const core::Clock& clock, parallel::Communicator& ranks) {
   const auto scope = ledger.enter(metrics::Phase::kGenerate);
   const data::Dataset& dataset = request.dataset;
-  train::DatasetMicroBatches batches(dataset, request.config.train.micro_batch_tokens);
-  const train::ValidationLoss loss = train::validation_loss(
-      request.model, batches, request.config.train.label_smoothing, *parallel::make_single_communicator());
-
   SummaryLog log(folder.live(kPartialFile), summary_key(request));
-  const Summarizer summarizer{request.model, request.settings, *request.files.tokenizer, clock};
-  const SummarizedDocuments done = summarize_documents(summarizer, sources_of(dataset), "summarize", &log);
+  const auto [loss, done] = measure(request, &log, clock, ranks);
   ledger.add_work(metrics::Phase::kGenerate, done.work);
   const metrics::CorpusRouge rouge = score_summaries(
       dataset, done.summaries, rouge_options(request.config.metrics, static_cast<uint64_t>(request.config.run.seed)));
@@ -110,6 +122,10 @@ core::Json evaluate_split(const SplitRequest& request, const RunFolder& folder, 
   quality["gen_len"] = *results.gen_len;
   quality["weights"] = request.files.folder.path;
   return quality;
+}
+
+void follow_evaluation(const SplitRequest& request, const core::Clock& clock, parallel::Communicator& ranks) {
+  measure(request, nullptr, clock, ranks);
 }
 
 std::string quality_text(const core::Json& quality) {

@@ -34,7 +34,8 @@ std::string batch_text(const StartFacts& start) {
   const config::TrainConfig& train = start.config.train;
   std::string text = train.batch_size ? count(*train.batch_size) + " examples"
                                       : "at most " + count(train.batch_tokens.value_or(0)) + " tokens";
-  text.append(" = 1 rank x ").append(start.one_micro_batch ? "1 micro-batch" : "as many micro-batches as it takes");
+  text.append(" = ").append(start.ranks == 1 ? "1 rank" : count(start.ranks) + " ranks");
+  text.append(" x ").append(start.one_micro_batch ? "1 micro-batch" : "as many micro-batches as it takes");
   return text.append(" of at most ").append(count(train.micro_batch_tokens)).append(" tokens");
 }
 

@@ -24,6 +24,7 @@ struct StartFacts {
   const metrics::AttemptRecord& attempt;  ///< For its meters.
   int threads = 1;
   bool one_micro_batch = true;
+  int64_t ranks = 1;
 };
 
 /// The table of resolved settings; `facts` come from the trainer.

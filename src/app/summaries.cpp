@@ -33,14 +33,6 @@ Summaries decode(const std::vector<generate::Hypothesis>& hypotheses, const text
   return summaries;
 }
 
-void log_speed(const std::string& label, int64_t documents, double seconds) {
-  if (documents == 0) return;
-  char text[128];
-  std::snprintf(text, sizeof(text), "%s: %lld documents in %.2f s, %.1f documents/s", label.c_str(),
-                static_cast<long long>(documents), seconds, static_cast<double>(documents) / std::max(seconds, 1e-9));
-  core::log_info(text);
-}
-
 }  // namespace
 
 core::Json to_json(const Summary& summary) {
@@ -88,54 +80,27 @@ void SummaryLog::remove() {
   std::filesystem::remove(path_, ignored);
 }
 
-SummarizedDocuments summarize_documents(const Summarizer& summarizer, const generate::SourceSet& documents,
-                                        const std::string& label, SummaryLog* log) {
-  SummarizedDocuments result;
-  result.summaries.resize(static_cast<size_t>(documents.size));
-  std::vector<bool> done(static_cast<size_t>(documents.size), false);
-  if (log != nullptr) {
-    for (const auto& [document, summaries] : log->found()) {
-      result.summaries.at(static_cast<size_t>(document)) = summaries;
-      done.at(static_cast<size_t>(document)) = true;
-    }
-  }
-  std::vector<int64_t> todo;
-  for (int64_t i = 0; i < documents.size; ++i) {
-    if (!done[static_cast<size_t>(i)]) todo.push_back(i);
-  }
-  int64_t finished = documents.size - static_cast<int64_t>(todo.size());
-  ProgressLine progress(label, "documents", documents.size, summarizer.clock);
-  progress.start_at(finished);
-
-  const double begin_seconds = summarizer.clock.monotonic_seconds();
-  generate::SourceSet rest;
-  rest.size = static_cast<int64_t>(todo.size());
-  rest.ids = [&](int64_t i) { return documents.ids(todo[static_cast<size_t>(i)]); };
-  const generate::GenerationCounts counts = generate::generate(
-      summarizer.model, summarizer.settings, rest, [&](int64_t i, std::vector<generate::Hypothesis> hypotheses) {
-        const int64_t document = todo[static_cast<size_t>(i)];
-        Summaries& place = result.summaries[static_cast<size_t>(document)];
-        place = decode(hypotheses, summarizer.tokenizer);
-        if (log != nullptr) log->add(document, place);
-        result.work.examples += 1;
-        result.work.summaries += 1;
-        result.work.source_tokens += static_cast<int64_t>(documents.ids(document).size());
-        result.work.target_tokens += static_cast<int64_t>(hypotheses.front().ids.size()) - 1;
-        progress.update(++finished);
-      });
-  progress.finish();
-  log_speed(label, rest.size, summarizer.clock.monotonic_seconds() - begin_seconds);
+metrics::Work summarize(const Summarizer& summarizer, const generate::SourceSet& documents,
+                        const std::function<void(int64_t document, Summaries summaries)>& sink) {
+  metrics::Work work;
   metrics::GenerationSums sums;
-  sums.source_tokens = result.work.source_tokens;
-  for (const int64_t document : todo) {
-    const auto tokens = static_cast<int64_t>(documents.ids(document).size());
-    sums.source_pairs += model::source_pairs(summarizer.model.facts(), tokens);
-  }
+  const generate::GenerationCounts counts =
+      generate::generate(summarizer.model, summarizer.settings, documents,
+                         [&](int64_t document, std::vector<generate::Hypothesis> hypotheses) {
+                           const auto tokens = static_cast<int64_t>(documents.ids(document).size());
+                           work.examples += 1;
+                           work.summaries += 1;
+                           work.source_tokens += tokens;
+                           work.target_tokens += static_cast<int64_t>(hypotheses.front().ids.size()) - 1;
+                           sums.source_pairs += model::source_pairs(summarizer.model.facts(), tokens);
+                           sink(document, decode(hypotheses, summarizer.tokenizer));
+                         });
+  sums.source_tokens = work.source_tokens;
   sums.decoder_rows = counts.decoder_rows;
   sums.self_positions = counts.self_positions;
   sums.cross_positions = counts.cross_positions;
-  result.work.flops = metrics::generation_flops(shape_of(summarizer.model.facts()), sums);
-  return result;
+  work.flops = metrics::generation_flops(shape_of(summarizer.model.facts()), sums);
+  return work;
 }
 
 generate::SourceSet sources_of(const data::Dataset& dataset, std::optional<int64_t> limit) {

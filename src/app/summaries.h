@@ -58,16 +58,10 @@ struct Summarizer {
   const core::Clock& clock;
 };
 
-/// Summaries of all documents, in their order, and what it took.
-struct SummarizedDocuments {
-  std::vector<Summaries> summaries;
-  metrics::Work work;  ///< Of this attempt: without what `log` had.
-};
-
-/// Summarizes the documents, with a progress line called `label`. `log` may be null. Throws
-/// StoppedBySignal.
-SummarizedDocuments summarize_documents(const Summarizer& summarizer, const generate::SourceSet& documents,
-                                        const std::string& label, SummaryLog* log);
+/// Summarizes the documents and hands each one's summaries to `sink`, in the order in which they finish. Returns what
+/// it took. Throws StoppedBySignal between steps.
+metrics::Work summarize(const Summarizer& summarizer, const generate::SourceSet& documents,
+                        const std::function<void(int64_t document, Summaries summaries)>& sink);
 
 /// The documents of a split.
 generate::SourceSet sources_of(const data::Dataset& dataset, std::optional<int64_t> limit = std::nullopt);

@@ -3,19 +3,26 @@
 #include <filesystem>
 #include <iostream>
 #include <iterator>
+#include <memory>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include "app/command.h"
 #include "app/compute_device.h"
 #include "app/documents.h"
 #include "app/experiment.h"
+#include "app/rank_checks.h"
+#include "app/rank_guard.h"
+#include "app/spread_summaries.h"
 #include "app/start_table.h"
-#include "app/summaries.h"
 #include "txtsum/app/table.h"
 #include "txtsum/config/load.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/log.h"
+#include "txtsum/parallel/make_communicator.h"
+#include "txtsum/parallel/rank_environment.h"
 
 namespace txtsum::app {
 namespace {
@@ -50,40 +57,46 @@ std::vector<InputDocument> read_documents(const SummarizeOptions& options) {
   return documents;
 }
 
-/// Source ids of all documents; empty for blank ones, which get an empty summary.
-class EncodedDocuments {
- public:
-  EncodedDocuments(const std::vector<InputDocument>& documents, const config::ExperimentConfig& config,
-                   const text::Tokenizer& tokenizer, int64_t max_tokens) {
-    int64_t cut = 0;
-    for (size_t i = 0; i < documents.size(); ++i) {
-      if (documents[i].text.find_first_not_of(" \t\r\n\f\v") == std::string::npos) continue;
-      text::TruncatedIds ids =
-          tokenizer.encode_truncated(config.data.source_prefix + documents[i].text, static_cast<size_t>(max_tokens));
-      if (ids.full_length > ids.ids.size()) {
-        ++cut;
-        longest_ = std::max(longest_, ids.full_length);
-      }
-      ids_.push_back(std::move(ids.ids));
-      numbers_.push_back(i);
-    }
-    if (cut > 0) {
-      core::log_warning(with_separators(cut) + " of " + with_separators(static_cast<int64_t>(documents.size())) +
-                        " documents are longer than " + with_separators(max_tokens) + " tokens (the longest has " +
-                        with_separators(static_cast<int64_t>(longest_)) + "): what follows is not read");
-    }
-  }
-  generate::SourceSet sources() const {
-    return {static_cast<int64_t>(ids_.size()), [this](int64_t i) { return std::span(ids_[static_cast<size_t>(i)]); }};
-  }
-  /// Number of the document that source `i` is.
-  size_t number(size_t i) const { return numbers_[i]; }
+/// Source ids of the documents that are not blank: a blank one has an empty summary.
+struct EncodedDocuments {
+  std::vector<std::vector<int32_t>> ids;
+  std::vector<size_t> numbers;  ///< Which document each is.
 
- private:
-  std::vector<std::vector<int32_t>> ids_;
-  std::vector<size_t> numbers_;
-  size_t longest_ = 0;
+  generate::SourceSet sources() const {
+    return {static_cast<int64_t>(ids.size()), [this](int64_t i) { return std::span(ids[static_cast<size_t>(i)]); }};
+  }
 };
+
+EncodedDocuments encode(const std::vector<InputDocument>& documents, const config::ExperimentConfig& config,
+                        const text::Tokenizer& tokenizer, int64_t max_tokens) {
+  EncodedDocuments encoded;
+  int64_t cut = 0;
+  size_t longest = 0;
+  for (size_t i = 0; i < documents.size(); ++i) {
+    if (documents[i].text.find_first_not_of(" \t\r\n\f\v") == std::string::npos) continue;
+    text::TruncatedIds ids =
+        tokenizer.encode_truncated(config.data.source_prefix + documents[i].text, static_cast<size_t>(max_tokens));
+    if (ids.full_length > ids.ids.size()) {
+      ++cut;
+      longest = std::max(longest, ids.full_length);
+    }
+    encoded.ids.push_back(std::move(ids.ids));
+    encoded.numbers.push_back(i);
+  }
+  if (cut > 0) {
+    core::log_warning(with_separators(cut) + " of " + with_separators(static_cast<int64_t>(documents.size())) +
+                      " documents are longer than " + with_separators(max_tokens) + " tokens (the longest has " +
+                      with_separators(static_cast<int64_t>(longest)) + "): what follows is not read");
+  }
+  return encoded;
+}
+
+/// Rank 0's ids on all ranks: the input may be a stream that only it has.
+void share_ids(EncodedDocuments& encoded, parallel::Communicator& ranks) {
+  if (ranks.world() == 1) return;
+  const std::string own = ranks.rank() == 0 ? core::to_line(core::Json(encoded.ids)) : std::string();
+  encoded.ids = core::Json::parse(ranks.gather_bytes(own).front()).get<std::vector<std::vector<int32_t>>>();
+}
 
 std::string as_text(const std::vector<InputDocument>& documents, const std::vector<Summaries>& summaries) {
   std::string text;
@@ -106,23 +119,8 @@ std::string as_json_lines(const std::vector<InputDocument>& documents, const std
   return text;
 }
 
-int run_summarize(const SummarizeOptions& options, const std::vector<std::string>& overrides) {
-  const config::ExperimentConfig config = config::load_arguments(overrides);
-  set_threads(config.run.threads);
-  const ComputeDevice device = open_device(config.run.device);
-  const ModelFiles files = open_model_files(options.model);
-  const std::vector<InputDocument> documents = read_documents(options);
-  const model::LoadedModel loaded = load_for_generation(files, config.train.precision, device.device);
-  const generate::ResolvedSettings resolved = resolve_generation(config.generation, files, loaded.model->facts());
-  core::log_info("weights: " + files.folder.path);
-  core::log_debug("\n" + generation_table(resolved.origins));
-  const EncodedDocuments encoded(documents, config, *files.tokenizer,
-                                 std::min(config.data.max_source_tokens, loaded.model->facts().max_source_tokens));
-  const Summarizer summarizer{*loaded.model, resolved.settings, *files.tokenizer, core::system_clock()};
-  const SummarizedDocuments done = summarize_documents(summarizer, encoded.sources(), "summarize", nullptr);
-  std::vector<Summaries> summaries(documents.size());
-  for (size_t i = 0; i < done.summaries.size(); ++i) summaries[encoded.number(i)] = done.summaries[i];
-
+void write_summaries(const SummarizeOptions& options, const std::vector<InputDocument>& documents,
+                     const std::vector<Summaries>& summaries) {
   const bool text_output =
       options.output_format.empty() ? options.output.ends_with(".txt") : options.output_format == "text";
   const std::string result = text_output ? as_text(documents, summaries) : as_json_lines(documents, summaries);
@@ -131,6 +129,46 @@ int run_summarize(const SummarizeOptions& options, const std::vector<std::string
   } else {
     core::write_file(options.output, result);
   }
+}
+
+/// Rank 0 reads and writes; all summarize.
+void summarize_as_rank(const SummarizeOptions& options, const config::ExperimentConfig& config,
+                       const ComputeDevice& device, parallel::Communicator& ranks) {
+  const bool first = ranks.rank() == 0;
+  const ModelFiles files = open_model_files(options.model);
+  std::vector<InputDocument> documents;
+  if (first) documents = read_documents(options);
+  std::optional<model::LoadedModel> loaded;
+  load_as_rank(ranks, [&] { loaded = load_for_generation(files, config.train.precision, device.device); });
+  const model::ModelFacts& facts = loaded->model->facts();
+  const generate::ResolvedSettings resolved = resolve_generation(config.generation, files, facts);
+  EncodedDocuments encoded;
+  if (first) {
+    core::log_info("weights: " + files.folder.path);
+    core::log_debug("\n" + generation_table(resolved.origins));
+    encoded =
+        encode(documents, config, *files.tokenizer, std::min(config.data.max_source_tokens, facts.max_source_tokens));
+  }
+  share_ids(encoded, ranks);
+  const Summarizer summarizer{*loaded->model, resolved.settings, *files.tokenizer, core::system_clock()};
+  SummarizedDocuments done = summarize_on_ranks(summarizer, encoded.sources(), "summarize", nullptr, ranks);
+  if (!first) return;
+  std::vector<Summaries> summaries(documents.size());
+  for (size_t i = 0; i < done.summaries.size(); ++i) summaries[encoded.numbers[i]] = std::move(done.summaries[i]);
+  write_summaries(options, documents, summaries);
+}
+
+int run_summarize(const SummarizeOptions& options, const std::vector<std::string>& overrides) {
+  const config::ExperimentConfig config = config::load_arguments(overrides);
+  set_threads(config.run.threads);
+  const parallel::RankEnvironment environment = parallel::rank_environment();
+  const ComputeDevice device = open_device(config.run.device, environment);
+  const std::unique_ptr<parallel::Communicator> ranks =
+      parallel::make_communicator(environment, device.device, parallel::deadline_seconds());
+  run_as_rank(*ranks, [&] {
+    require_same_config(config, *ranks);
+    summarize_as_rank(options, config, device, *ranks);
+  });
   return 0;
 }
 

@@ -1,8 +1,9 @@
 #include "app/command.h"
+#include "app/rank_checks.h"
+#include "app/rank_guard.h"
 #include "app/run_folder.h"
 #include "app/training_run.h"
 #include "txtsum/config/load.h"
-#include "txtsum/core/error.h"
 #include "txtsum/core/json.h"
 #include "txtsum/core/log.h"
 #include "txtsum/parallel/make_communicator.h"
@@ -48,15 +49,12 @@ int run_train(const TrainOptions& options, const std::vector<std::string>& overr
   ComputeDevice device = open_device(config.run.device, environment);
   const std::unique_ptr<parallel::Communicator> ranks =
       parallel::make_communicator(environment, device.device, parallel::deadline_seconds());
-  try {
+  run_as_rank(*ranks, [&] {
+    require_same_config(config, *ranks);
     count_devices(device, *ranks);
+    require_shared_folder(config, *ranks);
     train_as_rank(config, *ranks, device, command_line);
-  } catch (const core::StoppedBySignal&) {
-    throw;
-  } catch (const std::exception& error) {
-    ranks->abort(error.what());
-    throw;
-  }
+  });
   return 0;
 }
 

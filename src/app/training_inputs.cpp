@@ -4,13 +4,14 @@
 #include <utility>
 #include <vector>
 
-#include "app/summaries.h"
+#include "app/rank_guard.h"
+#include "app/split_evaluation.h"
+#include "app/spread_summaries.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/json.h"
 #include "txtsum/ops/device.h"
 #include "txtsum/ops/varlen_attention.h"
-#include "txtsum/parallel/agreed_stop.h"
 #include "txtsum/train/checkpoint.h"
 
 namespace txtsum::app {
@@ -33,39 +34,6 @@ void load_data(const config::ExperimentConfig& config, TrainingInputs& inputs) {
   inputs.data_fingerprint =
       core::content_hash(tokenizer.fingerprint() + " " + std::to_string(train.examples) + " " +
                          std::to_string(train.source.tokens) + " " + std::to_string(train.target.tokens));
-}
-
-/// Each rank's documents are those whose number leaves its own when divided by the number of ranks: lengths mix.
-SummarizedDocuments summarize_share(const Summarizer& summarizer, const generate::SourceSet& documents,
-                                    parallel::Communicator& ranks) {
-  generate::SourceSet share;
-  share.size = (documents.size - ranks.rank() + ranks.world() - 1) / ranks.world();
-  share.ids = [&](int64_t i) { return documents.ids(i * ranks.world() + ranks.rank()); };
-  SummarizedDocuments result;
-  std::string text = "generation stopped with another rank's";
-  try {
-    result = summarize_documents(summarizer, share, "validate", nullptr);
-  } catch (const core::StoppedBySignal& stopped) {
-    text = stopped.what();
-  }
-  if (const int signal = parallel::agreed_stop_signal(ranks)) throw core::StoppedBySignal(text, signal);
-  return result;
-}
-
-/// All ranks' summaries, in the documents' order.
-std::vector<Summaries> gathered(const std::vector<Summaries>& share, int64_t documents, parallel::Communicator& ranks) {
-  core::Json own = core::Json::array();
-  for (const Summaries& summaries : share) own.push_back(to_json(summaries));
-  const std::vector<std::string> all = ranks.gather_bytes(core::to_line(own));
-  std::vector<Summaries> result(static_cast<size_t>(documents));
-  for (size_t rank = 0; rank < all.size(); ++rank) {
-    size_t document = rank;
-    for (const core::Json& summaries : core::Json::parse(all[rank])) {
-      result.at(document) = summaries_from_json(summaries);
-      document += all.size();
-    }
-  }
-  return result;
 }
 
 }  // namespace
@@ -104,6 +72,7 @@ train::TrainerSettings trainer_settings(const TrainingInputs& inputs, const conf
   settings.early_stopping = config.early_stopping;
   settings.seed = static_cast<uint64_t>(config.run.seed);
   settings.checkpoint_folder = config.run.output + "/" + kCheckpointsFolder;
+  settings.publish_mode = publish_mode(config.checkpoint.publish);
   settings.config_fingerprint = inputs.data_fingerprint;
   return settings;
 }
@@ -125,6 +94,7 @@ train::TrainerParts trainer_parts(TrainingInputs& inputs, const config::Experime
           .evaluator = {},
           .write_folder = {},
           .initial_masters = model::initial_masters(*inputs.loaded),
+          .sources = inputs.loaded->sources,
           .observers = {}};
 }
 
@@ -139,10 +109,8 @@ train::Evaluator evaluator_of(TrainingInputs& inputs, const config::ExperimentCo
     const Summarizer summarizer{*inputs.loaded->model, settings, *inputs.files.tokenizer, clock};
     const data::Dataset& dataset = inputs.validation_data->dataset;
     const generate::SourceSet documents = sources_of(dataset, config.validation.max_generated_examples);
-    const SummarizedDocuments share = summarize_share(summarizer, documents, ranks);
-    on_work(share.work);
-    const std::vector<Summaries> summaries =
-        ranks.world() == 1 ? share.summaries : gathered(share.summaries, documents.size, ranks);
+    const auto [summaries, work] = summarize_on_ranks(summarizer, documents, "validate", nullptr, ranks);
+    on_work(work);
     metrics::RougeOptions options = rouge_options(config.metrics, 0);
     options.bootstrap.resamples = 0;
     const metrics::CorpusRouge rouge = score_summaries(dataset, summaries, options);
@@ -153,18 +121,33 @@ train::Evaluator evaluator_of(TrainingInputs& inputs, const config::ExperimentCo
   };
 }
 
+SplitRequest load_test_split(TrainingInputs& inputs, const config::ExperimentConfig& config,
+                             const ComputeDevice& device) {
+  inputs.loaded.reset();  // Its weights are the last ones; the finished model's are on the disk.
+  inputs.files = open_model_files(config.run.output + "/" + kModelFolder);
+  inputs.loaded = load_for_generation(inputs.files, config.train.precision, device.device);
+  return {config,      inputs.files, *inputs.loaded->model, inputs.generation.settings, inputs.test_data->dataset,
+          Split::kTest};
+}
+
 void follow_training(const config::ExperimentConfig& config, const RunStart& start, parallel::Communicator& ranks,
                      const ComputeDevice& device, const core::Clock& clock) {
   if (config.train.deterministic) ops::use_deterministic_kernels();
   set_threads(config.run.threads);
-  TrainingInputs inputs = load_training(config, device);
+  TrainingInputs inputs;
+  load_as_rank(ranks, [&] { inputs = load_training(config, device); });
   if (!start.resume_from.empty()) check_same_data(start.resume_from, inputs);
-  train::TrainerParts parts = trainer_parts(inputs, config, ranks, clock);
-  parts.evaluator = evaluator_of(inputs, config, ranks, clock, [](const metrics::Work&) {});
-  parts.write_folder = [](const std::string&, const at::Tensor&) {};
-  train::TrainerSettings settings = trainer_settings(inputs, config);
-  settings.resume_from = start.resume_from;
-  train::Trainer(std::move(settings), std::move(parts)).run();
+  {
+    train::TrainerParts parts = trainer_parts(inputs, config, ranks, clock);
+    parts.evaluator = evaluator_of(inputs, config, ranks, clock, [](const metrics::Work&) {});
+    parts.write_folder = [](const std::string&) {};
+    train::TrainerSettings settings = trainer_settings(inputs, config);
+    settings.resume_from = start.resume_from;
+    train::Trainer(std::move(settings), std::move(parts)).run();
+  }
+  if (!scores_test_split(inputs, config)) return;
+  ranks.barrier();  // rank 0 writes the finished model
+  follow_evaluation(load_test_split(inputs, config, device), clock, ranks);
 }
 
 }  // namespace txtsum::app

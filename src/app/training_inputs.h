@@ -8,6 +8,7 @@
 #include "app/compute_device.h"
 #include "app/experiment.h"
 #include "app/run_folder.h"
+#include "app/split_evaluation.h"
 #include "txtsum/config/experiment_config.h"
 #include "txtsum/data/data_report.h"
 #include "txtsum/metrics/attempt_record.h"
@@ -44,11 +45,20 @@ train::TrainerSettings trainer_settings(const TrainingInputs& inputs, const conf
 train::TrainerParts trainer_parts(TrainingInputs& inputs, const config::ExperimentConfig& config,
                                   parallel::Communicator& ranks, const core::Clock& clock);
 
-/// Generates for the validation split, each rank for its share of the documents, and scores; `on_work` hears what this
-/// rank did. Empty without validation data.
+/// Generates for the validation split, each rank for its share of the documents, and scores; `on_work` hears what all
+/// ranks did. Empty without validation data.
 train::Evaluator evaluator_of(TrainingInputs& inputs, const config::ExperimentConfig& config,
                               parallel::Communicator& ranks, const core::Clock& clock,
                               std::function<void(const metrics::Work&)> on_work);
+
+/// Whether a training ends with the test split.
+inline bool scores_test_split(const TrainingInputs& inputs, const config::ExperimentConfig& config) {
+  return config.test.generate && inputs.test_data.has_value();
+}
+
+/// Puts the finished model in the place of the trained one, to summarize the test split with.
+SplitRequest load_test_split(TrainingInputs& inputs, const config::ExperimentConfig& config,
+                             const ComputeDevice& device);
 
 /// The other ranks' part of a training that rank 0 leads (TrainingRun): they train with it and write nothing.
 void follow_training(const config::ExperimentConfig& config, const RunStart& start, parallel::Communicator& ranks,

@@ -5,6 +5,7 @@
 #include "app/command.h"
 #include "app/gpu_work.h"
 #include "app/model_writer.h"
+#include "app/rank_guard.h"
 #include "app/run_ledger.h"
 #include "app/run_report.h"
 #include "app/split_evaluation.h"
@@ -60,7 +61,7 @@ TrainingRun::TrainingRun(config::ExperimentConfig config, const RunStart& start,
 
 void TrainingRun::run() {
   try {
-    inputs_ = load_training(config_, device_);
+    load_as_rank(ranks_, [this] { inputs_ = load_training(config_, device_); });
     if (!start_.resume_from.empty()) check_same_data(start_.resume_from, inputs_);
     const train::TrainOutcome outcome = train();
     finish(outcome);
@@ -84,13 +85,12 @@ train::TrainOutcome TrainingRun::train() {
   parts.evaluator = evaluator_of(inputs_, config_, ranks_, clock_, [this](const metrics::Work& work) {
     ledger_->add_work(metrics::Phase::kValidate, work);
   });
-  parts.write_folder = [this](const std::string& folder, const at::Tensor& masters) {
-    write_step_model(folder, masters, *inputs_.loaded, inputs_.files, config_);
+  parts.write_folder = [this](const std::string& folder) {
+    write_step_files(folder, *inputs_.loaded, inputs_.files, config_);
   };
   parts.observers = attach_observers();
   train::TrainerSettings settings = trainer_settings(inputs_, config_);
   settings.resume_from = start_.resume_from;
-  settings.publish_mode = folder_.publish_mode();
   settings.resume_hint = command_line_;
   train::Trainer trainer(std::move(settings), std::move(parts));
   ledger_->resume_from(resumed_update(start_));
@@ -107,7 +107,8 @@ std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
                                inputs_.data_report,
                                ledger_->record(),
                                threads_,
-                               inputs_.batches->one_micro_batch()};
+                               inputs_.batches->one_micro_batch(),
+                               ranks_.world()};
         core::log_info(
             "\n" + start_table(start, facts) + "\n" + generation_table(inputs_.generation.origins) + "\n" +
             freeze_table(inputs_.loaded->model->arena().layout(), config_.optimizer, config_.train.precision) +
@@ -173,31 +174,28 @@ void TrainingRun::finish(const train::TrainOutcome& outcome) {
     core::log_info(gpu_work_text(*outcome.gpu));
     gpu_work_ = to_json(*outcome.gpu);
   }
+  rank_work_ = to_json(outcome.rank_work);
   ledger_->switch_phase(metrics::Phase::kSave);
   const bool selects = config_.checkpoint.best_metric != config::BestMetric::kNone;
   const std::string step =
       selects && !outcome.best_checkpoint.empty() ? outcome.best_checkpoint : outcome.last_checkpoint;
   if (step.empty()) throw core::UserError("no update was made, so there is no finished model: raise train's limits");
-  write_finished_model(step, folder_, inputs_.files, config_);
+  write_finished_model(step, folder_, *inputs_.loaded, inputs_.files, config_);
   core::log_info("finished model: " + folder_.file(kModelFolder) + " (from " + step + ")");
   const TrainingSummary summary{config_, outcome, inputs_.batches->examples(),
                                 inputs_.validation_data ? inputs_.validation_data->dataset.size() : 0,
                                 inputs_.batches->updates_in_epoch(0)};
   write_training_results(folder_, summary, steps_->lines(), *ledger_);
   quality_["validation"] = last_validation(steps_->lines(), selects);
-  if (config_.test.generate && inputs_.test_data) score_test_split();
+  if (scores_test_split(inputs_, config_)) score_test_split();
 }
 
 void TrainingRun::score_test_split() {
   ledger_->switch_phase(metrics::Phase::kLoad);
-  inputs_.loaded.reset();  // Its weights are the last ones; the finished model's are on the disk.
-  inputs_.files = open_model_files(folder_.file(kModelFolder));
-  inputs_.loaded = load_for_generation(inputs_.files, config_.train.precision, device_.device);
+  ranks_.barrier();  // The others may read the finished model now.
+  const SplitRequest request = load_test_split(inputs_, config_, device_);
   core::log_info("scoring the test split with " + inputs_.files.folder.path);
-  const SplitRequest request{
-      config_,     inputs_.files, *inputs_.loaded->model, inputs_.generation.settings, inputs_.test_data->dataset,
-      Split::kTest};
-  quality_["test"] = evaluate_split(request, folder_, *ledger_, clock_);
+  quality_["test"] = evaluate_split(request, folder_, *ledger_, clock_, ranks_);
   if (!mlflow_) return;
   MlflowClient::Metrics metrics;
   for (const metrics::RougeKind& kind : metrics::kRougeKinds) {
@@ -207,7 +205,8 @@ void TrainingRun::score_test_split() {
 }
 
 void TrainingRun::report() {
-  const ReportParts parts{config_, command_line_, environment_, to_json(inputs_.data_report), quality_, gpu_work_};
+  const ReportParts parts{config_,  command_line_, environment_, to_json(inputs_.data_report),
+                          quality_, gpu_work_,     rank_work_};
   write_report(folder_, parts, *ledger_, clock_);
   folder_.publish_live();
   std::string text;

@@ -62,7 +62,7 @@ class TrainingRun {
   std::unique_ptr<train::TrainObserver> run_observer_;
   std::unique_ptr<TraceObserver> trace_;
   core::Json quality_ = core::Json::object();
-  core::Json gpu_work_;
+  core::Json gpu_work_, rank_work_;
 };
 
 }  // namespace txtsum::app

@@ -8,6 +8,7 @@
 #include "txtsum/core/check.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
+#include "txtsum/core/file_hash.h"
 #include "txtsum/core/json.h"
 
 namespace txtsum::io {
@@ -103,8 +104,7 @@ bool is_complete(const std::string& folder) {
 void verify_checkpoint(const std::string& folder) {
   for (const ListedFile& file : read_checksums(folder)) {
     check_size(folder, file);
-    const core::MappedFile bytes(folder + "/" + file.name);
-    const std::string hash = core::content_hash(bytes.text());
+    const std::string hash = core::file_hash(folder + "/" + file.name);
     if (hash != file.hash) {
       throw core::DataError(folder + "/" + file.name + ": corrupt: wanted checksum " + file.hash + ", found " + hash);
     }

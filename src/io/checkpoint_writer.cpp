@@ -11,6 +11,7 @@
 #include "txtsum/core/check.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
+#include "txtsum/core/file_hash.h"
 #include "txtsum/core/json.h"
 #include "txtsum/io/checkpoint_folder.h"
 
@@ -70,8 +71,7 @@ void CheckpointWriter::sync_files() const {
 void CheckpointWriter::write_checksums() {
   core::Json files = core::Json::object();
   for (const std::string& name : files_of_checkpoint(folder_)) {
-    const core::MappedFile file(path(name));
-    files[name] = {{"bytes", file.size()}, {"xxh3_128", core::content_hash(file.text())}};
+    files[name] = {{"bytes", fs::file_size(path(name))}, {"xxh3_128", core::file_hash(path(name))}};
   }
   core::Json list;
   list["version"] = 1;

@@ -131,6 +131,7 @@ core::Json make_report(const ReportInputs& inputs) {
   report["attempts"] = attempts_json(attempts);
   report["unreadable_attempts"] = inputs.attempts.unreadable;
   report["gpu_work"] = object_or_empty(inputs.gpu_work);
+  report["rank_work"] = object_or_empty(inputs.rank_work);
   report["data"] = object_or_empty(inputs.data);
   report["environment"] = object_or_empty(inputs.environment);
   report["config"] = object_or_empty(inputs.config);

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include <algorithm>
 #include <optional>
 
 #include "named_weights.h"
@@ -277,25 +276,6 @@ ModelOutline outline_model(const LoadRequest& request) {
                        ArenaLayout(described.specs)};
   if (described.weights) check_headers(*described.weights, a, outline.layout);
   return outline;
-}
-
-std::vector<std::pair<std::string, at::Tensor>> tensors_to_save(const LoadedModel& loaded, at::ScalarType dtype,
-                                                                const at::Tensor& masters) {
-  const at::NoGradGuard no_grad;
-  const Arena& arena = loaded.model->arena();
-  std::vector<std::pair<std::string, at::Tensor>> tensors;
-  for (const ArenaEntry& entry : arena.layout().entries()) {
-    at::Tensor values = arena.entry_values(entry);
-    if (masters.defined() && entry.in_trainable_range) {
-      values = Arena::entry_of(masters, entry);
-    } else if (const at::Tensor source = source_of(loaded, entry); source.defined() && entry.frozen) {
-      values = source;
-    }
-    tensors.emplace_back(entry.name, values.to(dtype));
-  }
-  for (const auto& [name, tensor] : loaded.model->buffers()) tensors.emplace_back(name, tensor.to(dtype));
-  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  return tensors;
 }
 
 at::Tensor initial_masters(const LoadedModel& loaded) {

@@ -120,11 +120,4 @@ RankEnvironment rank_environment() {
   });
 }
 
-void require_one_rank(const RankEnvironment& environment) {
-  if (environment.world == 1) return;
-  const std::string name = environment.source == RankSource::kMpi ? "OMPI_COMM_WORLD_SIZE or PMI_SIZE" : "WORLD_SIZE";
-  throw core::UserError("environment variable " + name + " is " + std::to_string(environment.world) +
-                        ": this command takes one rank; start one process, or unset " + name);
-}
-
 }  // namespace txtsum::parallel

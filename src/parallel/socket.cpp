@@ -16,11 +16,14 @@
 #include <utility>
 
 #include "txtsum/core/clock.h"
+#include "txtsum/core/stop_signal.h"
 
 namespace txtsum::parallel {
 namespace {
 
 constexpr double kRetrySeconds = 0.05;
+/// How soon a stop is noticed.
+constexpr double kStopSeconds = 0.1;
 
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what + ": " + std::strerror(errno)); }
 
@@ -30,6 +33,16 @@ bool wait_for(int descriptor, short events, double deadline) {
   const double left = deadline - core::system_clock().monotonic_seconds();
   const int count = ::poll(&watched, 1, static_cast<int>(std::clamp(left, 0.0, 1e6) * 1000));
   return count > 0 || (count < 0 && errno == EINTR && left > 0);
+}
+
+/// The same, in steps: false also when the process is asked to stop.
+bool wait_unless_stopped(int descriptor, short events, double deadline) {
+  while (core::stop_signal() == 0) {
+    const double step = std::min(deadline, core::system_clock().monotonic_seconds() + kStopSeconds);
+    if (wait_for(descriptor, events, step)) return true;
+    if (step == deadline) return false;
+  }
+  return false;
 }
 
 Socket open_socket(int family) {
@@ -159,7 +172,7 @@ Socket listen_at(const SocketAddress& address, int64_t most_waiting) {
 }
 
 Socket accept_until(const Socket& listener, double deadline) {
-  while (wait_for(listener.descriptor(), POLLIN, deadline)) {
+  while (wait_unless_stopped(listener.descriptor(), POLLIN, deadline)) {
     const int descriptor = ::accept4(listener.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (descriptor >= 0) return Socket(descriptor);
     if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) fail("accept");
@@ -177,15 +190,19 @@ Socket connect_until(const SocketAddress& address, double deadline, std::string&
     if (error == EINPROGRESS) {
       error = ETIMEDOUT;
       socklen_t length = sizeof error;
-      if (wait_for(socket.descriptor(), POLLOUT, deadline)) {
+      if (wait_unless_stopped(socket.descriptor(), POLLOUT, deadline)) {
         ::getsockopt(socket.descriptor(), SOL_SOCKET, SO_ERROR, &error, &length);
       }
     }
     if (error == 0) return socket;
     problem = std::strerror(error);
-    if (core::system_clock().monotonic_seconds() + kRetrySeconds > deadline) return {};
+    if (core::system_clock().monotonic_seconds() + kRetrySeconds > deadline || core::stop_signal() != 0) return {};
     std::this_thread::sleep_for(std::chrono::duration<double>(kRetrySeconds));
   }
+}
+
+bool readable_until(const Socket& socket, double deadline) {
+  return wait_unless_stopped(socket.descriptor(), POLLIN, deadline);
 }
 
 SocketAddress own_address(const Socket& socket) {

@@ -52,11 +52,16 @@ SocketAddress resolve(const std::string& host, int64_t port);
 
 /// Port 0: a free one. Throws std::runtime_error.
 Socket listen_at(const SocketAddress& address, int64_t most_waiting);
+
+// These end before their deadline where the process is asked to stop.
+
 /// The next who connects; not open where nobody has by `deadline`.
 Socket accept_until(const Socket& listener, double deadline);
 /// Tries again until `deadline`: the other side may not be there yet. Not open where that was in vain; `problem` then
 /// says why.
 Socket connect_until(const SocketAddress& address, double deadline, std::string& problem);
+/// Whether there is something to read by `deadline`.
+bool readable_until(const Socket& socket, double deadline);
 
 SocketAddress own_address(const Socket& socket);
 SocketAddress peer_address(const Socket& socket);

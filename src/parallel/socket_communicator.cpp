@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "byte_communicator.h"
@@ -48,7 +50,12 @@ class Connection {
   /// Throws where the other side has closed, or has said that it gives up.
   void listen() {
     receive();
+    end_if_gone();
     if (is_closed_) fail_closed();
+  }
+  /// Throws where the other side has said that it gives up.
+  void end_if_gone() const {
+    if (farewell_from_peer_) throw PeerGaveUp(*farewell_from_peer_);
   }
 
   /// What it waits for; a negative descriptor where there is nothing.
@@ -60,12 +67,15 @@ class Connection {
   }
 
   /// Takes what is there of the current exchange, and the header of what comes after it: a peer that gives up is heard
-  /// while others are waited for.
+  /// while others are waited for (end_if_gone), and does not undo what it has sent before.
   void receive() {
-    while (!is_closed_) {
+    while (!is_closed_ && !farewell_from_peer_) {
       if (header_received_ < sizeof in_header_) {
         if (!fill(&in_header_, sizeof in_header_, header_received_)) break;
-        if (in_header_.kind == Header::kGaveUp) hear_reason();
+        if (in_header_.kind == Header::kGaveUp) {
+          hear_reason();
+          break;
+        }
         if (in_header_.kind != Header::kData) {
           throw std::runtime_error("rank " + std::to_string(peer_) + " sends what is no message of this version");
         }
@@ -78,6 +88,7 @@ class Connection {
       has_come_ = true;
       header_received_ = 0;
     }
+    if (!has_come_) end_if_gone();
     if (is_closed_ && !has_come_) fail_closed();
   }
 
@@ -97,6 +108,7 @@ class Connection {
       }
     } catch (const std::runtime_error&) {
       receive();  // What it said before it went.
+      end_if_gone();
       fail_closed();
     }
   }
@@ -138,12 +150,12 @@ class Connection {
     return true;
   }
 
-  [[noreturn]] void hear_reason() {
+  void hear_reason() {
     std::string reason(static_cast<size_t>(std::clamp(in_header_.length, int64_t{0}, kMostReasonBytes)), '\0');
     if (!socket_.receive_all(reason.data(), reason.size(), now() + 1.0)) {
       reason = "rank " + std::to_string(peer_) + " gave up";
     }
-    throw PeerGaveUp(reason);
+    farewell_from_peer_ = reason;
   }
 
   [[noreturn]] void fail_closed() const {
@@ -163,6 +175,7 @@ class Connection {
   size_t in_received_ = 0;
   bool has_come_ = true, is_closed_ = false;
   std::string farewell_;
+  std::optional<std::string> farewell_from_peer_;
 };
 
 class SocketTransport final : public ByteTransport {
@@ -225,6 +238,9 @@ class SocketTransport final : public ByteTransport {
     for (Connection& each : connections_) {
       each.send();
       is_over = is_over && each.has_come() && each.has_sent();
+    }
+    if (!is_over) {
+      for (const Connection& each : connections_) each.end_if_gone();
     }
     return is_over;
   }

@@ -8,6 +8,7 @@
 #include "seconds_text.h"
 #include "txtsum/core/clock.h"
 #include "txtsum/core/error.h"
+#include "txtsum/core/stop_signal.h"
 
 namespace txtsum::parallel {
 namespace {
@@ -53,6 +54,9 @@ class Rendezvous {
            address.starts_with("127.");
   }
   [[noreturn]] void fail(const std::string& what) const {
+    if (const int signal = core::stop_signal()) {
+      throw core::StoppedBySignal("stopped while the ranks came together; nothing was begun", signal);
+    }
     throw core::RankError("rank " + std::to_string(environment_.rank) + " of " + std::to_string(environment_.world) +
                           ": start: " + what);
   }
@@ -104,7 +108,8 @@ class Rendezvous {
     const Socket listener = listen_at(own_address(zero).listening(0, is_one_machine()), environment_.world);
     say_hello(zero, own_address(listener).port());
     std::vector<SocketAddress> addresses(ranks_.size());
-    if (!zero.receive_all(addresses.data(), addresses.size() * sizeof addresses[0], deadline_)) {
+    if (!readable_until(zero, deadline_) ||
+        !zero.receive_all(addresses.data(), addresses.size() * sizeof addresses[0], deadline_)) {
       fail("rank 0 has not said where the other ranks are within " + seconds() +
            ": it has gone, or not all have come; the output of rank 0 says more");
     }

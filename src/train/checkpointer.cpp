@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <optional>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -12,7 +14,6 @@
 #include "txtsum/core/log.h"
 #include "txtsum/io/checkpoint_folder.h"
 #include "txtsum/io/safetensors.h"
-#include "txtsum/io/safetensors_writer.h"
 #include "txtsum/io/weight_folder.h"
 
 namespace txtsum::train {
@@ -33,16 +34,17 @@ void check_shape(const at::Tensor& found, at::IntArrayRef wanted, const std::str
 
 }  // namespace
 
-Checkpointer::Checkpointer(const TrainerSettings& settings, FolderWriter write_folder, model::Arena& arena,
-                           Optimizer& optimizer, Sharding& sharding)
+Checkpointer::Checkpointer(const TrainerSettings& settings, const TrainerParts& parts, Optimizer& optimizer,
+                           Sharding& sharding)
     : root_(settings.checkpoint_folder),
       mode_(settings.publish_mode),
       config_(settings.checkpoint),
-      write_folder_(std::move(write_folder)),
-      arena_(arena),
+      max_shard_bytes_(settings.max_shard_bytes),
+      parts_(parts),
+      arena_(parts.model.arena()),
       optimizer_(optimizer),
       sharding_(sharding) {
-  TXTSUM_CHECK(write_folder_ != nullptr, "a training needs a folder writer");
+  TXTSUM_CHECK(parts_.write_folder != nullptr, "a training needs a folder writer");
 }
 
 void Checkpointer::clean() const {
@@ -55,50 +57,125 @@ void Checkpointer::clean() const {
 }
 
 std::string Checkpointer::save(const TrainingState& state) const {
-  sharding_.communicator().set_phase(state.update, "save");
-  const WholeWeights whole(sharding_);  // frozen weights are saved from where they are used
-  const at::Tensor masters = sharding_.gathered(optimizer_.masters());
-  std::vector<io::NamedTensor> moments;
-  if (config_.optimizer_state) moments = gathered_moments();
-  // A collective that another rank has given up may have left wrong numbers: nothing is written before all say that
-  // they are well.
-  sharding_.communicator().barrier();
-  std::string folder;
-  if (sharding_.communicator().rank() == 0) folder = write(state, masters, moments);
-  return sharding_.communicator().gather_bytes(folder).front();
-}
+  parallel::Communicator& ranks = sharding_.communicator();
+  ranks.set_phase(state.update, "save");
+  const std::vector<SpreadTensor> weights = this->weights();
+  const std::vector<SpreadTensor> moments = config_.optimizer_state ? this->moments() : std::vector<SpreadTensor>();
+  io::ModelLayout model = io::lay_out_model(declarations_of(weights), max_shard_bytes_);
+  std::vector<SpreadFile> files;
+  for (io::FileLayout& layout : model.files) files.push_back({std::move(layout), weights});
+  if (config_.optimizer_state) files.push_back({io::lay_out_file(kOptimizerFile, declarations_of(moments)), moments});
 
-std::vector<io::NamedTensor> Checkpointer::gathered_moments() const {
-  std::vector<io::NamedTensor> tensors;
-  if (sharding_.whole()) {
-    for (const StatePart& part : optimizer_.state()) tensors.push_back({part.name, part.values.view(part.shape)});
-    return tensors;
-  }
-  for (const auto& [kind, moment] : optimizer_.moments()) {
-    const at::Tensor whole = sharding_.gathered(moment);
-    for (const model::ArenaEntry& entry : arena_.layout().entries()) {
-      const bool learns = entry.in_trainable_range && !entry.frozen;
-      if (whole.defined() && learns) tensors.push_back({kind + "/" + entry.name, model::Arena::entry_of(whole, entry)});
+  // Nothing is written before all say that they are well, and nothing is published before all have written.
+  std::optional<io::CheckpointWriter> writer;
+  const bool together = mode_ == io::PublishMode::kRename;
+  const std::string folder = at_first([&] {
+    writer.emplace(root_, state.update, mode_);
+    parts_.write_folder(writer->folder());
+    if (!model.index.empty()) writer->write(io::kWeightIndexFile, model.index);
+    writer->write(kTrainingStateFile, to_text(state));
+    for (const SpreadFile& file : files) {
+      if (together) make_room(writer->folder(), file);
     }
-  }
-  return tensors;
+    return writer->folder();
+  });
+  agreed([&] {
+    for (const SpreadFile& file : files) {
+      together ? write_pieces_of(ranks.rank(), folder, file) : write_through_first(ranks, folder, file);
+    }
+    return std::string();
+  });
+  return at_first([&] { return publish(*writer, state); });
 }
 
-std::string Checkpointer::write(const TrainingState& state, const at::Tensor& masters,
-                                const std::vector<io::NamedTensor>& moments) const {
-  io::CheckpointWriter writer(root_, state.update, mode_);
-  write_folder_(writer.folder(), masters);
-  if (config_.optimizer_state) {
-    io::save_safetensors(writer.path(kOptimizerFile), moments, io::pytorch_metadata(), io::PublishMode::kInPlace);
-  }
-  writer.write(kTrainingStateFile, to_text(state));
-  const std::string folder = writer.publish();
+std::string Checkpointer::publish(io::CheckpointWriter& writer, const TrainingState& state) const {
+  std::string folder = writer.publish();
   if (config_.keep_last) {
     std::vector<int64_t> protected_steps;
     if (state.best_update > 0) protected_steps.push_back(state.best_update);
     io::remove_old_checkpoints(root_, *config_.keep_last, protected_steps);
   }
   return folder;
+}
+
+/// Does the rank's part of something that all do or none: what one throws, all throw. Returns rank 0's answer.
+std::string Checkpointer::agreed(const std::function<std::string()>& work) const {
+  parallel::Communicator& ranks = sharding_.communicator();
+  if (ranks.world() == 1) return work();
+  constexpr char kWell = '+', kProblem = '-';
+  std::string own;
+  try {
+    own = kWell + work();
+  } catch (const core::DataError& error) {
+    own = kProblem + std::string(error.what());
+  }
+  const std::vector<std::string> all = ranks.gather_bytes(own);
+  for (size_t rank = 0; rank < all.size(); ++rank) {
+    if (all[rank].front() == kWell) continue;
+    throw core::DataError("rank " + std::to_string(rank) + " of " + std::to_string(all.size()) + ": " +
+                          all[rank].substr(1) + "; checkpoints saved before are whole");
+  }
+  return all.front().substr(1);
+}
+
+std::string Checkpointer::at_first(const std::function<std::string()>& work) const {
+  return agreed([&] { return sharding_.communicator().rank() == 0 ? work() : std::string(); });
+}
+
+/// What the ranks have of a parameter in tensors like `local`.
+SpreadTensor Checkpointer::spread(io::TensorDeclaration declaration, const model::ArenaEntry& entry,
+                                  const at::Tensor& local) const {
+  SpreadTensor tensor{std::move(declaration), {}};
+  for (const HeldStretch& held : sharding_.holders(entry)) {
+    const bool own = held.rank == sharding_.communicator().rank();
+    tensor.pieces.push_back(
+        {held.rank, held.begin, held.numel, own ? local.narrow(0, held.local, held.numel) : at::Tensor()});
+  }
+  return tensor;
+}
+
+/// Trainable weights are saved as masters, frozen ones in the type of their source.
+std::vector<SpreadTensor> Checkpointer::weights() const {
+  std::vector<SpreadTensor> tensors;
+  const auto add_whole = [&](io::TensorDeclaration declaration, const at::Tensor& values) {
+    tensors.push_back({std::move(declaration), {{0, 0, values.numel(), values.reshape({-1})}}});
+  };
+  const std::vector<model::ArenaEntry>& entries = arena_.layout().entries();
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const model::ArenaEntry& entry = entries[i];
+    const at::Tensor source = entry.frozen && !parts_.sources.empty() ? parts_.sources[i] : at::Tensor();
+    io::TensorDeclaration declaration{entry.name, entry.shape, source.defined() ? source.scalar_type() : at::kFloat};
+    if (entry.in_trainable_range) {
+      tensors.push_back(spread(std::move(declaration), entry, optimizer_.masters()));
+    } else if (source.defined()) {
+      add_whole(std::move(declaration), source);
+    } else {
+      tensors.push_back(spread(std::move(declaration), entry, sharding_.frozen_values()));
+    }
+  }
+  for (const auto& [name, values] : parts_.model.buffers()) {
+    add_whole({name, values.sizes().vec(), at::kFloat, /*is_parameter=*/false}, values);
+  }
+  std::sort(tensors.begin(), tensors.end(),
+            [](const SpreadTensor& a, const SpreadTensor& b) { return a.declaration.name < b.declaration.name; });
+  return tensors;
+}
+
+std::vector<SpreadTensor> Checkpointer::moments() const {
+  std::vector<SpreadTensor> tensors;
+  if (sharding_.whole()) {
+    for (const StatePart& part : optimizer_.state()) {
+      tensors.push_back({{part.name, part.shape}, {{0, 0, part.values.numel(), part.values}}});
+    }
+    return tensors;
+  }
+  for (const auto& [kind, moment] : optimizer_.moments()) {
+    for (const model::ArenaEntry& entry : arena_.layout().entries()) {
+      const bool learns = entry.in_trainable_range && !entry.frozen;
+      if (learns) tensors.push_back(spread({kind + "/" + entry.name, entry.shape}, entry, moment));
+    }
+  }
+  return tensors;
 }
 
 TrainingState Checkpointer::restore(const std::string& step_folder) const {

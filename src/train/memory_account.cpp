@@ -51,6 +51,26 @@ MemoryAccount account_of(const UpdateParts& parts) {
   return account;
 }
 
+RankWork rank_work_of(const UpdateParts& parts) {
+  const model::ArenaLayout& layout = parts.model.arena().layout();
+  const MemoryAccount account = account_of(parts);
+  const parallel::Communicator& ranks = parts.sharding.communicator();
+  RankWork work;
+  work.world = ranks.world();
+  work.zero_stage = parts.sharding.stage();
+  for (int64_t block = 0; block < layout.block_count(); ++block) {
+    work.block_elements.push_back(layout.block_range(block, /*trainable=*/true).numel());
+  }
+  work.frozen_elements = layout.total_numel() - layout.trainable_numel();
+  work.weight_bytes = account.weights;
+  work.gradient_bytes = account.gradients;
+  work.master_bytes = account.masters;
+  work.moment_bytes = account.moments;
+  work.reduce_scatter_elements = ranks.counts().reduce_scatter_elements;
+  work.all_gather_elements = ranks.counts().all_gather_elements;
+  return work;
+}
+
 std::string out_of_memory_text(const MemoryAccount& account, const MemoryRequest& request) {
   std::string text = account.device ? "out of GPU memory" : "out of memory";
   text += " in update " + std::to_string(request.update) + ", in a micro-batch of " +

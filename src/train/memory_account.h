@@ -30,6 +30,7 @@ struct MemoryRequest {
 };
 
 MemoryAccount account_of(const UpdateParts& parts);
+RankWork rank_work_of(const UpdateParts& parts);
 
 /// What was asked, where the peak went, and which setting lowers it by how much.
 std::string out_of_memory_text(const MemoryAccount& account, const MemoryRequest& request);

@@ -138,9 +138,9 @@ Sharding::~Sharding() = default;
 
 void Sharding::spread_values() {
   frozen_plan_ = std::make_unique<parallel::ShardPlan>(plan_of(arena_, communicator_, /*trainable=*/false));
-  const at::Tensor frozen = shard_of(arena_.values(), *frozen_plan_);
+  frozen_ = shard_of(arena_.values(), *frozen_plan_);
   values_ = std::make_unique<ValueSlots>(arena_, communicator_, ValueSlots::Shards{plan_, space_.working},
-                                         ValueSlots::Shards{*frozen_plan_, frozen});
+                                         ValueSlots::Shards{*frozen_plan_, frozen_});
 }
 
 at::Tensor Sharding::part_of(const at::Tensor& trainable) const {
@@ -148,17 +148,20 @@ at::Tensor Sharding::part_of(const at::Tensor& trainable) const {
   return shard_of(trainable, plan_);
 }
 
-at::Tensor Sharding::gathered(const at::Tensor& local) const {
-  const bool keeps = communicator_.rank() == 0;
-  if (whole()) return keeps ? local : at::Tensor();
-  at::Tensor trainable;
-  if (keeps) trainable = at::zeros({arena_.layout().trainable_numel()}, local.options().device(at::kCPU));
-  for (const parallel::Bucket& bucket : plan_.buckets()) {
-    const at::Tensor values = at::empty({bucket.range.numel()}, local.options());
-    communicator_.wait(communicator_.all_gather(local.narrow(0, bucket.local, plan_.part(bucket).numel()), values));
-    if (keeps) trainable.narrow(0, bucket.range.begin, bucket.range.numel()).copy_(values);
+std::vector<HeldStretch> Sharding::holders(const model::ArenaEntry& entry) const {
+  const parallel::ShardPlan* spread = stage_ == 0 ? nullptr : &plan_;
+  if (!entry.in_trainable_range) spread = frozen_plan_.get();
+  if (spread == nullptr) return {{0, 0, entry.numel, entry.offset}};
+  std::vector<HeldStretch> stretches;
+  for (const parallel::Bucket& bucket : spread->buckets_of(entry.block)) {
+    for (int64_t rank = 0; rank < spread->world(); ++rank) {
+      const parallel::Part part = spread->part(bucket, rank);
+      const int64_t begin = std::max(entry.offset, part.begin), end = std::min(entry.offset + entry.numel, part.end);
+      if (begin < end)
+        stretches.push_back({rank, begin - entry.offset, end - begin, bucket.local + begin - part.begin});
+    }
   }
-  return trainable;
+  return stretches;
 }
 
 void Sharding::begin_update() {

@@ -31,8 +31,16 @@ struct MicroBatchPlace {
   auto operator<=>(const MicroBatchPlace&) const = default;
 };
 
-/// While it lives, all weights are there, for passes without hooks (validation, generation, saving). From stage 1 on
-/// they may have to be gathered for it. All ranks make one.
+/// A stretch of a parameter that a rank has, in elements.
+struct HeldStretch {
+  int64_t rank = 0;
+  int64_t begin = 0;  ///< First element of the parameter, in row-major order.
+  int64_t numel = 0;
+  int64_t local = 0;  ///< Where it lies in what the rank has.
+};
+
+/// While it lives, all weights are there, for passes without hooks (validation, generation). From stage 1 on they may
+/// have to be gathered for it. All ranks make one.
 class WholeWeights {
  public:
   explicit WholeWeights(Sharding& sharding);
@@ -66,9 +74,11 @@ class Sharding final : public BlockHooks {
   bool whole() const { return stage_ == 0; }
   /// Of a tensor laid out like the trainable range, what space() has.
   at::Tensor part_of(const at::Tensor& trainable) const;
-  /// The reverse, on a CPU: a tensor laid out like space(), as the trainable range, on rank 0; undefined on the others.
-  /// A bucket at a time comes and goes. All ranks call it.
-  at::Tensor gathered(const at::Tensor& local) const;
+  /// Who has what of a parameter, ascending: of a tensor laid out like space() or, of a frozen parameter, of
+  /// frozen_values(). What all ranks have counts as rank 0's.
+  std::vector<HeldStretch> holders(const model::ArenaEntry& entry) const;
+  /// What this rank has of the frozen weights, in the model's type.
+  const at::Tensor& frozen_values() const { return frozen_plan_ ? frozen_ : arena_.values(); }
   /// To be called around blocks; null where nothing comes and goes with them.
   BlockHooks* hooks() { return spread() ? this : nullptr; }
 
@@ -109,8 +119,9 @@ class Sharding final : public BlockHooks {
   std::vector<ops::UpdateSpan> own_spans_;            // of this rank's part, in a shard's coordinates
   at::Tensor reduced_;                                // stage 0 of several ranks: this rank's part of the sums
   std::unique_ptr<BlockGradients> gradients_;         // where anything is spread
-  std::unique_ptr<parallel::ShardPlan> frozen_plan_;  // in stage 3
-  std::unique_ptr<BlockValues> values_;               // from stage 1 on
+  std::unique_ptr<parallel::ShardPlan> frozen_plan_;  // in stage 3, with what this rank has by it
+  at::Tensor frozen_;
+  std::unique_ptr<BlockValues> values_;  // from stage 1 on
 };
 
 }  // namespace txtsum::train

@@ -102,7 +102,7 @@ class Trainer::Loop {
   [[noreturn]] void leave(int signal);
   double epochs_done(int64_t epoch, int64_t batch) const;
   double epochs_done() const { return epochs_done(state_.epoch, state_.batch); }
-  TrainOutcome outcome() const;
+  TrainOutcome outcome();
   void enter(Phase phase) const {
     log_.tell([&](TrainObserver& observer) { observer.on_phase(phase); });
   }
@@ -137,7 +137,7 @@ Trainer::Loop::Loop(TrainerSettings settings, TrainerParts parts)
                                            gradient_type(parts_.model.arena(), parts_.batches))),
       optimizer_(make_optimizer(settings_.optimizer, sharding_->space(), sharding_->part_of(parts_.initial_masters))),
       step_(make_update_step(update_parts())),
-      checkpointer_(settings_, parts_.write_folder, parts_.model.arena(), *optimizer_, *sharding_),
+      checkpointer_(settings_, parts_, *optimizer_, *sharding_),
       selection_(settings_.checkpoint, settings_.early_stopping),
       validation_period_(settings_.validation.every_updates, settings_.validation.every_epochs),
       save_period_(settings_.checkpoint.every_updates, settings_.checkpoint.every_epochs) {
@@ -352,7 +352,7 @@ void Trainer::Loop::leave(int signal) {
   throw core::StoppedBySignal(text, signal);
 }
 
-TrainOutcome Trainer::Loop::outcome() const {
+TrainOutcome Trainer::Loop::outcome() {
   TrainOutcome result;
   if (plan_.updates_are_done(state_.update)) {
     result.reason = StopReason::kUpdates;
@@ -370,6 +370,7 @@ TrainOutcome Trainer::Loop::outcome() const {
   result.target_tokens = state_.target_tokens;
   result.last_checkpoint = last_checkpoint_;
   result.gpu = step_->gpu_work();
+  result.rank_work = rank_work_of(update_parts());
   if (state_.best_update > 0) {
     result.best_checkpoint = settings_.checkpoint_folder + "/" + step_folder_name(state_.best_update);
     result.best_metric = state_.best_metric;

@@ -35,7 +35,7 @@ class LongPositions : public testing::Test {
     core::write_file(plain_.path() + "/config.json", core::to_pretty_text(config));
     std::vector<io::NamedTensor> tensors;
     const model::LoadedModel scaled = fixture_.load();
-    for (const auto& [name, tensor] : model::tensors_to_save(scaled, at::kFloat, {})) tensors.push_back({name, tensor});
+    for (const auto& [name, tensor] : tensors_of(scaled)) tensors.push_back({name, tensor});
     io::save_sharded(plain_.path(), tensors, 1'000'000'000);
     request.folder = plain_.path();
     bart_ = model::load_model(request);

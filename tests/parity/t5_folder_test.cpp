@@ -36,7 +36,7 @@ class T5Folder : public testing::Test {
     core::Json words = core::read_json_file(fixture.folder() + "/config.json");
     words.update(config);
     std::ofstream(folder_ / "config.json") << words.dump();
-    Tensors tensors = model::tensors_to_save(fixture.load(), at::kFloat, {});
+    Tensors tensors = tensors_of(fixture.load());
     change(tensors);
     std::vector<io::NamedTensor> named;
     for (const auto& [name, tensor] : tensors) named.push_back({name, tensor});

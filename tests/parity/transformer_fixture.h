@@ -2,7 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "txtsum/io/safetensors.h"
@@ -54,6 +56,17 @@ class TransformerFixture {
   std::string folder_;
   io::SafetensorsFile reference_;
 };
+
+/// What a folder of the model has, in fp32 and name order.
+inline std::vector<std::pair<std::string, at::Tensor>> tensors_of(const model::LoadedModel& loaded) {
+  const model::Arena& arena = loaded.model->arena();
+  std::vector<std::pair<std::string, at::Tensor>> tensors = loaded.model->buffers();
+  for (const model::ArenaEntry& entry : arena.layout().entries()) {
+    tensors.emplace_back(entry.name, arena.entry_values(entry).to(at::kFloat));
+  }
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  return tensors;
+}
 
 /// max |ours - reference| / max |reference|.
 inline double relative_error(const at::Tensor& ours, const at::Tensor& reference) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "txtsum/io/publish_mode.h"
-#include "txtsum/io/safetensors.h"
+#include "txtsum/io/safetensors_layout.h"
 
 namespace txtsum::io {
 
@@ -19,23 +19,17 @@ struct NamedTensor {
   std::string name;
   at::Tensor tensor;
   std::optional<at::ScalarType> stored_as = std::nullopt;  ///< Type in the file; unset: the tensor's own.
-  bool is_parameter = true;  ///< Else a buffer, which total_parameters of a sharded model leaves out.
+  bool is_parameter = true;                                ///< See TensorDeclaration.
 };
 
-/// What transformers expects to find in a file of PyTorch weights.
-inline SafetensorsMetadata pytorch_metadata() { return {{"format", "pt"}}; }
-
-/// Writes `tensors` to the file at `path`, byte for byte as the `safetensors` package writes the same tensors: larger
-/// elements first, then by name; header padded to a multiple of 8 bytes. kRename writes a temporary neighbour, syncs it
-/// and renames it. Throws DataError when the file cannot be written, or a tensor's type cannot be stored.
+/// Writes `tensors` to the file at `path`, as lay_out_file says. kRename writes a temporary neighbour, syncs it and
+/// renames it. Throws DataError when the file cannot be written, or a tensor's type cannot be stored.
 void save_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                       const SafetensorsMetadata& metadata = pytorch_metadata(),
                       PublishMode mode = PublishMode::kRename);
 
-/// Writes `tensors` into `folder` in files of at most `max_shard_bytes` of data each, named as transformers names them:
-/// `model.safetensors`, or `model-00001-of-0000N.safetensors` and `model.safetensors.index.json`. Shards are filled in
-/// the order given, by the rule of huggingface_hub; a tensor over the limit gets a shard of its own. Weight files of an
-/// earlier save in the folder are removed. Returns the names of the files written. Throws DataError.
+/// Writes `tensors` into `folder`, as lay_out_model says. Weight files of an earlier save in the folder are removed.
+/// Returns the names of the files written. Throws DataError.
 std::vector<std::string> save_sharded(const std::string& folder, const std::vector<NamedTensor>& tensors,
                                       int64_t max_shard_bytes, PublishMode mode = PublishMode::kRename);
 

@@ -64,11 +64,6 @@ LoadedModel load_model(const LoadRequest& request);
 /// Names of the families that load_model knows (config.json's model_type).
 std::vector<std::string> known_families();
 
-/// Tensors of a finished model: the arena's entries and the model's buffers in `dtype`, in name order. `masters`, where
-/// defined, is an fp32 arena of the trainable range to take those values from.
-std::vector<std::pair<std::string, at::Tensor>> tensors_to_save(const LoadedModel& loaded, at::ScalarType dtype,
-                                                                const at::Tensor& masters);
-
 /// fp32 values of the trainable range as the files have them, laid out like the arena (what masters start from);
 /// undefined where the working weights are fp32 already.
 at::Tensor initial_masters(const LoadedModel& loaded);

@@ -36,7 +36,4 @@ RankEnvironment read_rank_environment(const VariableLookup& lookup);
 /// The process's own.
 RankEnvironment rank_environment();
 
-/// Throws UserError where the world has more than one rank, for commands that take one.
-void require_one_rank(const RankEnvironment& environment);
-
 }  // namespace txtsum::parallel

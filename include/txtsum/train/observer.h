@@ -93,6 +93,16 @@ struct GpuWork {
   double waited_seconds = 0.0;  ///< Between updates, with nothing to do.
 };
 
+/// What one rank keeps for the training, and what it has sent to others in this attempt.
+struct RankWork {
+  int64_t world = 1, zero_stage = 0;
+  std::vector<int64_t>
+      block_elements;  ///< Trainable elements of each block, where block 0 is what is used outside them.
+  int64_t frozen_elements = 0;
+  int64_t weight_bytes = 0, gradient_bytes = 0, master_bytes = 0, moment_bytes = 0;  ///< Weights of the model's type.
+  int64_t reduce_scatter_elements = 0, all_gather_elements = 0;
+};
+
 enum class StopReason { kUpdates, kTime, kEarlyStopping };
 
 /// How a training ended.
@@ -107,6 +117,7 @@ struct TrainOutcome {
   std::string best_checkpoint;                                 ///< Empty without selection.
   std::optional<double> best_metric;
   std::optional<GpuWork> gpu;  ///< Of this attempt.
+  RankWork rank_work;
 };
 
 /// Told what happens; attached by app (progress line, step log, meters, loggers). Called on the training thread, in the

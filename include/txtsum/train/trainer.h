@@ -17,6 +17,7 @@
 #include "txtsum/config/validation_config.h"
 #include "txtsum/core/clock.h"
 #include "txtsum/io/publish_mode.h"
+#include "txtsum/io/safetensors_layout.h"
 #include "txtsum/model/seq2seq_model.h"
 #include "txtsum/parallel/communicator.h"
 #include "txtsum/train/batch_source.h"
@@ -28,11 +29,10 @@ namespace txtsum::train {
 /// app.
 using Evaluator = std::function<std::vector<std::pair<std::string, double>>(int64_t update)>;
 
-/// Makes a step's folder a whole Hugging Face folder: the weights from `masters` (fp32, the trainable range; model's
-/// tensors_to_save), config.json, tokenizer, generation config, and whatever app wants to find again at a resume.
-/// Called before optimizer state, checksums and DONE. Names `optimizer.safetensors` and `training_state.json` are
-/// taken.
-using FolderWriter = std::function<void(const std::string& folder, const at::Tensor& masters)>;
+/// Adds to a step's folder, beside the weights, what makes it a whole Hugging Face folder: config.json, tokenizer,
+/// generation config, and whatever app wants to find again at a resume. Called on rank 0, before checksums and DONE.
+/// `optimizer.safetensors`, `training_state.json` and the names of weight files are taken. Throws DataError.
+using FolderWriter = std::function<void(const std::string& folder)>;
 
 /// The config's sections that a training follows (completed), and what belongs to the run.
 struct TrainerSettings {
@@ -47,12 +47,13 @@ struct TrainerSettings {
   std::string checkpoint_folder;  ///< `RUN/checkpoints`; step folders are made in it.
   std::string resume_from;        ///< Step folder to continue; empty: start anew. See find_checkpoint.
   io::PublishMode publish_mode = io::PublishMode::kRename;
-  std::string config_fingerprint;  ///< Kept in the checkpoint for app to compare.
-  std::string resume_hint;         ///< Ends the message of a stop by signal: `resume with ...`.
+  int64_t max_shard_bytes = io::kMaxShardBytes;  ///< Larger weights are saved in several files.
+  std::string config_fingerprint;                ///< Kept in the checkpoint for app to compare.
+  std::string resume_hint;                       ///< Ends the message of a stop by signal: `resume with ...`.
 };
 
 /// What a training works on. References must outlive the trainer. Of several ranks each has a trainer of its own; their
-/// settings are the same, batches are each rank's share, and rank 0 alone writes.
+/// settings are the same, and batches are each rank's share.
 struct TrainerParts {
   model::Seq2SeqModel& model;  ///< Its arena's type is the working type; gradients are allocated by the trainer.
   BatchSource& batches;
@@ -62,6 +63,7 @@ struct TrainerParts {
   Evaluator evaluator;                     ///< Empty: no generated metrics.
   FolderWriter write_folder;               ///< Required.
   at::Tensor initial_masters;              ///< See make_optimizer.
+  std::vector<at::Tensor> sources;         ///< See LoadedModel: what frozen weights are saved as; empty: as they are.
   std::vector<TrainObserver*> observers;
 };
 

@@ -6,6 +6,7 @@
 
 #include "support/temporary_folder.h"
 #include "txtsum/core/error.h"
+#include "txtsum/core/file_hash.h"
 #include "txtsum/core/json.h"
 
 namespace txtsum::core {
@@ -42,6 +43,17 @@ TEST(MappedFile, ShowsTheBytesAndTakesAnEmptyFile) {
 TEST(ContentHash, EqualsXxh128) {
   EXPECT_EQ(content_hash(""), "99aa06d3014798d86001c324468d497f");
   EXPECT_EQ(content_hash("abc"), "06b05ab6733a618578af5f94892f3950");
+}
+
+TEST(FileHash, IsThatOfItsContent) {
+  const tests::TemporaryFolder folder;
+  for (const size_t length : {0, 3, (1 << 20) - 1, 1 << 20, 3'000'000}) {
+    std::string content;
+    for (size_t i = 0; i < length; ++i) content += static_cast<char>(i * 31 + i / 251);
+    write_file(folder.path("x"), content);
+    EXPECT_EQ(file_hash(folder.path("x")), content_hash(content)) << length;
+  }
+  EXPECT_THROW(file_hash(folder.path("none")), DataError);
 }
 
 TEST(ReadJsonFile, NamesPathAndOffset) {

@@ -11,6 +11,7 @@
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/json.h"
+#include "txtsum/io/piece_file.h"
 #include "txtsum/io/weight_folder.h"
 
 namespace txtsum::io {
@@ -56,6 +57,43 @@ TEST(SafetensorsWriter, LeavesTheOldFileWhereWritingFails) {
 TEST(SafetensorsWriter, ReportsAFullDisk) {
   if (!fs::exists("/dev/full")) GTEST_SKIP();
   EXPECT_THROW(save_safetensors("/dev/full", {{"a", at::ones({2})}}, {}, PublishMode::kInPlace), core::DataError);
+}
+
+/// The last stretch of each tensor first, as if others had the rest.
+TEST(SafetensorsWriter, PiecesInAnyOrderMakeTheBytesThatPythonWrites) {
+  const SafetensorsFile python(kFixtures + "mixed.safetensors");
+  std::vector<TensorDeclaration> declarations;
+  for (const TensorEntry& entry : python.entries()) {
+    const at::Tensor tensor = python.tensor(entry.name);
+    declarations.push_back({entry.name, tensor.sizes().vec(), tensor.scalar_type()});
+  }
+  const FileLayout layout = lay_out_file("ours", declarations);
+  const tests::TemporaryFolder folder;
+  {
+    PieceFile made = PieceFile::create(folder.path("ours"));
+    made.reserve(layout.bytes);
+    made.write(0, layout.header);
+  }
+  EXPECT_EQ(fs::file_size(folder.path("ours")), fs::file_size(kFixtures + "mixed.safetensors"));
+  for (const bool second_half : {true, false}) {
+    PieceFile file = PieceFile::open(folder.path("ours"));
+    for (const FileLayout::Place& place : layout.places) {
+      const TensorDeclaration& declared = declarations[place.tensor];
+      const at::Tensor values = python.tensor(declared.name).reshape({-1});
+      const int64_t half = values.numel() / 2;
+      const at::Tensor piece = second_half ? values.narrow(0, half, values.numel() - half) : values.narrow(0, 0, half);
+      const uint64_t begin = second_half ? static_cast<uint64_t>(half) * c10::elementSize(declared.type) : 0;
+      file.write(place.begin + begin, piece, declared.type);
+    }
+    file.publish();
+  }
+  EXPECT_EQ(core::read_file(folder.path("ours")), core::read_file(kFixtures + "mixed.safetensors"));
+}
+
+TEST(SafetensorsWriter, PiecesNeedAFileThatIsThere) {
+  const tests::TemporaryFolder folder;
+  EXPECT_THROW(PieceFile::open(folder.path("none")), core::DataError);
+  EXPECT_THROW(PieceFile::create(folder.path("none/x")), core::DataError);
 }
 
 TEST(SafetensorsWriter, ShardsAsTransformersDoes) {

@@ -55,7 +55,6 @@ TEST(RankEnvironment, OfNothingIsAWorldOfOne) {
     EXPECT_EQ(found.source, RankSource::kNone);
     EXPECT_EQ(found.rank, 0);
     EXPECT_EQ(found.world, 1);
-    EXPECT_NO_THROW(require_one_rank(found));
   }
 }
 
@@ -120,15 +119,6 @@ TEST(RankEnvironment, OfNonsenseIsRefusedByName) {
   }
   EXPECT_THAT(complaint({{"WORLD_SIZE", "0"}}), HasSubstr("WORLD_SIZE is '0'"));
   EXPECT_THAT(complaint(with(kLaunched, "LOCAL_WORLD_SIZE", "1")), HasSubstr("count from 0"));
-}
-
-TEST(RankEnvironment, OfSeveralRanksIsRefusedWhereOneIsNeeded) {
-  try {
-    require_one_rank(read(kLaunched));
-    FAIL() << "eight ranks were taken";
-  } catch (const core::UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("WORLD_SIZE is 8: this command takes one rank"));
-  }
 }
 
 }  // namespace

@@ -6,10 +6,14 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <map>
 #include <thread>
 
 #include "support/temporary_folder.h"
 #include "training_fixture.h"
+#include "txtsum/core/file.h"
+#include "txtsum/io/checkpoint_folder.h"
 #include "txtsum/io/weight_folder.h"
 #include "txtsum/parallel/make_communicator.h"
 
@@ -32,6 +36,7 @@ struct Setting {
   bool recompute = false;
   int64_t updates = 6;
   std::string resume_from = {};
+  io::PublishMode publish_mode = io::PublishMode::kRename;
 };
 
 at::Tensor saved_weights(const std::string& step_folder) {
@@ -63,6 +68,8 @@ RankResult train(const Setting& setting, const std::string& folder) {
         attempt.settings.schedule.name = config::ScheduleName::kConstant;  // the same for any number of updates
         attempt.settings.checkpoint.every_updates = 1000;                  // at the end
         attempt.settings.resume_from = setting.resume_from;
+        attempt.settings.publish_mode = setting.publish_mode;
+        attempt.settings.max_shard_bytes = 600;  // several files
         if (setting.recompute) attempt.settings.train.recompute = config::Recompute::kBlocks;
         const train::TrainOutcome outcome = attempt.run();
         if (rank != 0) return;
@@ -153,6 +160,40 @@ TEST(Sharding, ACheckpointGoesOnWithAnyNumberOfRanksAndAnyStage) {
   EXPECT_TRUE(at::allclose(whole.weights, last.weights, 1e-5, 1e-6));
   ASSERT_EQ(last.updates.size(), 2u);
   EXPECT_NEAR(whole.updates.back().loss, last.updates.back().loss, 1e-5);
+}
+
+/// Every file of a step that holds tensors, by name.
+std::map<std::string, std::string> tensor_files(const std::string& step_folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(step_folder)) {
+    const std::string name = entry.path().filename();
+    if (name.find(".safetensors") != std::string::npos) files[name] = core::read_file(entry.path());
+  }
+  return files;
+}
+
+/// Each rank writes its pieces, or hands them to rank 0: the bytes are those that one rank writes that has everything.
+TEST(Sharding, CheckpointsAreTheSameBytesInEveryStageAndModeOfPublishing) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (const int64_t ranks : {1, 3}) {
+      const TemporaryFolder folder;
+      Setting setting{.ranks = ranks, .dtype = dtype, .frozen = {"positions", "up.first"}, .updates = 2};
+      train(setting, folder.path("plain"));
+      const auto plain = tensor_files(folder.path("plain/step-2"));
+      EXPECT_EQ(plain.size(), 6u);  // four of weights, their index, the moments
+      for (const io::PublishMode mode : {io::PublishMode::kRename, io::PublishMode::kInPlace}) {
+        setting.publish_mode = mode;
+        for (setting.stage = 0; setting.stage <= 3; ++setting.stage) {
+          const bool in_place = mode == io::PublishMode::kInPlace;
+          const std::string name = std::to_string(setting.stage) + (in_place ? " in place" : " renamed");
+          SCOPED_TRACE(std::to_string(ranks) + " ranks, stage " + name);
+          train(setting, folder.path(name));
+          io::verify_checkpoint(folder.path(name + "/step-2"));
+          EXPECT_TRUE(tensor_files(folder.path(name + "/step-2")) == plain);
+        }
+      }
+    }
+  }
 }
 
 /// On one number of ranks the way there changes no bit, whatever the stages.

@@ -10,7 +10,6 @@
 
 #include "fake_model.h"
 #include "txtsum/core/stop_signal.h"
-#include "txtsum/io/safetensors_writer.h"
 #include "txtsum/parallel/communicator.h"
 #include "txtsum/train/dataset_batches.h"
 #include "txtsum/train/trainer.h"
@@ -98,21 +97,11 @@ struct Attempt {
     batches =
         std::make_unique<train::DatasetBatches>(data, settings.train, settings.seed, /*prefetch_batches=*/2, share);
     train::DatasetMicroBatches validation(data, 12);
-    train::TrainerParts parts{model, *batches, *communicator, clock, nullptr, evaluator, writer(), {}, {&recorder}};
+    train::TrainerParts parts{model, *batches, *communicator, clock, nullptr, evaluator, [](const std::string&) {},
+                              {},    {},       {&recorder}};
     if (validates_loss) parts.validation = &validation;
     train::Trainer trainer(settings, std::move(parts));
     return trainer.run();
-  }
-
-  train::FolderWriter writer() {
-    return [this](const std::string& folder, const at::Tensor& masters) {
-      std::vector<io::NamedTensor> tensors;
-      for (const model::ArenaEntry& entry : model.arena().layout().entries()) {
-        tensors.push_back({entry.name, entry.in_trainable_range ? model::Arena::entry_of(masters, entry)
-                                                                : model.arena().entry_values(entry)});
-      }
-      io::save_safetensors(folder + "/model.safetensors", tensors);
-    };
   }
 
   at::Tensor weights() const { return model.arena().values().clone(); }

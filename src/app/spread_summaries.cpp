@@ -1,0 +1,168 @@
+#include "app/spread_summaries.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "app/experiment.h"
+#include "txtsum/core/error.h"
+#include "txtsum/core/log.h"
+#include "txtsum/parallel/agreed_stop.h"
+
+namespace txtsum::app {
+namespace {
+
+/// Documents that a rank summarizes between two exchanges: few enough that a rank that dies takes minutes of work with
+/// it, and that ranks of unlike speed do not wait for each other beyond the deadline; many enough that the wait at the
+/// end, where slots run empty, is little beside them.
+constexpr int64_t kRoundDocuments = 512;
+
+/// A document's number and its summaries.
+using Made = std::vector<std::pair<int64_t, Summaries>>;
+
+std::string to_bytes(const Made& made) {
+  core::Json list = core::Json::array();
+  for (const auto& [document, summaries] : made) list.push_back({document, to_json(summaries)});
+  return core::to_line(list);
+}
+
+Made made_from(const std::string& bytes) {
+  Made made;
+  for (const core::Json& item : core::Json::parse(bytes)) {
+    made.emplace_back(item.at(0).get<int64_t>(), summaries_from_json(item.at(1)));
+  }
+  return made;
+}
+
+/// Ends this rank's work where another rank is gone.
+void require_peers(parallel::Communicator& ranks) {
+  if (ranks.world() == 1) return;
+  if (const std::string problem = ranks.peer_problem(); !problem.empty()) throw core::RankError(problem);
+}
+
+void log_speed(const std::string& label, int64_t documents, double seconds) {
+  if (documents == 0) return;
+  char text[128];
+  std::snprintf(text, sizeof(text), "%s: %lld documents in %.2f s, %.1f documents/s", label.c_str(),
+                static_cast<long long>(documents), seconds, static_cast<double>(documents) / std::max(seconds, 1e-9));
+  core::log_info(text);
+}
+
+/// Makes the summaries that are missing, round by round.
+class Rounds {
+ public:
+  Rounds(const Summarizer& summarizer, const generate::SourceSet& documents, const std::string& label, SummaryLog* log,
+         parallel::Communicator& ranks)
+      : summarizer_(summarizer),
+        documents_(documents),
+        log_(log),
+        ranks_(ranks),
+        progress_(label, "documents", documents.size, summarizer.clock) {
+    result_.summaries.resize(static_cast<size_t>(documents.size));
+    std::vector<bool> is_there(static_cast<size_t>(documents.size), false);
+    for (auto& [document, summaries] : found()) {
+      is_there.at(static_cast<size_t>(document)) = true;
+      keep(document, std::move(summaries));
+    }
+    for (int64_t i = 0; i < documents.size; ++i) {
+      if (!is_there[static_cast<size_t>(i)]) todo_.push_back(i);
+    }
+    progress_.start_at(documents.size - todo());
+  }
+
+  int64_t todo() const { return static_cast<int64_t>(todo_.size()); }
+
+  SummarizedDocuments run() {
+    const int64_t round = ranks_.world() == 1 ? todo() : kRoundDocuments * ranks_.world();
+    for (int64_t begin = 0; begin < todo(); begin += round) make(begin, std::min(begin + round, todo()));
+    progress_.finish();
+    add_up_work();
+    return std::move(result_);
+  }
+
+ private:
+  /// What rank 0's log has.
+  Made found() const {
+    Made own;
+    if (log_ != nullptr) own = log_->found();
+    return ranks_.world() == 1 ? own : made_from(ranks_.gather_bytes(to_bytes(own)).front());
+  }
+
+  void keep(int64_t document, Summaries summaries) {
+    result_.summaries.at(static_cast<size_t>(document)) = std::move(summaries);
+  }
+
+  /// Of todo_[begin, end), this rank's are those whose place leaves its number when divided by the number of ranks:
+  /// lengths mix.
+  void make(int64_t begin, int64_t end) {
+    const auto document_of = [&](int64_t i) {
+      return todo_[static_cast<size_t>(begin + i * ranks_.world() + ranks_.rank())];
+    };
+    generate::SourceSet share;
+    share.size = (end - begin - ranks_.rank() + ranks_.world() - 1) / ranks_.world();
+    share.ids = [&](int64_t i) { return documents_.ids(document_of(i)); };
+    const int64_t before = documents_.size - todo() + begin;
+    Made own;
+    std::string stopped_text = "generation stopped with another rank's";
+    try {
+      result_.work += summarize(summarizer_, share, [&](int64_t i, Summaries summaries) {
+        require_peers(ranks_);
+        if (log_ != nullptr) log_->add(document_of(i), summaries);
+        own.emplace_back(document_of(i), std::move(summaries));
+        progress_.update(std::min(before + static_cast<int64_t>(own.size()) * ranks_.world(), documents_.size));
+      });
+    } catch (const core::StoppedBySignal& stopped) {
+      stopped_text = stopped.what();
+    }
+    const int signal = parallel::agreed_stop_signal(ranks_);
+    if (ranks_.world() > 1) take_others(own);
+    if (signal != 0) throw core::StoppedBySignal(stopped_text, signal);
+    for (auto& [document, summaries] : own) keep(document, std::move(summaries));
+  }
+
+  void take_others(const Made& own) {
+    const std::vector<std::string> all = ranks_.gather_bytes(to_bytes(own));
+    for (size_t rank = 0; rank < all.size(); ++rank) {
+      if (static_cast<int64_t>(rank) == ranks_.rank()) continue;
+      for (auto& [document, summaries] : made_from(all[rank])) {
+        if (log_ != nullptr) log_->add(document, summaries);
+        keep(document, std::move(summaries));
+      }
+    }
+  }
+
+  void add_up_work() {
+    if (ranks_.world() == 1) return;
+    metrics::Work& work = result_.work;
+    std::vector<double> sums{work.flops, static_cast<double>(work.examples), static_cast<double>(work.summaries),
+                             static_cast<double>(work.source_tokens), static_cast<double>(work.target_tokens)};
+    ranks_.all_reduce(sums);
+    work.flops = sums[0];
+    work.examples = static_cast<int64_t>(sums[1]);
+    work.summaries = static_cast<int64_t>(sums[2]);
+    work.source_tokens = static_cast<int64_t>(sums[3]);
+    work.target_tokens = static_cast<int64_t>(sums[4]);
+  }
+
+  const Summarizer& summarizer_;
+  const generate::SourceSet& documents_;
+  SummaryLog* log_;
+  parallel::Communicator& ranks_;
+  ProgressLine progress_;
+  SummarizedDocuments result_;
+  std::vector<int64_t> todo_;
+};
+
+}  // namespace
+
+SummarizedDocuments summarize_on_ranks(const Summarizer& summarizer, const generate::SourceSet& documents,
+                                       const std::string& label, SummaryLog* log, parallel::Communicator& ranks) {
+  const double begin_seconds = summarizer.clock.monotonic_seconds();
+  Rounds rounds(summarizer, documents, label, log, ranks);
+  const int64_t todo = rounds.todo();
+  SummarizedDocuments result = rounds.run();
+  if (ranks.rank() == 0) log_speed(label, todo, summarizer.clock.monotonic_seconds() - begin_seconds);
+  return result;
+}
+
+}  // namespace txtsum::app
