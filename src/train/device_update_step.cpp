@@ -62,21 +62,27 @@ void DeviceUpdateStep::start(const GlobalBatch& batch, int64_t update, double le
   loss_sums_2_.zero_();
   int64_t index = 0;
   for (const MicroBatch& micro_batch : batch.micro_batches) add_micro_batch(micro_batch, update, index++);
-  const StepScalars scalars{update, learning_rate, per_token};
   sharding.communicator().set_phase(update, "sums of gradients");
   sharding.reduce();
-  if (sharding.communicator().world() == 1) {
-    update_.start(optimizer_.tensors(), optimizer_.scalars(scalars), loss_sums_2_, parts_.config.clip_norm,
-                  kClipEpsilon);
-  } else {
-    const ops::DeviceUpdate::OverRanks ranks{sharding.own_gradients(), &sharding.own_spans(),
-                                             [&](const at::Tensor& numbers) { return sharding.summed(numbers); }};
-    update_.start(optimizer_.tensors(), optimizer_.scalars(scalars), loss_sums_2_, parts_.config.clip_norm,
-                  kClipEpsilon, &ranks);
-  }
+  start_optimizer({update, learning_rate, per_token});
   sharding.communicator().set_phase(update, "weights");
   sharding.publish();
   started_.push_back({update, batch});
+}
+
+void DeviceUpdateStep::start_optimizer(const StepScalars& scalars) {
+  Sharding& sharding = parts_.sharding;
+  const ops::DeviceUpdate::OverRanks over_ranks{sharding.own_gradients(), &sharding.own_spans(),
+                                                [&](const at::Tensor& numbers) { return sharding.summed(numbers); }};
+  const auto* ranks = sharding.communicator().world() == 1 ? nullptr : &over_ranks;
+  const ops::AdamWTensors tensors = optimizer_.tensors();
+  const ops::AdamWScalars numbers = optimizer_.scalars(scalars);
+  const double clip_norm = parts_.config.clip_norm;
+  if (!optimizer_.is_offloaded()) {
+    return update_.start(tensors, numbers, loss_sums_2_, clip_norm, kClipEpsilon, ranks);
+  }
+  const auto found = update_.measure(tensors.gradients, numbers, loss_sums_2_, clip_norm, kClipEpsilon, ranks);
+  if (found) optimizer_.update(*found);
 }
 
 UpdateResult DeviceUpdateStep::finish() {
