@@ -4,7 +4,8 @@
 #include <cstring>
 
 // Compiled with -fno-math-errno and -fno-trapping-math: else each square root asks whether errno is to be set, and
-// neither a loop with one nor one that chooses between results becomes vectors. As attributes GCC does not heed them.
+// neither a loop with one nor one that chooses between results becomes vectors. As attributes GCC does not heed them. And with -ffp-contract=off: an element's bits must not depend
+// on whether it is one of a vector's or of the rest, for which GCC fuses other products.
 
 // GCC's resolver functions run before the address sanitizer has started.
 #if defined(__SANITIZE_ADDRESS__)

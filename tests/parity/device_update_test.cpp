@@ -9,6 +9,7 @@
 #include "train/bucket.h"
 #include "train/memory_account.h"
 #include "train/update_step.h"
+#include "txtsum/config/field.h"
 #include "txtsum/core/file.h"
 
 namespace txtsum::tests {

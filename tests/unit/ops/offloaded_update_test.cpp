@@ -70,7 +70,7 @@ TEST_F(OffloadedUpdates, GiveTheBitsOfTheCpusUpdateAndLeaveFrozenWeightsAlone) {
           }
         }
       }
-      plain.working = {};
+      plain.working.reset();
       expect_same_state();
       EXPECT_TRUE(at::equal(weights.cpu(), wanted));
     }

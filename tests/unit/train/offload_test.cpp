@@ -1,11 +1,13 @@
 // What lies in host memory changes no bit on a CPU, where everything does: the same code with plain copies.
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "rank_training.h"
 #include "support/temporary_folder.h"
-#include "train/memory_account.h"
+#include "train/sharding.h"
+#include "txtsum/config/field.h"
+#include "txtsum/core/error.h"
+#include "txtsum/train/optimizer.h"
 
 namespace txtsum::tests {
 namespace {
