@@ -33,11 +33,12 @@ void ParallelConfig::describe(FieldVisitor& visitor) {
                  .minimum = 0,
                  .maximum = 3,
                  .changes_training = false});
-  visitor.field("offload", offload,
-                {.help = "What a GPU's training keeps in pinned host memory: `optimizer`: masters and moments, updated by "
-                         "the CPU; `optimizer_and_parameters`: with zero_stage 3 also the weights, which come to the "
-                         "GPU block by block.",
-                 .changes_training = false});
+  visitor.field(
+      "offload", offload,
+      {.help = "What a GPU's training keeps in pinned host memory: `optimizer`: masters and moments, updated by "
+               "the CPU; `optimizer_and_parameters`: with zero_stage 3 also the weights, which come to the "
+               "GPU block by block.",
+       .changes_training = false});
 }
 
 void ParallelConfig::check(Complaints& complaints) const {

@@ -34,12 +34,13 @@ class Mapping {
     if (begin_ == MAP_FAILED) throw std::bad_alloc();
     const auto address = reinterpret_cast<uintptr_t>(begin_);
     data_ = reinterpret_cast<char*>((address + kLargePage - 1) / kLargePage * kLargePage);
-    ::madvise(data_, bytes_, MADV_HUGEPAGE);  // a system without them goes on with small ones
+    if (bytes_ >= kLargePage) ::madvise(data_, bytes_, MADV_HUGEPAGE);  // a system without them goes on with small ones
     touch();
   }
   ~Mapping() {
 #ifdef TXTSUM_WITH_CUDA
-    if (pinned_ && cudaHostUnregister(data_) != cudaSuccess) cudaGetLastError();  // at a process' end the driver may have gone
+    if (pinned_ && cudaHostUnregister(data_) != cudaSuccess)
+      cudaGetLastError();  // at a process' end the driver may have gone
 #endif
     ::munmap(begin_, reserved_);
   }
@@ -52,9 +53,9 @@ class Mapping {
     pinned_ = code == cudaSuccess;
     if (pinned_) return;
     cudaGetLastError();
-    throw core::EnvironmentError("could not pin " + std::to_string(bytes_ >> 20) + " MiB of host memory (" +
-                                 cudaGetErrorString(code) +
-                                 "); parallel.offload=none needs none, several ranks with parallel.zero_stage=1 share it");
+    throw core::EnvironmentError(
+        "could not pin " + std::to_string(bytes_ >> 20) + " MiB of host memory (" + cudaGetErrorString(code) +
+        "); parallel.offload=none needs none, several ranks with parallel.zero_stage=1 share it");
 #else
     TXTSUM_CHECK(false, "a binary without code for GPUs");
 #endif
@@ -64,7 +65,7 @@ class Mapping {
  private:
   /// Makes the pages, in turn near each thread: whatever stretch is worked on, all memories of the machine give of it.
   void touch() {
-    const int64_t threads = at::get_num_threads();
+    const int64_t threads = std::min<int64_t>(at::get_num_threads(), static_cast<int64_t>(bytes_ / kLargePage) + 1);
     at::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
       for (int64_t thread = first; thread < last; ++thread) {
         const size_t step = static_cast<size_t>(threads) * kLargePage;
@@ -89,7 +90,8 @@ at::Tensor host_zeros(int64_t numel, at::ScalarType dtype, const c10::Device& de
   auto mapping = std::make_unique<Mapping>(static_cast<size_t>(numel) * c10::elementSize(dtype));
   if (device.is_cuda()) mapping->pin();
   Mapping* const owned = mapping.release();
-  return at::from_blob(owned->data(), {numel}, [owned](void*) { delete owned; }, options);
+  return at::from_blob(
+      owned->data(), {numel}, [owned](void*) { delete owned; }, options);
 }
 
 }  // namespace txtsum::ops

@@ -4,8 +4,9 @@
 #include <cstring>
 
 // Compiled with -fno-math-errno and -fno-trapping-math: else each square root asks whether errno is to be set, and
-// neither a loop with one nor one that chooses between results becomes vectors. As attributes GCC does not heed them. And with -ffp-contract=off: an element's bits must not depend
-// on whether it is one of a vector's or of the rest, for which GCC fuses other products.
+// neither a loop with one nor one that chooses between results becomes vectors. As attributes GCC does not heed them.
+// And with -ffp-contract=off: an element's bits must not depend on whether it is one of a vector's or of the rest, for
+// which GCC fuses other products.
 
 // GCC's resolver functions run before the address sanitizer has started.
 #if defined(__SANITIZE_ADDRESS__)
@@ -65,9 +66,9 @@ TXTSUM_CLONES void widen_half_stretch(const uint16_t* __restrict bits, float* __
 
 TXTSUM_CLONES void round_half_stretch(const float* __restrict floats, uint16_t* __restrict bits, int64_t count) {
   constexpr uint32_t kInfinity = 0x7F800000u;
-  constexpr uint32_t kLeastNormal = 113u << 23;      // 2^-14
-  constexpr uint32_t kOverflow = 0x477FF000u;        // 65520, which is as near to 65536 as to 65504
-  constexpr float kSubnormalUnit = 0x1p-1f;          // whose last place is fp16's smallest number, 2^-24
+  constexpr uint32_t kLeastNormal = 113u << 23;  // 2^-14
+  constexpr uint32_t kOverflow = 0x477FF000u;    // 65520, which is as near to 65536 as to 65504
+  constexpr float kSubnormalUnit = 0x1p-1f;      // whose last place is fp16's smallest number, 2^-24
   for (int64_t i = 0; i < count; ++i) {
     uint32_t word;
     std::memcpy(&word, &floats[i], sizeof(word));

@@ -85,8 +85,7 @@ void ValueSlots::gather_buckets(Slot& slot, int64_t block) {
       if (bucket.block != block) continue;
       const parallel::Part own = from.plan.part(bucket);
       at::Tensor part = from.shard.narrow(0, bucket.local, own.numel());
-      const at::Tensor values =
-          slot.memory.narrow(0, behind + bucket.range.begin - range.begin, bucket.range.numel());
+      const at::Tensor values = slot.memory.narrow(0, behind + bucket.range.begin - range.begin, bucket.range.numel());
       if (uploads_) {
         const at::Tensor place = values.narrow(0, own.begin - bucket.range.begin, own.numel());
         uploads_->copy(part, place);

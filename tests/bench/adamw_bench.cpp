@@ -27,9 +27,9 @@ double seconds_of(const std::function<void()>& work) {
 }
 
 __attribute__((target_clones("default", "avx2", "avx512f"), optimize("O3"))) void triad(double* __restrict a,
-                                                                                       const double* __restrict b,
-                                                                                       const double* __restrict c,
-                                                                                       double factor, int64_t count) {
+                                                                                        const double* __restrict b,
+                                                                                        const double* __restrict c,
+                                                                                        double factor, int64_t count) {
   for (int64_t i = 0; i < count; ++i) a[i] = b[i] + factor * c[i];
 }
 
@@ -79,8 +79,7 @@ int main(int argc, char** argv) {
   const int64_t numel = (argc > 1 ? std::atoll(argv[1]) : 32) * 1000000;
   const int repetitions = argc > 2 ? std::atoi(argv[2]) : 20;
   if (argc > 3) at::set_num_threads(std::atoi(argv[3]));
-  Case cases[] = {triad_case(numel),
-                  adamw_case("AdamW, fp32 gradients", numel, at::kFloat, at::kFloat),
+  Case cases[] = {triad_case(numel), adamw_case("AdamW, fp32 gradients", numel, at::kFloat, at::kFloat),
                   adamw_case("AdamW, bf16 gradients and weights", numel, at::kBFloat16, at::kBFloat16),
                   adamw_case("AdamW, fp32 gradients, bf16 weights", numel, at::kFloat, at::kBFloat16),
                   adamw_case("AdamW, fp16 gradients and weights", numel, at::kHalf, at::kHalf)};

@@ -122,7 +122,8 @@ Numbers train(const Way& way) {
   optimizer_config.beta1 = 0.9;
   const auto communicator = parallel::make_single_communicator();
   model::Arena& arena = loaded.model->arena();
-  train::Sharding sharding(arena, *communicator, way.parallel, way.plain ? at::kFloat : train::gradient_type(arena, batches));
+  train::Sharding sharding(arena, *communicator, way.parallel,
+                           way.plain ? at::kFloat : train::gradient_type(arena, batches));
   const auto optimizer = train::make_optimizer(optimizer_config, sharding.space());
   const train::UpdateParts parts{config, 42, *loaded.model, batches, sharding, *optimizer};
   const auto step = way.plain ? train::make_plain_update_step(parts) : train::make_update_step(parts);
@@ -225,11 +226,12 @@ TEST_F(DeviceUpdateStep, BlockSparseAttentionIsTheSameInGraphsAndFollowsFp32) {
 }
 
 /// What lies in host memory, in a stage that has it.
-const std::vector<config::ParallelConfig> kOffloads{{.offload = config::Offload::kOptimizer},
-                                                    {.zero_stage = 1, .offload = config::Offload::kOptimizer},
-                                                    {.zero_stage = 2, .offload = config::Offload::kOptimizer},
-                                                    {.zero_stage = 3, .offload = config::Offload::kOptimizer},
-                                                    {.zero_stage = 3, .offload = config::Offload::kOptimizerAndParameters}};
+const std::vector<config::ParallelConfig> kOffloads{
+    {.offload = config::Offload::kOptimizer},
+    {.zero_stage = 1, .offload = config::Offload::kOptimizer},
+    {.zero_stage = 2, .offload = config::Offload::kOptimizer},
+    {.zero_stage = 3, .offload = config::Offload::kOptimizer},
+    {.zero_stage = 3, .offload = config::Offload::kOptimizerAndParameters}};
 
 /// The CPU's update rounds otherwise than the GPU's. Graphs change no bit, nor does where the weights lie.
 TEST_F(DeviceUpdateStep, OffloadTrainsAlike) {
@@ -260,7 +262,8 @@ TEST_F(DeviceUpdateStep, OffloadTrainsAlike) {
 TEST_F(DeviceUpdateStep, AnOverflowIsLeftOutWithOffloadToo) {
   const Numbers plain = train({.dtype = at::kHalf, .overflows = true});
   for (const config::ParallelConfig& parallel : kOffloads) {
-    SCOPED_TRACE("stage " + std::to_string(parallel.zero_stage) + ", " + std::string(config::name_of(parallel.offload)));
+    SCOPED_TRACE("stage " + std::to_string(parallel.zero_stage) + ", " +
+                 std::string(config::name_of(parallel.offload)));
     const Numbers offloaded = train({.dtype = at::kHalf, .parallel = parallel, .overflows = true});
     for (size_t i = 0; i < static_cast<size_t>(kUpdates); ++i) {
       if (i == 1) continue;  // its norm is not finite
@@ -286,8 +289,7 @@ TEST_F(DeviceUpdateStep, OffloadedStatesTakeNoGpuMemory) {
     optimizer_config.complete();
     const auto optimizer = train::make_optimizer(optimizer_config, sharding.space());
     const config::TrainConfig config;
-    const train::MemoryAccount account =
-        train::account_of({config, 42, *loaded.model, batches, sharding, *optimizer});
+    const train::MemoryAccount account = train::account_of({config, 42, *loaded.model, batches, sharding, *optimizer});
     EXPECT_EQ(account.masters, 0);
     EXPECT_EQ(account.moments, 0);
     int64_t moments = 0;

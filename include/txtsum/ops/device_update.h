@@ -56,8 +56,8 @@ class DeviceUpdate {
   void start(const AdamWTensors& tensors, const AdamWScalars& scalars, const at::Tensor& loss_sums_2, double clip_norm,
              double clip_epsilon, const OverRanks* ranks = nullptr);
   /// The same for an optimizer that is not on the GPU: asks for norm and clipping alone, and waits for them. Returns
-  /// `scalars` with what they make of gradient_factor, and `update` without those that overflowed; none where the update
-  /// is to be left out. finish() comes next.
+  /// `scalars` with what they make of gradient_factor, and `update` without those that overflowed; none where the
+  /// update is to be left out. finish() comes next.
   std::optional<AdamWScalars> measure(const at::Tensor& gradients, const AdamWScalars& scalars,
                                       const at::Tensor& loss_sums_2, double clip_norm, double clip_epsilon,
                                       const OverRanks* ranks = nullptr);

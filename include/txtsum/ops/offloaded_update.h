@@ -8,13 +8,13 @@
 namespace txtsum::ops {
 
 /// AdamW of masters and moments in host memory, by the CPU, with gradients and weights that lie on a GPU. It goes
-/// through the arenas in chunks: while the CPU updates one, the next one's gradients come to the host and the last one's
-/// weights go back. Staging areas for a few chunks are all that it holds. Bits are adamw_update's. On a CPU it is the
-/// same with plain copies.
+/// through the arenas in chunks: while the CPU updates one, the next one's gradients come to the host and the last
+/// one's weights go back. Staging areas for a few chunks are all that it holds. Bits are adamw_update's. On a CPU it is
+/// the same with plain copies.
 class OffloadedUpdate {
  public:
-  /// `spans` as adamw_update takes them; `device` is where gradients and weights lie, `gradient_type` and `working_type`
-  /// what they are.
+  /// `spans` as adamw_update takes them; `device` is where gradients and weights lie, `gradient_type` and
+  /// `working_type` what they are.
   OffloadedUpdate(const std::vector<UpdateSpan>& spans, const c10::Device& device, at::ScalarType gradient_type,
                   at::ScalarType working_type);
   ~OffloadedUpdate();

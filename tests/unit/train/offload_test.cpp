@@ -29,8 +29,8 @@ void expect_offload_changes_no_bit(Setting setting) {
     const RankResult plain = train(setting, folder.path(stage));
     EXPECT_GT(plain.updates.size(), 0u);
     for (const Offload offload : offloads_of(setting.stage)) {
-      SCOPED_TRACE(std::string(c10::toString(setting.dtype)) + ", " + std::to_string(setting.ranks) +
-                   " ranks, stage " + stage + ", " + std::string(config::name_of(offload)));
+      SCOPED_TRACE(std::string(c10::toString(setting.dtype)) + ", " + std::to_string(setting.ranks) + " ranks, stage " +
+                   stage + ", " + std::string(config::name_of(offload)));
       setting.offload = offload;
       const RankResult offloaded = train(setting, folder.path(stage + std::string(config::name_of(offload))));
       expect_same_bits(plain, offloaded);
@@ -65,9 +65,9 @@ TEST(Offload, MayDifferAtAResume) {
     Setting setting{.ranks = 2, .dtype = dtype, .updates = 0};
     RankResult last;
     for (const auto& [stage, offload] : std::vector<std::pair<int64_t, Offload>>{{0, Offload::kOptimizer},
-                                                                                {3, Offload::kOptimizerAndParameters},
-                                                                                {2, Offload::kNone},
-                                                                                {1, Offload::kOptimizer}}) {
+                                                                                 {3, Offload::kOptimizerAndParameters},
+                                                                                 {2, Offload::kNone},
+                                                                                 {1, Offload::kOptimizer}}) {
       setting.stage = stage;
       setting.offload = offload;
       setting.updates += 2;
