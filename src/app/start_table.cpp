@@ -54,6 +54,12 @@ std::string warmup_text(const train::RunFacts& facts) {
   return number(facts.warmup_share * 100) + " % of the training";
 }
 
+std::string offload_text(const config::ExperimentConfig& config) {
+  const std::string text(config::name_of(config.parallel.offload));
+  if (config.run.device == config::Device::kCpu) return text + ", which saves nothing: a CPU's memory is host memory";
+  return text + ": in pinned host memory, updates by the CPU";
+}
+
 void add_meters(Table& table, const metrics::AttemptRecord& attempt) {
   for (const metrics::MeterInfo& meter : attempt.meters) {
     table.add_row({"energy, " + std::string(metrics::energy_component_name(meter.component)),
@@ -113,6 +119,7 @@ std::string start_table(const StartFacts& start, const train::RunFacts& facts) {
   table.add_row(
       {"loss", "label smoothing " + number(config.train.label_smoothing) + ", gradients in " + facts.gradient_type});
   table.add_row({"recompute", std::string(config::name_of(config.train.recompute))});
+  if (config.parallel.offload != config::Offload::kNone) table.add_row({"offload", offload_text(config)});
   add_validation(table, config);
   table.add_row({"finished model", config.checkpoint.best_metric == config::BestMetric::kNone
                                        ? "the last one"

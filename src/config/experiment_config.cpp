@@ -78,6 +78,7 @@ void ExperimentConfig::check(Complaints& complaints) const {
   validation.check(complaints);
   early_stopping.check(complaints);
   generation.check(complaints);
+  parallel.check(complaints);
   check_best_metric(*this, complaints);
   if (train.precision == Precision::kFp16) {
     if (run.device != Device::kCuda) {
@@ -91,6 +92,11 @@ void ExperimentConfig::check(Complaints& complaints) const {
     complaints.add("parallel.zero_stage",
                    "shares the state of optimizer.name=adamw; adafactor's second moments are "
                    "sums over whole matrices, and small: take parallel.zero_stage=0");
+  }
+  if (parallel.offload != Offload::kNone && optimizer.name != OptimizerName::kAdamW) {
+    complaints.add("parallel.offload",
+                   "moves the state of optimizer.name=adamw, 12 bytes an element; adafactor's is small: take "
+                   "parallel.offload=none");
   }
   if (optimizer.relative_step && schedule.name != ScheduleName::kConstant) {
     complaints.add("schedule.name", "must be constant with optimizer.relative_step=true");

@@ -9,7 +9,7 @@ constexpr std::string_view kLossScale =
     "the loss scale is dynamic, by torch.amp.GradScaler's rule and settings; bf16 needs none";
 constexpr std::string_view kAlways = "always so; leave it out";
 constexpr std::string_view kNothingFetched = "nothing is fetched at run time; give files";
-constexpr std::string_view kNoOffload = "nothing is kept in host memory; parallel.zero_stage shares it among the ranks";
+constexpr std::string_view kNoDisk = "host memory is offered, not disks";
 constexpr std::string_view kNoSampling = "summaries are written by beam search; there is no sampling";
 
 ForeignGroup script_names() {
@@ -289,8 +289,18 @@ ForeignGroup deepspeed_names() {
               {"scheduler.params.total_num_steps", "train.max_updates", ""},
               {"zero_optimization", "", "set parallel.zero_stage"},
               {"zero_optimization.stage", "parallel.zero_stage", ""},
-              {"zero_optimization.offload_optimizer.device", "", kNoOffload},
-              {"zero_optimization.offload_param.device", "", kNoOffload},
+              {"zero_optimization.offload_optimizer", "", "set parallel.offload=optimizer"},
+              {"zero_optimization.offload_optimizer.device",
+               "",
+               kNoDisk,
+               {{"cpu", "parallel.offload=optimizer"}, {"none", "parallel.offload=none"}}},
+              {"zero_optimization.offload_optimizer.pin_memory", "", kAlways},
+              {"zero_optimization.offload_param", "", "set parallel.offload=optimizer_and_parameters"},
+              {"zero_optimization.offload_param.device",
+               "",
+               kNoDisk,
+               {{"cpu", "parallel.offload=optimizer_and_parameters"}, {"none", "parallel.offload=none"}}},
+              {"zero_optimization.offload_param.pin_memory", "", kAlways},
               {"activation_checkpointing", "", "set train.recompute=blocks"},
               {"wall_clock_breakdown", "", "report.json has every phase's time; leave it out"},
           }};

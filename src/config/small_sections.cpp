@@ -33,6 +33,20 @@ void ParallelConfig::describe(FieldVisitor& visitor) {
                  .minimum = 0,
                  .maximum = 3,
                  .changes_training = false});
+  visitor.field(
+      "offload", offload,
+      {.help = "What a GPU's training keeps in pinned host memory: `optimizer`: masters and moments, updated by "
+               "the CPU; `optimizer_and_parameters`: with zero_stage 3 also the weights, which come to the "
+               "GPU block by block.",
+       .changes_training = false});
+}
+
+void ParallelConfig::check(Complaints& complaints) const {
+  if (offload == Offload::kOptimizerAndParameters && zero_stage < 3) {
+    complaints.add("parallel.offload",
+                   "optimizer_and_parameters keeps shards of the weights in host memory, which stage 3 alone makes: "
+                   "write parallel.zero_stage=3, on one rank too");
+  }
 }
 
 void ReportConfig::describe(FieldVisitor& visitor) {

@@ -18,17 +18,25 @@ constexpr int64_t kPiece = 2048;
 /// Elements whose squares make one partial sum of the norm; fixed, so that the sum does not depend on threads.
 constexpr int64_t kNormChunk = 65536;
 
-struct AdamWPointers {
-  float* masters;
-  const float* gradients_fp32;
-  const uint16_t* gradients_bf16;
-  float* first;
-  float* second;
-  uint16_t* working;
+/// A narrow type's bits as floats, and back.
+struct NarrowType {
+  void (*widen)(const uint16_t* bits, float* floats, int64_t count) = nullptr;
+  void (*round)(const float* floats, uint16_t* bits, int64_t count) = nullptr;
 };
 
-const uint16_t* bf16_bits(const at::Tensor& tensor) {
-  return reinterpret_cast<const uint16_t*>(tensor.const_data_ptr<at::BFloat16>());
+/// None for fp32.
+NarrowType narrow_type(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+      return {};
+    case at::kBFloat16:
+      return {widen_stretch, round_stretch};
+    case at::kHalf:
+      return {widen_half_stretch, round_half_stretch};
+    default:
+      TXTSUM_CHECK(false, "fp32, bf16 or fp16, found ", c10::toString(type));
+  }
+  return {};
 }
 
 void check_arena(const at::Tensor& tensor, int64_t numel, const char* what) {
@@ -36,21 +44,47 @@ void check_arena(const at::Tensor& tensor, int64_t numel, const char* what) {
                " must be 1-D, contiguous, on the CPU, of at least ", numel, " elements");
 }
 
+/// Gradients of any type, read as floats.
+class GradientReader {
+ public:
+  GradientReader(const at::Tensor& gradients, int64_t numel)
+      : widen_(narrow_type(gradients.scalar_type()).widen), values_(gradients.const_data_ptr()) {
+    check_arena(gradients, numel, "gradients");
+  }
+  /// `count` floats from element `begin` on, which lie in `buffer` where they had to be widened.
+  const float* read(int64_t begin, int64_t count, float* buffer) const {
+    if (widen_ == nullptr) return static_cast<const float*>(values_) + begin;
+    widen_(static_cast<const uint16_t*>(values_) + begin, buffer, count);
+    return buffer;
+  }
+
+ private:
+  decltype(NarrowType::widen) widen_;
+  const void* values_;
+};
+
+struct AdamWPointers {
+  float *masters, *first, *second;
+  GradientReader gradients;
+  uint16_t* working;
+  decltype(NarrowType::round) round_working;
+};
+
 AdamWPointers pointers_of(const AdamWTensors& tensors, int64_t numel) {
   check_arena(tensors.masters, numel, "masters");
-  check_arena(tensors.gradients, numel, "gradients");
   check_arena(tensors.first_moment, numel, "first_moment");
   check_arena(tensors.second_moment, numel, "second_moment");
-  const bool narrow = tensors.gradients.scalar_type() == at::kBFloat16;
-  AdamWPointers p{};
-  p.masters = tensors.masters.mutable_data_ptr<float>();
-  p.gradients_fp32 = narrow ? nullptr : tensors.gradients.const_data_ptr<float>();
-  p.gradients_bf16 = narrow ? bf16_bits(tensors.gradients) : nullptr;
-  p.first = tensors.first_moment.mutable_data_ptr<float>();
-  p.second = tensors.second_moment.mutable_data_ptr<float>();
+  AdamWPointers p{tensors.masters.mutable_data_ptr<float>(),
+                  tensors.first_moment.mutable_data_ptr<float>(),
+                  tensors.second_moment.mutable_data_ptr<float>(),
+                  GradientReader(tensors.gradients, numel),
+                  nullptr,
+                  nullptr};
   if (tensors.working.defined()) {
     check_arena(tensors.working, numel, "working");
-    p.working = reinterpret_cast<uint16_t*>(tensors.working.mutable_data_ptr<at::BFloat16>());
+    p.round_working = narrow_type(tensors.working.scalar_type()).round;
+    TXTSUM_CHECK(p.round_working != nullptr, "fp32 weights are their own masters");
+    p.working = static_cast<uint16_t*>(tensors.working.mutable_data_ptr());
   }
   return p;
 }
@@ -59,10 +93,9 @@ void update_elements(const AdamWPointers& p, int64_t begin, int64_t end, const A
   float widened[kPiece];
   for (int64_t at = begin; at < end; at += kPiece) {
     const int64_t count = std::min(kPiece, end - at);
-    const float* gradients = p.gradients_fp32 ? p.gradients_fp32 + at : widened;
-    if (p.gradients_bf16) widen_stretch(p.gradients_bf16 + at, widened, count);
+    const float* gradients = p.gradients.read(at, count, widened);
     adamw_stretch(p.masters + at, gradients, p.first + at, p.second + at, count, factors);
-    if (p.working) round_stretch(p.masters + at, p.working + at, count);
+    if (p.working != nullptr) p.round_working(p.masters + at, p.working + at, count);
   }
 }
 
@@ -114,10 +147,7 @@ double gradient_square_sum(const at::Tensor& gradients, const std::vector<Update
     if (gradients.is_cuda()) return cuda::gradient_square_sum(gradients, spans);
   }
   const int64_t numel = spans.back().end;
-  check_arena(gradients, numel, "gradients");
-  const bool narrow = gradients.scalar_type() == at::kBFloat16;
-  const float* fp32 = narrow ? nullptr : gradients.const_data_ptr<float>();
-  const uint16_t* bf16 = narrow ? bf16_bits(gradients) : nullptr;
+  const GradientReader reader(gradients, numel);
   const int64_t chunks = (numel + kNormChunk - 1) / kNormChunk;
   std::vector<double> partials(static_cast<size_t>(chunks), 0.0);
   at::parallel_for(0, chunks, 1, [&](int64_t first_chunk, int64_t last_chunk) {
@@ -128,8 +158,7 @@ double gradient_square_sum(const at::Tensor& gradients, const std::vector<Update
       for_each_part(spans, chunk * kNormChunk, chunk_end, [&](int64_t from, int64_t to, const UpdateSpan&) {
         for (int64_t at = from; at < to; at += kPiece) {
           const int64_t count = std::min(kPiece, to - at);
-          if (narrow) widen_stretch(bf16 + at, widened, count);
-          partial += square_sum_stretch(narrow ? widened : fp32 + at, count);
+          partial += square_sum_stretch(reader.read(at, count, widened), count);
         }
       });
     }

@@ -126,6 +126,12 @@ T* value_in(const at::Tensor& place) {
 }  // namespace
 
 struct DeviceUpdate::Impl {
+  /// Norm and clipping: what the optimizer takes comes into `factors`, what is read back into `results`.
+  void find_norm(const at::Tensor& gradients, const AdamWScalars& scalars, const at::Tensor& loss_sums_2,
+                 double clip_norm, double clip_epsilon, const OverRanks* ranks);
+  /// Has what is read back of the update copied, and marks its end.
+  void end_update(bool whole);
+
   std::vector<UpdateSpan> span_list;
   std::unique_ptr<cuda::DeviceSpans> spans, norm_spans;
   at::Tensor results = place_for<cuda::UpdateResults>(), factors = place_for<cuda::UpdateFactors>();
@@ -171,24 +177,22 @@ void DeviceUpdate::restore(const LossScaleState& state) {
   impl_->loss_scale.copy_(at::from_blob(&scale, {static_cast<int64_t>(sizeof(scale))}, at::kByte));
 }
 
-void DeviceUpdate::start(const AdamWTensors& tensors, const AdamWScalars& scalars, const at::Tensor& loss_sums_2,
-                         double clip_norm, double clip_epsilon, const OverRanks* ranks) {
-  Impl& it = *impl_;
-  TXTSUM_CHECK(it.begin != nullptr, "begin() comes first");
-  if (!it.spans) it.spans = std::make_unique<cuda::DeviceSpans>(it.span_list, tensors.masters.device());
+void DeviceUpdate::Impl::find_norm(const at::Tensor& gradients, const AdamWScalars& scalars,
+                                   const at::Tensor& loss_sums_2, double clip_norm, double clip_epsilon,
+                                   const OverRanks* ranks) {
+  TXTSUM_CHECK(begin != nullptr, "begin() comes first");
+  if (!spans) spans = std::make_unique<cuda::DeviceSpans>(span_list, gradients.device());
   cuda::FinishNorm norm;
   at::Tensor totals;
   if (ranks == nullptr) {
-    cuda::sum_squares(tensors.gradients, *it.spans);
-    norm.square_sums = it.spans->sums.const_data_ptr<double>();
-    norm.chunks = it.spans->sums.numel();
+    cuda::sum_squares(gradients, *spans);
+    norm.square_sums = spans->sums.const_data_ptr<double>();
+    norm.chunks = spans->sums.numel();
     norm.loss_sums = loss_sums_2.const_data_ptr<double>();
   } else {
-    if (!it.norm_spans) {
-      it.norm_spans = std::make_unique<cuda::DeviceSpans>(*ranks->spans, tensors.masters.device());
-    }
-    cuda::sum_squares(ranks->gradients, *it.norm_spans);
-    totals = ranks->sum(at::cat({it.norm_spans->sums.sum().view(1), loss_sums_2}));
+    if (!norm_spans) norm_spans = std::make_unique<cuda::DeviceSpans>(*ranks->spans, gradients.device());
+    cuda::sum_squares(ranks->gradients, *norm_spans);
+    totals = ranks->sum(at::cat({norm_spans->sums.sum().view(1), loss_sums_2}));
     norm.square_sums = totals.const_data_ptr<double>();
     norm.chunks = 1;
     norm.loss_sums = norm.square_sums + 1;
@@ -201,18 +205,46 @@ void DeviceUpdate::start(const AdamWTensors& tensors, const AdamWScalars& scalar
   norm.beta1 = scalars.beta1;
   norm.beta2 = scalars.beta2;
   norm.update = scalars.update;
-  if (it.loss_scale.defined()) norm.loss_scale = value_in<cuda::LossScale>(it.loss_scale);
-  norm.results = value_in<cuda::UpdateResults>(it.results);
-  norm.factors = value_in<cuda::UpdateFactors>(it.factors);
+  if (loss_scale.defined()) norm.loss_scale = value_in<cuda::LossScale>(loss_scale);
+  norm.results = value_in<cuda::UpdateResults>(results);
+  norm.factors = value_in<cuda::UpdateFactors>(factors);
   cuda::finish_norm(norm, cuda::stream());
-  cuda::update(tensors, *it.spans, scalars, norm.factors);
+}
+
+void DeviceUpdate::Impl::end_update(bool whole) {
   Started one;
-  one.results = at::empty(it.results.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(true));
-  one.results.copy_(it.results, /*non_blocking=*/true);
-  one.whole = ranks == nullptr;
-  one.begin = std::move(it.begin);
+  one.results = at::empty(results.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(true));
+  one.results.copy_(results, /*non_blocking=*/true);
+  one.whole = whole;
+  one.begin = std::move(begin);
   one.end = recorded_event();
-  it.started.push_back(std::move(one));
+  started.push_back(std::move(one));
+}
+
+void DeviceUpdate::start(const AdamWTensors& tensors, const AdamWScalars& scalars, const at::Tensor& loss_sums_2,
+                         double clip_norm, double clip_epsilon, const OverRanks* ranks) {
+  Impl& it = *impl_;
+  it.find_norm(tensors.gradients, scalars, loss_sums_2, clip_norm, clip_epsilon, ranks);
+  cuda::update(tensors, *it.spans, scalars, value_in<cuda::UpdateFactors>(it.factors));
+  it.end_update(ranks == nullptr);
+}
+
+std::optional<AdamWScalars> DeviceUpdate::measure(const at::Tensor& gradients, const AdamWScalars& scalars,
+                                                  const at::Tensor& loss_sums_2, double clip_norm, double clip_epsilon,
+                                                  const OverRanks* ranks) {
+  Impl& it = *impl_;
+  it.find_norm(gradients, scalars, loss_sums_2, clip_norm, clip_epsilon, ranks);
+  const at::Tensor pinned = at::empty(it.factors.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(true));
+  pinned.copy_(it.factors, /*non_blocking=*/true);
+  it.end_update(ranks == nullptr);
+  const Started& one = it.started.back();
+  one.end->synchronize();
+  const float factor = value_in<cuda::UpdateFactors>(pinned)->gradient_factor;
+  if (std::isnan(factor)) return std::nullopt;
+  AdamWScalars numbers = scalars;
+  numbers.gradient_factor = factor;
+  if (it.loss_scale.defined()) numbers.update -= value_in<cuda::UpdateResults>(one.results)->after.left_out;
+  return numbers;
 }
 
 DeviceUpdateNumbers DeviceUpdate::finish() {
@@ -256,6 +288,11 @@ void DeviceUpdate::restore(const LossScaleState&) {}
 
 void DeviceUpdate::start(const AdamWTensors&, const AdamWScalars&, const at::Tensor&, double, double,
                          const OverRanks*) {}
+
+std::optional<AdamWScalars> DeviceUpdate::measure(const at::Tensor&, const AdamWScalars&, const at::Tensor&, double,
+                                                  double, const OverRanks*) {
+  return std::nullopt;
+}
 
 DeviceUpdateNumbers DeviceUpdate::finish() { return {}; }
 

@@ -32,6 +32,12 @@ void widen_stretch(const uint16_t* bits, float* floats, int64_t count);
 /// bits[i] = bf16 nearest to floats[i], ties to even.
 void round_stretch(const float* floats, uint16_t* bits, int64_t count);
 
+/// floats[i] = fp16 bits[i].
+void widen_half_stretch(const uint16_t* bits, float* floats, int64_t count);
+
+/// bits[i] = fp16 nearest to floats[i], ties to even; infinity beyond 65504.
+void round_half_stretch(const float* floats, uint16_t* bits, int64_t count);
+
 /// Sum of squares in fp64, in eight interleaved sums.
 double square_sum_stretch(const float* values, int64_t count);
 

@@ -10,10 +10,22 @@ AdamWOptimizer::AdamWOptimizer(const config::OptimizerConfig& config, const Upda
     : Optimizer(space),
       config_(config),
       masters_(std::move(masters)),
-      first_moment_(at::zeros_like(masters_)),
-      second_moment_(at::zeros_like(masters_)) {}
+      first_moment_(state_zeros(space)),
+      second_moment_(state_zeros(space)) {
+  if (space.offload == config::Offload::kNone) return;
+  offloaded_ = std::make_unique<ops::OffloadedUpdate>(space.spans, space.gradients.device(),
+                                                      space.gradients.scalar_type(), space.working.scalar_type());
+}
 
-void AdamWOptimizer::step(const StepScalars& step) { ops::adamw_update(tensors(), space_.spans, scalars(step)); }
+void AdamWOptimizer::step(const StepScalars& step) { update(scalars(step)); }
+
+void AdamWOptimizer::update(const ops::AdamWScalars& scalars) {
+  ops::AdamWTensors all = tensors();
+  if (!offloaded_) return ops::adamw_update(all, space_.spans, scalars);
+  at::Tensor on_device;
+  if (space_.offload == config::Offload::kOptimizer) on_device = std::exchange(all.working, {});
+  offloaded_->run(all, on_device, scalars);
+}
 
 ops::AdamWTensors AdamWOptimizer::tensors() const {
   ops::AdamWTensors tensors;
@@ -21,7 +33,7 @@ ops::AdamWTensors AdamWOptimizer::tensors() const {
   tensors.gradients = space_.gradients;
   tensors.first_moment = first_moment_;
   tensors.second_moment = second_moment_;
-  if (space_.working.scalar_type() != at::kFloat) tensors.working = space_.working;
+  if (!working_is_master(space_)) tensors.working = space_.working;
   return tensors;
 }
 

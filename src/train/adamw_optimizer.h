@@ -1,21 +1,27 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "txtsum/ops/adamw_update.h"
+#include "txtsum/ops/offloaded_update.h"
 #include "txtsum/train/optimizer.h"
 
 namespace txtsum::train {
 
-/// AdamW: two fp32 moments, and fp32 masters where the working weights are bf16.
+/// AdamW: two fp32 moments, and fp32 masters beside narrower working weights. Of an offloaded space they lie in host
+/// memory, and the CPU makes the updates.
 class AdamWOptimizer final : public Optimizer {
  public:
   /// `masters`: see initial_masters.
   AdamWOptimizer(const config::OptimizerConfig& config, const UpdateSpace& space, at::Tensor masters);
 
   void step(const StepScalars& scalars) override;
+  /// The same of numbers that are made already.
+  void update(const ops::AdamWScalars& scalars);
+  bool is_offloaded() const { return offloaded_ != nullptr; }
   /// What an update reads and writes.
   ops::AdamWTensors tensors() const;
   /// The numbers of one update.
@@ -29,6 +35,7 @@ class AdamWOptimizer final : public Optimizer {
  private:
   config::OptimizerConfig config_;
   at::Tensor masters_, first_moment_, second_moment_;
+  std::unique_ptr<ops::OffloadedUpdate> offloaded_;
 };
 
 }  // namespace txtsum::train

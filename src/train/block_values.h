@@ -23,6 +23,8 @@ class BlockValues {
   virtual void release_all() = 0;
   /// Of the memory that weights have besides the part that is updated.
   virtual int64_t bytes() const = 0;
+  /// Of weights that lie in host memory beside a GPU.
+  virtual int64_t offloaded_bytes() const { return 0; }
 };
 
 }  // namespace txtsum::train

@@ -61,20 +61,26 @@ void DeviceUpdateStep::start(const GlobalBatch& batch, int64_t update, double le
   sharding.begin_update();
   loss_sums_2_.zero_();
   for (size_t i = 0; i < batch.micro_batches.size(); ++i) add_micro_batch(batch, i, update);
-  const StepScalars scalars{update, learning_rate, per_token};
   sharding.communicator().set_phase(update, "sums of gradients");
-  if (sharding.communicator().world() == 1) {
-    update_.start(optimizer_.tensors(), optimizer_.scalars(scalars), loss_sums_2_, parts_.config.clip_norm,
-                  kClipEpsilon);
-  } else {
-    const ops::DeviceUpdate::OverRanks ranks{sharding.own_gradients(), &sharding.own_spans(),
-                                             [&](const at::Tensor& numbers) { return sharding.summed(numbers); }};
-    update_.start(optimizer_.tensors(), optimizer_.scalars(scalars), loss_sums_2_, parts_.config.clip_norm,
-                  kClipEpsilon, &ranks);
-  }
+  start_optimizer({update, learning_rate, per_token});
   sharding.communicator().set_phase(update, "weights");
   sharding.weights_changed();
   started_.push_back({update, batch});
+}
+
+void DeviceUpdateStep::start_optimizer(const StepScalars& scalars) {
+  Sharding& sharding = parts_.sharding;
+  const ops::DeviceUpdate::OverRanks over_ranks{sharding.own_gradients(), &sharding.own_spans(),
+                                                [&](const at::Tensor& numbers) { return sharding.summed(numbers); }};
+  const auto* ranks = sharding.communicator().world() == 1 ? nullptr : &over_ranks;
+  const ops::AdamWTensors tensors = optimizer_.tensors();
+  const ops::AdamWScalars numbers = optimizer_.scalars(scalars);
+  const double clip_norm = parts_.config.clip_norm;
+  if (!optimizer_.is_offloaded()) {
+    return update_.start(tensors, numbers, loss_sums_2_, clip_norm, kClipEpsilon, ranks);
+  }
+  const auto found = update_.measure(tensors.gradients, numbers, loss_sums_2_, clip_norm, kClipEpsilon, ranks);
+  if (found) optimizer_.update(*found);
 }
 
 UpdateResult DeviceUpdateStep::finish() {

@@ -15,14 +15,15 @@ namespace txtsum::train {
 
 /// Updates on a GPU by AdamW. Micro-batches are rounded up to buckets; a bucket that comes again is captured as a
 /// graph, up to train.max_graphs of them, and what is not captured runs the same code eagerly. Nothing in an update
-/// reads back to the host: its numbers come with finish(), while the next one runs.
+/// reads back to the host: its numbers come with finish(), while the next one runs. An offloaded optimizer waits for
+/// norm and loss, and updates before start() returns.
 class DeviceUpdateStep final : public UpdateStep {
  public:
   DeviceUpdateStep(const UpdateParts& parts, AdamWOptimizer& optimizer);
 
   void start(const GlobalBatch& batch, int64_t update, double learning_rate) override;
   UpdateResult finish() override;
-  bool runs_ahead() const override { return true; }
+  bool runs_ahead() const override { return !optimizer_.is_offloaded(); }
   std::optional<ops::LossScaleState> loss_scale() const override { return update_.loss_scale(); }
   void restore(const ops::LossScaleState& state) override { update_.restore(state); }
   std::optional<GpuWork> gpu_work() const override { return work_; }
@@ -45,6 +46,8 @@ class DeviceUpdateStep final : public UpdateStep {
   /// Forward and backward of what is in the shape's slot; adds to the gradients and loss_sums_2_.
   void forward_backward(const Shape& shape, int64_t update);
   void capture(Shape& shape, int64_t update);
+  /// Norm, clipping and AdamW.
+  void start_optimizer(const StepScalars& scalars);
   bool capturable() const;
   /// Where the gradients of an update stopped being finite: the block nearest to the loss, since what lies before it in
   /// the model only passes on what it got.

@@ -31,6 +31,10 @@ std::string advice(const MemoryAccount& account, const MemoryRequest& request) {
     text += "\n  train.recompute=blocks (about a third more work)" +
             less(std::max<int64_t>(activations - inputs - activations / std::max<int64_t>(1, request.layers), 0));
   }
+  if (request.offloadable > 0) {
+    text += "\n  parallel.offload=optimizer (masters and moments in host memory, updates by the CPU)" +
+            less(request.offloadable);
+  }
   if (!request.narrow) text += "\n  train.precision=bf16" + less(activations / 2);
   return text + "\n  model.freeze: " + gib(account.gradients + account.masters + account.moments) +
          " of states belong to what is trained";
@@ -43,9 +47,13 @@ MemoryAccount account_of(const UpdateParts& parts) {
   MemoryAccount account;
   account.weights = parts.sharding.value_bytes();
   account.gradients = parts.sharding.gradient_bytes();
+  const auto add = [&](int64_t& sum, const at::Tensor& state) {
+    (state.device() == arena.device() ? sum : account.offloaded) += bytes_of(state);
+  };
   const at::Tensor &masters = parts.optimizer.masters(), &working = parts.sharding.space().working;
-  if (masters.const_data_ptr() != working.const_data_ptr()) account.masters = bytes_of(masters);
-  for (const StatePart& part : parts.optimizer.state()) account.moments += bytes_of(part.values);
+  account.offloaded = parts.sharding.offloaded_value_bytes();
+  if (masters.const_data_ptr() != working.const_data_ptr()) add(account.masters, masters);
+  for (const StatePart& part : parts.optimizer.state()) add(account.moments, part.values);
   account.logits = ops::logits_chunk_bytes(arena.device());
   account.device = ops::device_memory();
   return account;
@@ -84,6 +92,7 @@ std::string out_of_memory_text(const MemoryAccount& account, const MemoryRequest
   }
   text += "\nstates " + gib(account.states()) + " (weights " + gib(account.weights) + ", gradients " +
           gib(account.gradients) + ", fp32 masters " + gib(account.masters) + ", moments " + gib(account.moments) + ")";
+  if (account.offloaded > 0) text += ", " + gib(account.offloaded) + " in host memory";
   if (account.device) {
     text += "\nactivations " + gib(account.activations()) + " until then, logits of at most " + gib(account.logits) +
             " among them";
@@ -105,7 +114,13 @@ std::string out_of_memory_text(const UpdateParts& parts, const GlobalBatch& batc
   request.element_bytes = static_cast<int64_t>(c10::elementSize(parts.model.arena().dtype()));
   request.recomputes = parts.config.recompute == config::Recompute::kBlocks;
   request.narrow = parts.model.arena().dtype() != at::kFloat;
-  return out_of_memory_text(account_of(parts), request);
+  const MemoryAccount account = account_of(parts);
+  // Adafactor's state stays.
+  const bool moves = account.device && !parts.optimizer.moments().empty();
+  if (moves && parts.sharding.space().offload == config::Offload::kNone) {
+    request.offloadable = account.masters + account.moments;
+  }
+  return out_of_memory_text(account, request);
 }
 
 }  // namespace txtsum::train

@@ -9,9 +9,10 @@
 
 namespace txtsum::train {
 
-/// Where the memory of a training goes, in bytes.
+/// Where the memory of a training goes, in bytes. States are those where the model is.
 struct MemoryAccount {
   int64_t weights = 0, gradients = 0, masters = 0, moments = 0;
+  int64_t offloaded = 0;                    ///< Of states in host memory beside a GPU.
   int64_t logits = 0;                       ///< Of the rows that one chunk of the loss holds.
   std::optional<ops::DeviceMemory> device;  ///< None on a CPU.
 
@@ -27,6 +28,7 @@ struct MemoryRequest {
   int64_t micro_batch_tokens = 0;  ///< Of the largest micro-batch.
   int64_t layers = 0, width = 0, element_bytes = 0;
   bool recomputes = false, narrow = false;
+  int64_t offloadable = 0;  ///< Of masters and moments that parallel.offload=optimizer would move.
 };
 
 MemoryAccount account_of(const UpdateParts& parts);

@@ -5,11 +5,13 @@
 #include "adafactor_optimizer.h"
 #include "adamw_optimizer.h"
 #include "txtsum/core/check.h"
+#include "txtsum/ops/host_memory.h"
 
 namespace txtsum::train {
 namespace {
 
-/// The fp32 weights that the optimizer changes: the working weights themselves, or a copy beside bf16 ones.
+/// The fp32 weights that the optimizer changes: the working weights themselves, or a copy beside narrower ones, or
+/// beside those of a GPU.
 at::Tensor initial_masters(const UpdateSpace& space, const at::Tensor& source) {
   const at::Tensor& working = space.working;
   if (source.defined()) {
@@ -17,9 +19,9 @@ at::Tensor initial_masters(const UpdateSpace& space, const at::Tensor& source) {
                  "masters of ", space.numel, " elements, found ", source.numel());
     working.copy_(source);
   }
-  if (working.scalar_type() == at::kFloat) return working;
-  return source.defined() ? source.to(working.device(), at::kFloat, /*non_blocking=*/false, /*copy=*/true)
-                          : working.to(at::kFloat);
+  if (working_is_master(space)) return working;
+  const at::Tensor masters = state_zeros(space);
+  return masters.copy_(source.defined() ? source : working);
 }
 
 }  // namespace
@@ -39,8 +41,19 @@ UpdateSpace whole_space(const model::Arena& arena) {
   return space;
 }
 
+bool working_is_master(const UpdateSpace& space) {
+  return space.working.scalar_type() == at::kFloat && space.offload != config::Offload::kOptimizer;
+}
+
+at::Tensor state_zeros(const UpdateSpace& space) {
+  if (space.offload != config::Offload::kNone) {
+    return ops::host_zeros(space.numel, at::kFloat, space.gradients.device());
+  }
+  return at::zeros({space.numel}, space.working.options().dtype(at::kFloat));
+}
+
 void Optimizer::publish_masters() {
-  if (space_.working.scalar_type() != at::kFloat) space_.working.copy_(masters());
+  if (!working_is_master(space_)) space_.working.copy_(masters());
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const config::OptimizerConfig& config, const UpdateSpace& space,
@@ -51,6 +64,7 @@ std::unique_ptr<Optimizer> make_optimizer(const config::OptimizerConfig& config,
     case config::OptimizerName::kAdamW:
       return std::make_unique<AdamWOptimizer>(config, space, values);
     case config::OptimizerName::kAdafactor:
+      TXTSUM_CHECK(space.offload == config::Offload::kNone, "adafactor's state stays");
       return std::make_unique<AdafactorOptimizer>(config, space, values);
   }
   TXTSUM_CHECK(false, "optimizer ", static_cast<int>(config.name));

@@ -8,6 +8,7 @@
 #include "arena_values.h"
 #include "gradient_slots.h"
 #include "txtsum/core/check.h"
+#include "txtsum/ops/host_memory.h"
 #include "value_slots.h"
 
 namespace txtsum::train {
@@ -29,15 +30,6 @@ std::vector<parallel::BlockRange> blocks_of(const model::ArenaLayout& layout, bo
 
 parallel::ShardPlan plan_of(const model::Arena& arena, const parallel::Communicator& communicator, bool trainable) {
   return shard_plan_of(arena.layout(), arena.dtype(), communicator.rank(), communicator.world(), trainable);
-}
-
-/// What a plan gives to its rank of a tensor laid out like the arena, as its shard.
-at::Tensor shard_of(const at::Tensor& arena, const parallel::ShardPlan& plan) {
-  const at::Tensor shard = at::zeros({plan.shard_numel()}, arena.options());
-  for (const parallel::OwnedRange& owned : plan.owned()) {
-    shard.narrow(0, owned.local, owned.range.numel()).copy_(arena.narrow(0, owned.range.begin, owned.range.numel()));
-  }
-  return shard;
 }
 
 /// Spans of the arena, cut by what the rank has; what lies between is frozen.
@@ -101,15 +93,19 @@ Sharding::Sharding(model::Arena& arena, parallel::Communicator& communicator, co
     : arena_(arena),
       communicator_(communicator),
       stage_(config.zero_stage),
+      offload_(config.offload),
       gradient_type_(gradient_type),
       plan_(plan_of(arena, communicator, /*trainable=*/true)) {
   const at::NoGradGuard no_grad;
+  const bool values_on_host = offload_ == config::Offload::kOptimizerAndParameters;
+  TXTSUM_CHECK(!values_on_host || stage_ >= 3, "stage ", stage_, " has no shards of the weights");
   const model::ArenaLayout& layout = arena.layout();
   const at::TensorOptions of_gradients = arena.options().dtype(gradient_type);
   own_spans_ = spans_of(layout.update_ranges(), plan_);
   if (stage_ < 2) arena.allocate_gradients(gradient_type);
   if (stage_ == 0) {
     space_ = whole_space(arena);
+    space_.offload = offload_;
     if (!spread()) return;
     reduced_ = at::zeros({plan_.shard_numel()}, of_gradients);
     gradients_ = std::make_unique<ArenaGradients>(arena, communicator, plan_, reduced_,
@@ -117,7 +113,8 @@ Sharding::Sharding(model::Arena& arena, parallel::Communicator& communicator, co
     return;
   }
   space_.numel = plan_.shard_numel();
-  space_.working = shard_of(arena.values(), plan_);
+  space_.offload = offload_;
+  space_.working = shard_of(arena.values(), plan_, values_on_host);
   space_.gradients = at::zeros({space_.numel}, of_gradients);
   space_.spans = own_spans_;
   space_.pieces = pieces_of(layout, plan_);
@@ -138,14 +135,24 @@ Sharding::~Sharding() = default;
 
 void Sharding::spread_values() {
   frozen_plan_ = std::make_unique<parallel::ShardPlan>(plan_of(arena_, communicator_, /*trainable=*/false));
-  frozen_ = shard_of(arena_.values(), *frozen_plan_);
+  const bool on_host = offload_ == config::Offload::kOptimizerAndParameters;
+  frozen_ = shard_of(arena_.values(), *frozen_plan_, on_host);
   values_ = std::make_unique<ValueSlots>(arena_, communicator_, ValueSlots::Shards{plan_, space_.working},
-                                         ValueSlots::Shards{*frozen_plan_, frozen_});
+                                         ValueSlots::Shards{*frozen_plan_, frozen_}, on_host);
 }
 
 at::Tensor Sharding::part_of(const at::Tensor& trainable) const {
   if (!trainable.defined() || stage_ == 0) return trainable;
-  return shard_of(trainable, plan_);
+  return shard_of(trainable, plan_, /*on_host=*/false);
+}
+
+at::Tensor Sharding::shard_of(const at::Tensor& arena, const parallel::ShardPlan& plan, bool on_host) const {
+  const at::Tensor shard = on_host ? ops::host_zeros(plan.shard_numel(), arena.scalar_type(), arena_.device())
+                                   : at::zeros({plan.shard_numel()}, arena.options());
+  for (const parallel::OwnedRange& owned : plan.owned()) {
+    shard.narrow(0, owned.local, owned.range.numel()).copy_(arena.narrow(0, owned.range.begin, owned.range.numel()));
+  }
+  return shard;
 }
 
 std::vector<HeldStretch> Sharding::holders(const model::ArenaEntry& entry) const {
@@ -203,14 +210,18 @@ void Sharding::weights_changed() {
 }
 
 int64_t Sharding::value_bytes() const {
-  // From stage 1 on the part that the optimizer updates is kept apart.
-  return values_ ? values_->bytes() + bytes_of(space_.working) : bytes_of(arena_.values());
+  // From stage 1 on the part that the optimizer updates is kept apart, and may be in host memory.
+  int64_t bytes = values_ ? values_->bytes() : bytes_of(arena_.values());
+  if (stage_ > 0 && space_.working.device() == arena_.device()) bytes += bytes_of(space_.working);
+  return bytes;
 }
 
 int64_t Sharding::gradient_bytes() const {
   const int64_t bytes = gradients_ ? gradients_->bytes() : bytes_of(arena_.gradients());
   return bytes + (stage_ > 0 ? bytes_of(space_.gradients) : bytes_of(reduced_));
 }
+
+int64_t Sharding::offloaded_value_bytes() const { return values_ ? values_->offloaded_bytes() : 0; }
 
 void Sharding::enter(int64_t block, Pass pass) {
   if (values_) values_->enter(block, pass);

@@ -52,7 +52,8 @@ class WholeWeights {
   Sharding& sharding_;
 };
 
-/// How a training's optimizer state, gradients and weights are spread over the ranks (parallel.zero_stage). All stages
+/// How a training's optimizer state, gradients and weights are spread over the ranks (parallel.zero_stage), and which
+/// shards lie in host memory (parallel.offload). All stages
 /// reduce and gather the same buckets and take the gradient norm in the same order, so that on one number of ranks they
 /// give the same bits: stage 0 and 1 add micro-batches before ranks, stage 2 and 3 ranks before micro-batches.
 ///
@@ -98,9 +99,11 @@ class Sharding final : public BlockHooks {
   /// What space().working is, the weights of all ranks are to become, by the next pass that needs them.
   void weights_changed();
 
-  /// What this rank holds of weights in the model's type, and of gradients.
+  /// What this rank holds of weights in the model's type, and of gradients, where the model is.
   int64_t value_bytes() const;
   int64_t gradient_bytes() const;
+  /// Of weights in host memory, where the model is on a GPU.
+  int64_t offloaded_value_bytes() const;
 
   void enter(int64_t block, Pass pass) override;
   void leave(int64_t block, Pass pass) override;
@@ -109,10 +112,14 @@ class Sharding final : public BlockHooks {
   friend class WholeWeights;
   bool spread() const { return communicator_.world() > 1 || stage_ > 0; }
   void spread_values();
+  /// What a plan gives to its rank of a tensor laid out like the arena, as its shard: where the tensor is, or in host
+  /// memory.
+  at::Tensor shard_of(const at::Tensor& arena, const parallel::ShardPlan& plan, bool on_host) const;
 
   model::Arena& arena_;
   parallel::Communicator& communicator_;
   int64_t stage_;
+  config::Offload offload_;
   at::ScalarType gradient_type_;
   parallel::ShardPlan plan_;
   UpdateSpace space_;

@@ -9,8 +9,9 @@
 namespace txtsum::train {
 
 ValueSlots::ValueSlots(model::Arena& arena, parallel::Communicator& communicator, const Shards& trainable,
-                       const Shards& frozen)
+                       const Shards& frozen, bool on_host)
     : arena_(arena), communicator_(communicator), trainable_(trainable), frozen_(frozen) {
+  if (on_host) uploads_.emplace(arena.device());
   int64_t largest = 0;
   for (int64_t block = 1; block < arena.layout().block_count(); ++block) {
     largest = std::max(largest, numel(block, true) + numel(block, false));
@@ -67,14 +68,29 @@ ValueSlots::Slot& ValueSlots::gather(int64_t block, const Slot* kept) {
 
 void ValueSlots::start_gather(Slot& slot, int64_t block) {
   slot.block = block;
+  if (!uploads_) return gather_buckets(slot, block);
+  // The slot may still be read by what is on the current stream by now. Collectives follow the copies, since those are
+  // on the stream that is then the current one.
+  uploads_->follow_current();
+  uploads_->run([&] { gather_buckets(slot, block); });
+  slot.uploaded = uploads_->mark();
+}
+
+void ValueSlots::gather_buckets(Slot& slot, int64_t block) {
   int64_t behind = 0;
   for (const bool trainable : {true, false}) {
     const Shards& from = trainable ? trainable_ : frozen_;
     const model::ArenaRange range = arena_.layout().block_range(block, trainable);
     for (const parallel::Bucket& bucket : from.plan.buckets_of(block)) {
-      slot.tickets.push_back(communicator_.all_gather(
-          from.shard.narrow(0, bucket.local, from.plan.part(bucket).numel()),
-          slot.memory.narrow(0, behind + bucket.range.begin - range.begin, bucket.range.numel())));
+      const parallel::Part own = from.plan.part(bucket);
+      at::Tensor part = from.shard.narrow(0, bucket.local, own.numel());
+      const at::Tensor values = slot.memory.narrow(0, behind + bucket.range.begin - range.begin, bucket.range.numel());
+      if (uploads_) {
+        const at::Tensor place = values.narrow(0, own.begin - bucket.range.begin, own.numel());
+        uploads_->copy(part, place);
+        part = place;
+      }
+      slot.tickets.push_back(communicator_.all_gather(part, values));
     }
     behind += range.numel();
   }
@@ -83,6 +99,8 @@ void ValueSlots::start_gather(Slot& slot, int64_t block) {
 void ValueSlots::wait(Slot& slot) {
   for (const parallel::TicketRef& ticket : slot.tickets) communicator_.wait(ticket);
   slot.tickets.clear();
+  if (slot.uploaded) slot.uploaded->block_current();
+  slot.uploaded.reset();
 }
 
 void ValueSlots::place(int64_t block, const at::Tensor& memory) {
@@ -114,9 +132,18 @@ void ValueSlots::release_all() {
 }
 
 int64_t ValueSlots::bytes() const {
-  size_t bytes = resident_.memory.nbytes() + frozen_.shard.nbytes();
+  size_t bytes = resident_.memory.nbytes();
+  if (frozen_.shard.device() == arena_.device()) bytes += frozen_.shard.nbytes();
   for (const Slot& slot : slots_) bytes += slot.memory.nbytes();
   return static_cast<int64_t>(bytes);
+}
+
+int64_t ValueSlots::offloaded_bytes() const {
+  int64_t bytes = 0;
+  for (const at::Tensor& shard : {trainable_.shard, frozen_.shard}) {
+    if (shard.device() != arena_.device()) bytes += static_cast<int64_t>(shard.nbytes());
+  }
+  return bytes;
 }
 
 }  // namespace txtsum::train

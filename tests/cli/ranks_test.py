@@ -216,6 +216,25 @@ class AgreementTest(RanksTest):
         self.assertIn("take parallel.zero_stage=0", output)
 
 
+    def test_offload_changes_no_bit_and_may_differ_at_a_resume(self):
+        """On a CPU, where it moves nothing."""
+        narrow = [*LONG, *RARELY, "train.precision=bf16"]
+        whole = self.train("whole", 2, *narrow)
+        offloads = ["parallel.zero_stage=3", "parallel.offload=optimizer_and_parameters"]
+        stopped = self.start("stopped", 2, *narrow, *offloads)
+        stopped.wait_for_step(40)
+        stopped.process.send_signal(signal.SIGTERM)
+        code, output = stopped.end()
+        self.assertEqual(code, 128 + signal.SIGTERM, output)
+        self.assertIn("optimizer_and_parameters, which saves nothing: a CPU's memory is host memory", output)
+        self.assert_same_bits(whole, self.train("stopped", 2, *narrow, "parallel.offload=optimizer"))
+
+    def test_offload_names_what_it_needs(self):
+        code, output = self.fails("stage", 2, *SHORT, "parallel.offload=optimizer_and_parameters")
+        self.assertEqual(code, 2, output)
+        self.assertIn("write parallel.zero_stage=3", output)
+
+
 class EndTest(RanksTest):
     def test_a_signal_saves_and_other_ranks_in_another_stage_go_on(self):
         stopped = self.start("stopped", 2, *LONG, *RARELY, "parallel.zero_stage=2")

@@ -101,11 +101,9 @@ class GpuTest(unittest.TestCase):
                 again = self.train(f"recompute-{precision}", "train.recompute=blocks", *settings)
                 self.assertEqual(graphs, series(again))
 
-    def test_a_stopped_training_goes_on_with_the_same_bits(self):
-        settings = ["train.precision=fp16", "train.deterministic=true", "train.max_updates=1500",
-                    "model.attention_dropout=0.1"]
-        whole = series(self.train("whole", *settings))
-        folder = self.root / "stopped"
+    def stop(self, name, *settings):
+        """A training that gets SIGTERM in the middle; its folder."""
+        folder = self.root / name
         process = subprocess.Popen(
             [PROGRAM, *training(folder, *settings)], cwd=REPOSITORY, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, env=environment(),
@@ -116,8 +114,34 @@ class GpuTest(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(timeout=60), 143)
+        return folder
+
+    def test_a_stopped_training_goes_on_with_the_same_bits(self):
+        settings = ["train.precision=fp16", "train.deterministic=true", "train.max_updates=1500",
+                    "model.attention_dropout=0.1"]
+        whole = series(self.train("whole", *settings))
+        folder = self.stop("stopped", *settings)
         self.assertLess(len(updates_of(folder)), 1500)
         self.assertEqual(run(*training(folder, *settings)).returncode, 0)
+        self.assertEqual(series(folder), whole)
+
+    def test_offload_trains_alike(self):
+        for precision, tolerance in (("fp32", FP32_TOLERANCE), ("bf16", BF16_TOLERANCE), ("fp16", FP16_TOLERANCE)):
+            with self.subTest(precision):
+                settings = [f"train.precision={precision}", "train.deterministic=true"]
+                plain = updates_of(self.train(f"plain-{precision}", *settings))
+                states = self.train(f"states-{precision}", "parallel.offload=optimizer", *settings)
+                self.assert_near(updates_of(states), plain, tolerance)
+                weights = self.train(f"weights-{precision}", "parallel.offload=optimizer_and_parameters",
+                                     "parallel.zero_stage=3", *settings)
+                self.assert_near(updates_of(weights), plain, tolerance)
+
+    def test_another_offload_goes_on_with_the_same_bits(self):
+        settings = ["train.precision=bf16", "train.deterministic=true", "train.max_updates=1500", "parallel.zero_stage=3"]
+        whole = series(self.train("states", "parallel.offload=optimizer", *settings))
+        folder = self.stop("weights", "parallel.offload=optimizer_and_parameters", *settings)
+        self.assertLess(len(updates_of(folder)), 1500)
+        self.assertEqual(run(*training(folder, "parallel.offload=optimizer", *settings)).returncode, 0)
         self.assertEqual(series(folder), whole)
 
     def test_the_report_says_how_the_gpu_was_used_and_what_it_took(self):

@@ -7,7 +7,9 @@
 #include "support/test_device.h"
 #include "support/tolerances.h"
 #include "train/bucket.h"
+#include "train/memory_account.h"
 #include "train/update_step.h"
+#include "txtsum/config/field.h"
 #include "txtsum/core/file.h"
 
 namespace txtsum::tests {
@@ -90,6 +92,8 @@ struct Way {
   int64_t max_graphs = 64;
   std::string long_bigbird = "";  ///< Folder of a LongBigBird, in place of the family's fixture.
   std::optional<uint64_t> block_seed = std::nullopt;
+  config::ParallelConfig parallel = {};
+  bool overflows = false;  ///< The second update's gradients do, by its loss scale.
 };
 
 Numbers train(const Way& way) {
@@ -118,7 +122,8 @@ Numbers train(const Way& way) {
   optimizer_config.beta1 = 0.9;
   const auto communicator = parallel::make_single_communicator();
   model::Arena& arena = loaded.model->arena();
-  train::Sharding sharding(arena, *communicator, {}, way.plain ? at::kFloat : train::gradient_type(arena, batches));
+  train::Sharding sharding(arena, *communicator, way.parallel,
+                           way.plain ? at::kFloat : train::gradient_type(arena, batches));
   const auto optimizer = train::make_optimizer(optimizer_config, sharding.space());
   const train::UpdateParts parts{config, 42, *loaded.model, batches, sharding, *optimizer};
   const auto step = way.plain ? train::make_plain_update_step(parts) : train::make_update_step(parts);
@@ -130,9 +135,15 @@ Numbers train(const Way& way) {
       const model::ModelFacts& facts = loaded.model->facts();
       micro = train::pad_to(micro, train::bucket_of(micro, facts), facts.pad_id);
     }
+    const bool overflows = way.overflows && update == 2;
+    const std::optional<ops::LossScaleState> scale = step->loss_scale();
+    if (overflows) step->restore({0x1p100, 0, 0});
+    const at::Tensor masters = optimizer->masters().clone();
     step->start(batch, update, 2e-3);
     const train::UpdateResult result = step->finish();
-    EXPECT_FALSE(result.left_out) << "update " << update;
+    EXPECT_EQ(result.left_out, overflows) << "update " << update;
+    EXPECT_EQ(at::equal(optimizer->masters(), masters), overflows) << "update " << update;
+    if (overflows) step->restore({scale->scale, 0, step->loss_scale()->left_out});
     numbers.losses.push_back(result.loss);
     numbers.norms.push_back(result.gradient_norm);
   }
@@ -211,6 +222,82 @@ TEST_F(DeviceUpdateStep, BlockSparseAttentionIsTheSameInGraphsAndFollowsFp32) {
         EXPECT_NEAR(graphs.losses[i] / wide.losses[i], 1.0, tolerance) << "update " << i + 1;
       }
     }
+  }
+}
+
+/// What lies in host memory, in a stage that has it.
+const std::vector<config::ParallelConfig> kOffloads{
+    {.offload = config::Offload::kOptimizer},
+    {.zero_stage = 1, .offload = config::Offload::kOptimizer},
+    {.zero_stage = 2, .offload = config::Offload::kOptimizer},
+    {.zero_stage = 3, .offload = config::Offload::kOptimizer},
+    {.zero_stage = 3, .offload = config::Offload::kOptimizerAndParameters}};
+
+/// The CPU's update rounds otherwise than the GPU's. Graphs change no bit, nor does where the weights lie.
+TEST_F(DeviceUpdateStep, OffloadTrainsAlike) {
+  for (const auto& [dtype, tolerance] :
+       {std::pair(at::kFloat, kDeviceLossTolerance), {at::kBFloat16, 1e-2}, {at::kHalf, 2e-3}}) {
+    for (const char* family : {"bart", "pegasus"}) {
+      const Numbers plain = train({.family = family, .dtype = dtype});
+      Numbers last;
+      for (const config::ParallelConfig& parallel : kOffloads) {
+        SCOPED_TRACE(std::string(family) + " in " + c10::toString(dtype) + ", stage " +
+                     std::to_string(parallel.zero_stage) + ", " + std::string(config::name_of(parallel.offload)));
+        const Numbers graphs = train({.family = family, .dtype = dtype, .parallel = parallel});
+        const Numbers eager = train({.family = family, .dtype = dtype, .max_graphs = 0, .parallel = parallel});
+        expect_near(graphs, plain, tolerance);
+        EXPECT_EQ(graphs.losses, eager.losses);
+        EXPECT_EQ(graphs.norms, eager.norms);
+        EXPECT_TRUE(at::equal(graphs.weights, eager.weights));
+        if (parallel.offload == config::Offload::kOptimizerAndParameters) {
+          EXPECT_EQ(graphs.losses, last.losses);
+          EXPECT_TRUE(at::equal(graphs.weights, last.weights));
+        }
+        last = graphs;
+      }
+    }
+  }
+}
+
+TEST_F(DeviceUpdateStep, AnOverflowIsLeftOutWithOffloadToo) {
+  const Numbers plain = train({.dtype = at::kHalf, .overflows = true});
+  for (const config::ParallelConfig& parallel : kOffloads) {
+    SCOPED_TRACE("stage " + std::to_string(parallel.zero_stage) + ", " +
+                 std::string(config::name_of(parallel.offload)));
+    const Numbers offloaded = train({.dtype = at::kHalf, .parallel = parallel, .overflows = true});
+    for (size_t i = 0; i < static_cast<size_t>(kUpdates); ++i) {
+      if (i == 1) continue;  // its norm is not finite
+      EXPECT_NEAR(offloaded.losses[i] / plain.losses[i], 1.0, 2e-3) << "update " << i + 1;
+      EXPECT_NEAR(offloaded.norms[i] / plain.norms[i], 1.0, 2e-2) << "update " << i + 1;
+    }
+  }
+}
+
+/// Masters and moments are no longer the GPU's.
+TEST_F(DeviceUpdateStep, OffloadedStatesTakeNoGpuMemory) {
+  const TransformerFixture fixture("bart");
+  model::LoadRequest request;
+  request.folder = fixture.folder();
+  request.dtype = at::kBFloat16;
+  request.device = test_device();
+  FixtureBatches batches(fixture);
+  for (const config::ParallelConfig& parallel : kOffloads) {
+    const model::LoadedModel loaded = model::load_model(request);
+    const auto communicator = parallel::make_single_communicator();
+    train::Sharding sharding(loaded.model->arena(), *communicator, parallel, at::kBFloat16);
+    config::OptimizerConfig optimizer_config;
+    optimizer_config.complete();
+    const auto optimizer = train::make_optimizer(optimizer_config, sharding.space());
+    const config::TrainConfig config;
+    const train::MemoryAccount account = train::account_of({config, 42, *loaded.model, batches, sharding, *optimizer});
+    EXPECT_EQ(account.masters, 0);
+    EXPECT_EQ(account.moments, 0);
+    int64_t moments = 0;
+    for (const train::SpacePiece& piece : sharding.space().pieces) moments += 8 * piece.numel;
+    const int64_t weights = sharding.offloaded_value_bytes();
+    EXPECT_EQ(account.offloaded, 4 * sharding.space().numel + moments + weights);
+    EXPECT_EQ(weights > 0, parallel.offload == config::Offload::kOptimizerAndParameters);
+    EXPECT_TRUE(optimizer->masters().is_pinned());
   }
 }
 

@@ -25,7 +25,7 @@ struct DeviceUpdateNumbers {
   double next_loss_scale = 1.0;
   /// Where gradients are not finite: an element of the last stretch of the arena that has one; none on several ranks.
   std::optional<int64_t> bad_element;
-  double seconds = 0.0;         ///< GPU time from begin() to the end of the update.
+  double seconds = 0.0;         ///< GPU time from begin() to the end of the update, or of measure().
   double waited_seconds = 0.0;  ///< Before that, in which the GPU had nothing to do; 0 for the first update.
 };
 
@@ -55,6 +55,12 @@ class DeviceUpdate {
   /// Without `ranks` the norm is that of the tensors' gradients.
   void start(const AdamWTensors& tensors, const AdamWScalars& scalars, const at::Tensor& loss_sums_2, double clip_norm,
              double clip_epsilon, const OverRanks* ranks = nullptr);
+  /// The same for an optimizer that is not on the GPU: asks for norm and clipping alone, and waits for them. Returns
+  /// `scalars` with what they make of gradient_factor, and `update` without those that overflowed; none where the
+  /// update is to be left out. finish() comes next.
+  std::optional<AdamWScalars> measure(const at::Tensor& gradients, const AdamWScalars& scalars,
+                                      const at::Tensor& loss_sums_2, double clip_norm, double clip_epsilon,
+                                      const OverRanks* ranks = nullptr);
   /// Waits for the oldest update that was started and not yet finished.
   DeviceUpdateNumbers finish();
 

@@ -29,8 +29,8 @@ struct StatePart {
   at::Tensor values;           ///< 1-D
 };
 
-/// Updates the weights of a space from its gradients. Holds fp32 master weights; with fp32 working weights these are
-/// the masters themselves.
+/// Updates the weights of a space from its gradients. Holds fp32 master weights; fp32 working weights are the masters
+/// themselves, unless the space has them elsewhere.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
@@ -55,7 +55,7 @@ class Optimizer {
 
 /// Makes the optimizer that `config` (completed) names over `space`, which must outlive it. `masters` is fp32, laid out
 /// like the space, and is copied; undefined: the working weights, widened. Pass the source's values where they are
-/// finer than the working weights.
+/// finer than the working weights. AdamW alone offloads.
 std::unique_ptr<Optimizer> make_optimizer(const config::OptimizerConfig& config, const UpdateSpace& space,
                                           const at::Tensor& masters = {});
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "txtsum/config/parallel_config.h"
 #include "txtsum/model/arena.h"
 #include "txtsum/ops/adamw_update.h"
 
@@ -24,13 +25,22 @@ struct SpacePiece {
 /// 1-D and laid out alike.
 struct UpdateSpace {
   int64_t numel = 0;
-  at::Tensor working;                  ///< Weights in the model's type. In fp32 they are the masters themselves.
+  at::Tensor working;                  ///< Weights in the model's type. In fp32 they are the masters themselves, unless
+                                       ///< those lie elsewhere.
   at::Tensor gradients;                ///< Sums over ranks, when an update is made; may be defined later than the rest.
   std::vector<ops::UpdateSpan> spans;  ///< Covers [0, numel) without holes; what belongs to no parameter is frozen.
   std::vector<SpacePiece> pieces;      ///< Of all parameters that have a gradient, ascending.
+  /// What lies in host memory: masters and moments, and `working` too.
+  config::Offload offload = config::Offload::kNone;
 };
 
 /// The whole trainable range of `arena`.
 UpdateSpace whole_space(const model::Arena& arena);
+
+/// Whether the working weights are the masters themselves.
+bool working_is_master(const UpdateSpace& space);
+
+/// Zeros for a part of the optimizer's state: fp32, laid out like the space, where its state lies.
+at::Tensor state_zeros(const UpdateSpace& space);
 
 }  // namespace txtsum::train

@@ -63,8 +63,11 @@ optimizer: {type: AdamW, params: {lr: 1e-4, betas: [0.9, 0.999]}}
   EXPECT_THAT(found, HasSubstr("bf16.enabled: not a key of txtsum; write train.precision=bf16"));
   EXPECT_THAT(found, HasSubstr("write train.clip_norm=1.0"));
   EXPECT_THAT(found, HasSubstr("zero_optimization.stage: not a key of txtsum; write parallel.zero_stage=2"));
-  EXPECT_THAT(found, HasSubstr("zero_optimization.offload_optimizer.device: not a key of txtsum; nothing is kept in "
-                               "host memory"));
+  EXPECT_THAT(found, HasSubstr("zero_optimization.offload_optimizer.device: not a key of txtsum; write "
+                               "parallel.offload=optimizer"));
+  EXPECT_THAT(
+      files.complaints(kLeast + "zero_optimization: {offload_param: {device: nvme}}\n"),
+      HasSubstr("zero_optimization.offload_param.device: not a key of txtsum; host memory is offered, not disks"));
   EXPECT_THAT(found, HasSubstr("optimizer.type: not a key of txtsum; write optimizer.name=adamw"));
   EXPECT_THAT(found, HasSubstr("optimizer.params.lr: not a key of txtsum; write optimizer.learning_rate=1e-4"));
 }

@@ -58,6 +58,10 @@ INSTANTIATE_TEST_SUITE_P(
              "cannot be set together"},
         Case{{"optimizer.name=adafactor", "optimizer.relative_step=true"}, "schedule.name: must be constant"},
         Case{{"optimizer.name=adafactor", "optimizer.relative_step=true", "schedule.name=constant"}, ""},
+        Case{{"parallel.offload=optimizer"}, ""},
+        Case{{"parallel.offload=optimizer_and_parameters", "parallel.zero_stage=3"}, ""},
+        Case{{"parallel.offload=optimizer_and_parameters", "parallel.zero_stage=2"}, "write parallel.zero_stage=3"},
+        Case{{"parallel.offload=optimizer", "optimizer.name=adafactor"}, "take parallel.offload=none"},
         Case{{"schedule.name=constant", "schedule.minimum_share=0.1"}, "only with schedule.name=linear"},
         Case{{"train.bucket_batches=3"}, "only with train.sampler=length_bucketed"}));
 

@@ -13,6 +13,7 @@ namespace {
 using tests::on_test_device;
 
 constexpr int64_t kNumel = 200001;
+constexpr at::ScalarType kTypes[] = {at::kFloat, at::kBFloat16, at::kHalf};
 
 AdamWTensors random_tensors(at::ScalarType gradient_type) {
   at::manual_seed(3);
@@ -63,7 +64,7 @@ double largest_difference(const at::Tensor& a, const at::Tensor& b) {
 }
 
 TEST(AdamWUpdate, EqualsTheFormulaInFloat64) {
-  for (const at::ScalarType type : tests::tested_types()) {
+  for (const at::ScalarType type : kTypes) {
     AdamWTensors tensors = random_tensors(type);
     const AdamWTensors with_decay = reference_update(tensors, scalars(), 0.1);
     const AdamWTensors without_decay = reference_update(tensors, scalars(), 0.0);
@@ -102,7 +103,7 @@ TEST(AdamWUpdate, LeavesFrozenSpansAlone) {
 }
 
 TEST(AdamWUpdate, WritesRoundedMastersIntoTheWorkingWeights) {
-  for (const at::ScalarType type : tests::tested_types()) {
+  for (const at::ScalarType type : kTypes) {
     if (type == at::kFloat) continue;  // the masters themselves
     for (const at::ScalarType gradient_type : {type, at::kFloat}) {
       AdamWTensors tensors = random_tensors(gradient_type);
@@ -118,8 +119,40 @@ TEST(AdamWUpdate, WritesRoundedMastersIntoTheWorkingWeights) {
   }
 }
 
+/// Every fp16 number as a gradient, and masters around every place where fp16 rounds.
+TEST(AdamWUpdate, ReadsAndWritesFp16OnTheCpuAsATenDoes) {
+  constexpr int64_t kHalfs = 1 << 16;
+  const at::Tensor bits = at::arange(kHalfs, at::kInt).to(at::kShort);
+  AdamWTensors tensors;
+  tensors.gradients = bits.view(at::kHalf);
+  tensors.first_moment = at::zeros({kHalfs});
+  tensors.second_moment = at::zeros({kHalfs});
+  // Nothing moves; the first moment becomes the gradient.
+  AdamWScalars numbers;
+  numbers.learning_rate = 0.0;
+  numbers.beta1 = 0.0;
+  const at::Tensor wide = tensors.gradients.to(at::kFloat);
+  const at::Tensor next = (bits.to(at::kInt) + 1).to(at::kShort).view(at::kHalf).to(at::kFloat);
+  for (const double share : {0.0, 0.25, 0.5, 0.75}) {
+    const at::Tensor between = wide + share * (next - wide);
+    tensors.masters = at::where(between.isfinite(), between, at::zeros_like(between));
+    for (const at::Tensor& values : {tensors.masters.clone(), at::nextafter(tensors.masters, wide),
+                                     at::nextafter(tensors.masters, next), tensors.masters * 1e3}) {
+      tensors.masters = values.clone();
+      tensors.working = at::zeros({kHalfs}, at::kHalf);
+      adamw_update(tensors, {{0, kHalfs, false, false}}, numbers);
+      const at::Tensor kept = tensors.masters.isfinite();
+      EXPECT_TRUE(at::equal(tensors.working.view(at::kShort).masked_select(kept),
+                            tensors.masters.to(at::kHalf).view(at::kShort).masked_select(kept)));
+    }
+  }
+  const at::Tensor finite = wide.isfinite();
+  EXPECT_TRUE(at::equal(tensors.first_moment.masked_select(finite), wide.masked_select(finite)));
+  EXPECT_TRUE(tensors.first_moment.masked_select(finite.logical_not()).isfinite().logical_not().all().item<bool>());
+}
+
 TEST(GradientNorm, EqualsFloat64AndSkipsFrozenSpans) {
-  for (const at::ScalarType type : tests::tested_types()) {
+  for (const at::ScalarType type : kTypes) {
     const at::Tensor gradients = random_tensors(type).gradients;
     const double norm =
         gradient_norm(gradients, {{0, 1000, true, false}, {1000, 70000, true, true}, {70000, kNumel, false, false}});

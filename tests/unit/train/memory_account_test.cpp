@@ -52,6 +52,21 @@ TEST(MemoryAccount, SaysWhichSettingLowersItByHowMuch) {
   EXPECT_THAT(text, HasSubstr("model.freeze: 7.00 GiB"));
 }
 
+TEST(MemoryAccount, SaysWhatOffloadWouldMoveAndWhatItHasMoved) {
+  train::MemoryRequest asked = request();
+  asked.offloadable = 6 * kGib;
+  EXPECT_THAT(train::out_of_memory_text(account(), asked),
+              HasSubstr("parallel.offload=optimizer (masters and moments in host memory, updates by the CPU): about "
+                        "6.00 GiB less"));
+  train::MemoryAccount offloaded = account();
+  offloaded.masters = offloaded.moments = 0;
+  offloaded.offloaded = 6 * kGib;
+  const std::string text = train::out_of_memory_text(offloaded, request());
+  EXPECT_THAT(text, HasSubstr("states 2.00 GiB (weights 1.00 GiB, gradients 1.00 GiB, fp32 masters 0.00 GiB, moments "
+                              "0.00 GiB), 6.00 GiB in host memory"));
+  EXPECT_THAT(text, Not(HasSubstr("parallel.offload")));
+}
+
 TEST(MemoryAccount, LeavesOutWhatIsOnAlready) {
   train::MemoryRequest asked = request();
   asked.recomputes = true;
