@@ -83,6 +83,7 @@ model::LoadedModel load_for_training(const ModelFiles& files, const config::Expe
   request.dropout = config.model.dropout;
   request.attention_dropout = config.model.attention_dropout;
   request.activation_dropout = config.model.activation_dropout;
+  request.encoder_dropout = config.model.encoder_dropout;
   return model::load_model(request);
 }
 

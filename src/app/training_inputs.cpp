@@ -4,10 +4,13 @@
 #include <utility>
 #include <vector>
 
+#include "app/freeze_report.h"
 #include "app/summaries.h"
+#include "txtsum/app/progress_line.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/json.h"
+#include "txtsum/core/log.h"
 #include "txtsum/ops/device.h"
 #include "txtsum/ops/varlen_attention.h"
 #include "txtsum/parallel/agreed_stop.h"
@@ -108,11 +111,36 @@ train::TrainerSettings trainer_settings(const TrainingInputs& inputs, const conf
   return settings;
 }
 
+std::optional<train::EncoderCacheFill> fill_encoder_cache(TrainingInputs& inputs,
+                                                          const config::ExperimentConfig& config,
+                                                          parallel::Communicator& ranks, const core::Clock& clock) {
+  if (!config.train.cache_encoder) return std::nullopt;
+  const data::Dataset& dataset = inputs.train_data.dataset;
+  const std::string folder = config.data.cache_folder();
+  if (folder.empty()) {
+    throw core::UserError(
+        "train.cache_encoder=true keeps the encoder's outputs in the folder data.cache, which is "
+        "empty: name one");
+  }
+  inputs.encoder_cache = std::make_unique<train::EncoderCache>(*inputs.loaded, dataset, folder);
+  const bool speaks = ranks.rank() == 0;
+  if (speaks) core::log_info(encoder_cache_text(inputs.encoder_cache->file()));
+  std::optional<ProgressLine> line;
+  const int64_t tokens = inputs.encoder_cache->file().shape().rows();
+  if (speaks) line.emplace("encode", "tokens", tokens / ranks.world(), clock);
+  const train::EncoderCacheFill fill = inputs.encoder_cache->fill(ranks, [&](int64_t done) {
+    if (line) line->update(done, "");
+  });
+  if (line) line->finish();
+  if (speaks) core::log_info(encoder_fill_text(fill, dataset.size()));
+  return fill;
+}
+
 train::TrainerParts trainer_parts(TrainingInputs& inputs, const config::ExperimentConfig& config,
                                   parallel::Communicator& ranks, const core::Clock& clock) {
   inputs.batches = std::make_unique<train::DatasetBatches>(
       inputs.train_data.dataset, config.train, static_cast<uint64_t>(config.run.seed), config.data.prefetch_batches,
-      train::RankShare{ranks.rank(), ranks.world()});
+      train::RankShare{ranks.rank(), ranks.world()}, inputs.encoder_cache.get());
   if (inputs.validation_data) {
     inputs.validation =
         std::make_unique<train::DatasetMicroBatches>(inputs.validation_data->dataset, config.train.micro_batch_tokens);
@@ -159,6 +187,7 @@ void follow_training(const config::ExperimentConfig& config, const RunStart& sta
   set_threads(config.run.threads);
   TrainingInputs inputs = load_training(config, device);
   if (!start.resume_from.empty()) check_same_data(start.resume_from, inputs);
+  fill_encoder_cache(inputs, config, ranks, clock);
   train::TrainerParts parts = trainer_parts(inputs, config, ranks, clock);
   parts.evaluator = evaluator_of(inputs, config, ranks, clock, [](const metrics::Work&) {});
   parts.write_folder = [](const std::string&, const at::Tensor&) {};

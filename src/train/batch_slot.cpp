@@ -2,8 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <cstddef>
 #include <cstring>
 
+#include "txtsum/core/check.h"
 #include "txtsum/ops/byte_parts.h"
 #include "txtsum/ops/dropout_key.h"
 
@@ -24,13 +26,18 @@ void copy_side(ops::ByteParts& parts, const ops::RaggedTokens& tokens) {
   }
 }
 
+at::Tensor take_encoded(ops::ByteParts& parts, const Bucket& bucket, at::ScalarType type, int64_t width) {
+  return parts.take(bucket.source_tokens * width, type).view({bucket.source_tokens, width});
+}
+
 /// Bytes that a batch of this shape and what dropout is drawn from take.
-int64_t bytes_of(const Bucket& bucket) {
+int64_t bytes_of(const Bucket& bucket, at::ScalarType type, int64_t encoded_width) {
   ops::ByteParts parts;
   MicroBatch measured;
   take_side(parts, measured.source, bucket.source_tokens, bucket.slots);
   take_side(parts, measured.labels, bucket.target_tokens, bucket.slots);
   parts.take(2, at::kInt);
+  parts.take(bucket.source_tokens * encoded_width, type);
   return parts.size();
 }
 
@@ -43,12 +50,15 @@ std::vector<int64_t> outline(int64_t tokens, int64_t slots) {
 
 }  // namespace
 
-BatchSlot::BatchSlot(const Bucket& bucket, const at::Device& device)
-    : bytes_(at::empty({bytes_of(bucket)}, at::TensorOptions().dtype(at::kByte).device(device))) {
+BatchSlot::BatchSlot(const Bucket& bucket, const at::TensorOptions& options, int64_t encoded_width)
+    : bytes_(at::empty({bytes_of(bucket, options.dtype().toScalarType(), encoded_width)}, options.dtype(at::kByte))) {
   ops::ByteParts parts(bytes_);
   take_side(parts, batch_.source, bucket.source_tokens, bucket.slots);
   take_side(parts, batch_.labels, bucket.target_tokens, bucket.slots);
   words_2_ = parts.take(2, at::kInt);
+  if (encoded_width > 0) {
+    batch_.encoded_ND = take_encoded(parts, bucket, options.dtype().toScalarType(), encoded_width);
+  }
   batch_.source.offsets = outline(bucket.source_tokens, bucket.slots);
   batch_.labels.offsets = outline(bucket.target_tokens, bucket.slots);
   batch_.source.longest = bucket.longest_source;
@@ -66,6 +76,13 @@ void BatchSlot::fill(const MicroBatch& padded, uint64_t seed, int64_t update, op
   batch_.labels.offsets = padded.labels.offsets;
   const auto words = ops::dropout_words(seed, update);
   std::memcpy(parts.take(2, at::kInt).mutable_data_ptr(), words.data(), sizeof(words));
+  if (batch_.encoded_ND.defined()) {
+    TXTSUM_CHECK(padded.encoded_ND.size(1) == batch_.encoded_ND.size(1), padded.encoded_ND.sizes());
+    at::Tensor rows = parts.take(batch_.encoded_ND.numel(), batch_.encoded_ND.scalar_type());
+    auto* to = static_cast<std::byte*>(rows.mutable_data_ptr());
+    std::memcpy(to, padded.encoded_ND.const_data_ptr(), padded.encoded_ND.nbytes());
+    std::memset(to + padded.encoded_ND.nbytes(), 0, rows.nbytes() - padded.encoded_ND.nbytes());
+  }
   bytes_.copy_(copies.upload(staging), /*non_blocking=*/true);
 }
 

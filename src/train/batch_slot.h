@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/TensorOptions.h>
+
 #include <cstdint>
 
 #include "bucket.h"
@@ -11,7 +13,8 @@ namespace txtsum::train {
 /// that a captured graph can read them.
 class BatchSlot {
  public:
-  BatchSlot(const Bucket& bucket, const at::Device& device);
+  /// Micro-batches have the encoder's outputs where `encoded_width` is more than 0: of that width, of `options`' type.
+  BatchSlot(const Bucket& bucket, const at::TensorOptions& options, int64_t encoded_width = 0);
 
   /// Copies a micro-batch of the bucket's shape (on the CPU) and what dropout is drawn from, without waiting: on its
   /// way to the device while that still computes on what was in the slot.

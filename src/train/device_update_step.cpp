@@ -126,7 +126,8 @@ void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, 
   const Bucket bucket = bucket_of(batch, parts_.model.facts());
   auto found = shapes_.find(bucket);
   if (found == shapes_.end()) {
-    Shape fresh{BatchSlot(bucket, parts_.model.arena().device()), 0, nullptr};
+    const int64_t encoded_width = batch.encoded_ND.defined() ? batch.encoded_ND.size(1) : 0;
+    Shape fresh{BatchSlot(bucket, parts_.model.arena().options(), encoded_width), 0, nullptr};
     found = shapes_.emplace(bucket, std::move(fresh)).first;
   }
   Shape& shape = found->second;
@@ -157,6 +158,7 @@ void DeviceUpdateStep::forward_backward(const BatchSlot& slot, int64_t update) {
   context.dropout_words_2 = slot.dropout_words_2();
   context.loss_factor_1 = update_.loss_factor();
   context.scope = scope_.get();
+  context.encoded_ND = slot.batch().encoded_ND;
   parts_.sharding.begin_micro_batch();
   const model::LossSum sum =
       parts_.model.loss(slot.batch().source, slot.batch().labels, parts_.config.label_smoothing, context);
