@@ -122,7 +122,7 @@ std::optional<train::EncoderCacheFill> fill_encoder_cache(TrainingInputs& inputs
         "train.cache_encoder=true keeps the encoder's outputs in the folder data.cache, which is "
         "empty: name one");
   }
-  inputs.encoder_cache = std::make_unique<train::EncoderCache>(*inputs.loaded, dataset, folder);
+  inputs.encoder_cache = std::make_unique<train::EncoderCache>(*inputs.loaded->model, inputs.loaded->config, dataset, folder);
   const bool speaks = ranks.rank() == 0;
   if (speaks) core::log_info(encoder_cache_text(inputs.encoder_cache->file()));
   std::optional<ProgressLine> line;

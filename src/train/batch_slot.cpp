@@ -2,10 +2,8 @@
 
 #include <ATen/ATen.h>
 
-#include <cstddef>
 #include <cstring>
 
-#include "txtsum/core/check.h"
 #include "txtsum/ops/byte_parts.h"
 #include "txtsum/ops/dropout_key.h"
 
@@ -26,18 +24,13 @@ void copy_side(ops::ByteParts& parts, const ops::RaggedTokens& tokens) {
   }
 }
 
-at::Tensor take_encoded(ops::ByteParts& parts, const Bucket& bucket, at::ScalarType type, int64_t width) {
-  return parts.take(bucket.source_tokens * width, type).view({bucket.source_tokens, width});
-}
-
 /// Bytes that a batch of this shape and what dropout is drawn from take.
-int64_t bytes_of(const Bucket& bucket, at::ScalarType type, int64_t encoded_width) {
+int64_t bytes_of(const Bucket& bucket) {
   ops::ByteParts parts;
   MicroBatch measured;
   take_side(parts, measured.source, bucket.source_tokens, bucket.slots);
   take_side(parts, measured.labels, bucket.target_tokens, bucket.slots);
   parts.take(2, at::kInt);
-  parts.take(bucket.source_tokens * encoded_width, type);
   return parts.size();
 }
 
@@ -50,20 +43,18 @@ std::vector<int64_t> outline(int64_t tokens, int64_t slots) {
 
 }  // namespace
 
-BatchSlot::BatchSlot(const Bucket& bucket, const at::TensorOptions& options, int64_t encoded_width)
-    : bytes_(at::empty({bytes_of(bucket, options.dtype().toScalarType(), encoded_width)}, options.dtype(at::kByte))) {
+BatchSlot::BatchSlot(const Bucket& bucket, const at::Device& device, const at::Tensor& encoded_room)
+    : bytes_(at::empty({bytes_of(bucket)}, at::TensorOptions().dtype(at::kByte).device(device))) {
   ops::ByteParts parts(bytes_);
   take_side(parts, batch_.source, bucket.source_tokens, bucket.slots);
   take_side(parts, batch_.labels, bucket.target_tokens, bucket.slots);
   words_2_ = parts.take(2, at::kInt);
-  if (encoded_width > 0) {
-    batch_.encoded_ND = take_encoded(parts, bucket, options.dtype().toScalarType(), encoded_width);
-  }
   batch_.source.offsets = outline(bucket.source_tokens, bucket.slots);
   batch_.labels.offsets = outline(bucket.target_tokens, bucket.slots);
   batch_.source.longest = bucket.longest_source;
   batch_.labels.longest = bucket.longest_target;
   batch_.source.recurs = batch_.labels.recurs = true;
+  if (encoded_room.defined()) batch_.encoded_ND = encoded_room.narrow(0, 0, bucket.source_tokens);
 }
 
 void BatchSlot::fill(const MicroBatch& padded, uint64_t seed, int64_t update, ops::DeviceCopies& copies) {
@@ -76,14 +67,11 @@ void BatchSlot::fill(const MicroBatch& padded, uint64_t seed, int64_t update, op
   batch_.labels.offsets = padded.labels.offsets;
   const auto words = ops::dropout_words(seed, update);
   std::memcpy(parts.take(2, at::kInt).mutable_data_ptr(), words.data(), sizeof(words));
-  if (batch_.encoded_ND.defined()) {
-    TXTSUM_CHECK(padded.encoded_ND.size(1) == batch_.encoded_ND.size(1), padded.encoded_ND.sizes());
-    at::Tensor rows = parts.take(batch_.encoded_ND.numel(), batch_.encoded_ND.scalar_type());
-    auto* to = static_cast<std::byte*>(rows.mutable_data_ptr());
-    std::memcpy(to, padded.encoded_ND.const_data_ptr(), padded.encoded_ND.nbytes());
-    std::memset(to + padded.encoded_ND.nbytes(), 0, rows.nbytes() - padded.encoded_ND.nbytes());
-  }
   bytes_.copy_(copies.upload(staging), /*non_blocking=*/true);
+  if (!batch_.encoded_ND.defined()) return;
+  const int64_t rows = padded.encoded_ND.size(0), all_rows = batch_.encoded_ND.size(0);
+  batch_.encoded_ND.narrow(0, 0, rows).copy_(copies.upload(padded.encoded_ND), /*non_blocking=*/true);
+  batch_.encoded_ND.narrow(0, rows, all_rows - rows).zero_();
 }
 
 }  // namespace txtsum::train

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <c10/core/TensorOptions.h>
-
 #include <cstdint>
 
 #include "bucket.h"
@@ -13,8 +11,9 @@ namespace txtsum::train {
 /// that a captured graph can read them.
 class BatchSlot {
  public:
-  /// Micro-batches have the encoder's outputs where `encoded_width` is more than 0: of that width, of `options`' type.
-  BatchSlot(const Bucket& bucket, const at::TensorOptions& options, int64_t encoded_width = 0);
+  /// `encoded_room` is where the encoder's outputs go, for micro-batches that have them: [as many rows as the bucket has
+  /// source tokens, or more; D], on the device. Slots may share it, since one is filled after the other.
+  BatchSlot(const Bucket& bucket, const at::Device& device, const at::Tensor& encoded_room = {});
 
   /// Copies a micro-batch of the bucket's shape (on the CPU) and what dropout is drawn from, without waiting: on its
   /// way to the device while that still computes on what was in the slot.

@@ -126,8 +126,8 @@ void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, 
   const Bucket bucket = bucket_of(batch, parts_.model.facts());
   auto found = shapes_.find(bucket);
   if (found == shapes_.end()) {
-    const int64_t encoded_width = batch.encoded_ND.defined() ? batch.encoded_ND.size(1) : 0;
-    Shape fresh{BatchSlot(bucket, parts_.model.arena().options(), encoded_width), 0, nullptr};
+    if (batch.encoded_ND.defined()) make_encoded_room(bucket.source_tokens, batch.encoded_ND);
+    Shape fresh{BatchSlot(bucket, parts_.model.arena().device(), encoded_room_), 0, nullptr};
     found = shapes_.emplace(bucket, std::move(fresh)).first;
   }
   Shape& shape = found->second;
@@ -148,6 +148,14 @@ void DeviceUpdateStep::add_micro_batch(const MicroBatch& batch, int64_t update, 
   work_.shapes = static_cast<int64_t>(shapes_.size());
   work_.tokens += batch.source.tokens() + batch.labels.tokens();
   work_.padded_tokens += bucket.source_tokens + bucket.target_tokens;
+}
+
+void DeviceUpdateStep::make_encoded_room(int64_t rows, const at::Tensor& like) {
+  const int64_t before = encoded_room_.defined() ? encoded_room_.size(0) : 0;
+  if (rows <= before) return;
+  // Twice as much, since graphs go on reading from where they were captured.
+  encoded_room_ = at::zeros({std::max(rows, 2 * before), like.size(1)},
+                            at::TensorOptions().dtype(like.dtype()).device(parts_.model.arena().device()));
 }
 
 void DeviceUpdateStep::forward_backward(const BatchSlot& slot, int64_t update) {

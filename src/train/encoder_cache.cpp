@@ -14,7 +14,7 @@
 #include "txtsum/core/json.h"
 #include "txtsum/core/stop_signal.h"
 #include "txtsum/data/ragged_batch.h"
-#include "txtsum/ops/ragged.h"
+#include "txtsum/ops/device.h"
 #include "txtsum/parallel/agreed_stop.h"
 
 namespace txtsum::train {
@@ -50,11 +50,11 @@ std::string sources_hash(const data::Dataset& dataset) {
   return core::content_hash(text);
 }
 
-data::RowCacheShape shape_of(const model::LoadedModel& loaded, const data::Dataset& dataset) {
-  const model::Seq2SeqModel& model = *loaded.model;
+data::RowCacheShape shape_of(const model::Seq2SeqModel& model, const core::Json& model_config,
+                             const data::Dataset& dataset) {
   check_encoder_is_fixed(model);
   data::RowCacheShape shape;
-  shape.key = encoder_key(loaded, dataset);
+  shape.key = encoder_key(model, model_config, dataset);
   for (int64_t example = 0; example < dataset.size(); ++example) {
     shape.row_counts.push_back(dataset.source_length(example));
   }
@@ -81,26 +81,40 @@ void check_encoder_is_fixed(const model::Seq2SeqModel& model) {
   }
 }
 
-std::string encoder_key(const model::LoadedModel& loaded, const data::Dataset& dataset) {
-  const model::Arena& arena = loaded.model->arena();
+std::string encoder_key(const model::Seq2SeqModel& model, const core::Json& model_config,
+                        const data::Dataset& dataset) {
+  const model::Arena& arena = model.arena();
   core::Json parts;
   parts["version"] = kKeyVersion;
-  parts["config"] = relevant(loaded.config);
-  parts["weights"] = weights_hash(*loaded.model);
+  parts["config"] = relevant(model_config);
+  parts["weights"] = weights_hash(model);
   parts["type"] = c10::toString(arena.dtype());
   parts["device"] = arena.device().is_cuda() ? "cuda" : "cpu";
   parts["sources"] = sources_hash(dataset);
   return core::content_hash(core::to_line(parts));
 }
 
-EncoderCache::EncoderCache(const model::LoadedModel& loaded, const data::Dataset& dataset, const std::string& folder)
-    : model_(*loaded.model),
+EncoderCache::EncoderCache(const model::Seq2SeqModel& model, const core::Json& model_config,
+                           const data::Dataset& dataset, const std::string& folder)
+    : model_(model),
       dataset_(dataset),
-      width_(model_.facts().width),
-      options_(model_.arena().options().device(at::kCPU)),
-      file_(folder, shape_of(loaded, dataset)) {}
+      width_(model.facts().width),
+      // What goes to a GPU lies in pinned memory, from which it is copied while the GPU computes.
+      options_(model.arena().options().device(at::kCPU).pinned_memory(model.arena().device().is_cuda())),
+      file_(folder, shape_of(model, model_config, dataset)) {}
 
-std::string EncoderCache::encode(const data::RowCache::Group& group) const {
+at::Tensor EncoderCache::encode(const ops::RaggedTokens& source) const {
+  try {
+    return model_.encode(ops::to_device(source, model_.arena().device()), model::ForwardContext{});
+  } catch (const c10::Error& error) {
+    if (!ops::is_out_of_memory(error)) throw;
+    throw core::EnvironmentError("out of memory while the encoder ran over " + std::to_string(source.tokens()) +
+                                 " tokens for train.cache_encoder; set train.precision=bf16, or "
+                                 "train.cache_encoder=false");
+  }
+}
+
+std::string EncoderCache::encode_group(const data::RowCache::Group& group) const {
   const at::NoGradGuard no_grad;
   std::vector<int64_t> examples(static_cast<size_t>(group.end - group.begin));
   std::iota(examples.begin(), examples.end(), group.begin);
@@ -108,8 +122,7 @@ std::string EncoderCache::encode(const data::RowCache::Group& group) const {
   const ops::RaggedTokens source =
       ops::make_ragged_tokens({batch.source_ids.begin(), batch.source_ids.end()},
                               {batch.source_offsets.begin(), batch.source_offsets.end()}, examples);
-  const at::Device device = model_.arena().device();
-  const at::Tensor encoded_ND = model_.encode(ops::to_device(source, device), model::ForwardContext{});
+  const at::Tensor encoded_ND = encode(source);
   TXTSUM_CHECK(encoded_ND.scalar_type() == model_.arena().dtype() && encoded_ND.size(1) == model_.facts().width,
                encoded_ND.scalar_type(), " ", encoded_ND.size(1));
   const at::Tensor there_ND = encoded_ND.cpu().contiguous();
@@ -121,7 +134,7 @@ EncoderCacheFill EncoderCache::fill(parallel::Communicator& ranks, const std::fu
   ranks.set_phase(0, "outputs of the encoder");
   int64_t tokens_done = 0;
   const auto make = [&](const data::RowCache::Group& group) {
-    std::string rows = encode(group);
+    std::string rows = encode_group(group);
     tokens_done += static_cast<int64_t>(rows.size()) / file_.shape().row_bytes;
     if (progress) progress(tokens_done);
     return rows;

@@ -14,7 +14,7 @@ namespace txtsum::train {
 struct MicroBatch {
   ops::RaggedTokens source;
   ops::RaggedTokens labels;  ///< Ids to predict; the same sequences as `source`.
-  at::Tensor encoded_ND;     ///< The encoder's outputs where they are known (EncoderCache); undefined: it runs.
+  at::Tensor encoded_ND = {};  ///< The encoder's outputs where they are known (EncoderCache); undefined: it runs.
 };
 
 /// The examples of one update, cut into micro-batches.

@@ -9,9 +9,11 @@
 #include <span>
 #include <string>
 
+#include "txtsum/core/json.h"
 #include "txtsum/data/dataset.h"
 #include "txtsum/data/row_cache.h"
-#include "txtsum/model/model_folder.h"
+#include "txtsum/model/seq2seq_model.h"
+#include "txtsum/ops/ragged.h"
 #include "txtsum/parallel/communicator.h"
 
 namespace txtsum::train {
@@ -22,7 +24,7 @@ void check_encoder_is_fixed(const model::Seq2SeqModel& model);
 
 /// What decides the encoder's outputs for a split, as 32 hexadecimal digits: its weights in their type, the model's
 /// config.json, the source ids of every example, and the kind of device.
-std::string encoder_key(const model::LoadedModel& loaded, const data::Dataset& dataset);
+std::string encoder_key(const model::Seq2SeqModel& model, const core::Json& model_config, const data::Dataset& dataset);
 
 /// What filling the cache took; sums over the ranks but for the seconds.
 struct EncoderCacheFill {
@@ -40,7 +42,8 @@ class EncoderCache {
  public:
   /// Opens or makes the file (data::RowCache) in `folder`. The dataset must outlive it, the model fill(). Throws as
   /// check_encoder_is_fixed and data::RowCache do.
-  EncoderCache(const model::LoadedModel& loaded, const data::Dataset& dataset, const std::string& folder);
+  EncoderCache(const model::Seq2SeqModel& model, const core::Json& model_config, const data::Dataset& dataset,
+               const std::string& folder);
 
   /// Runs the encoder over what is missing. All ranks call it and leave it together; the weights must be whole.
   /// `progress` hears of the source tokens that this rank has encoded. Throws StoppedBySignal; what was made stays.
@@ -55,7 +58,9 @@ class EncoderCache {
   const data::RowCache& file() const { return file_; }
 
  private:
-  std::string encode(const data::RowCache::Group& group) const;
+  at::Tensor encode(const ops::RaggedTokens& source) const;
+  /// The bytes of a group's rows.
+  std::string encode_group(const data::RowCache::Group& group) const;
 
   const model::Seq2SeqModel& model_;
   const data::Dataset& dataset_;
