@@ -137,7 +137,9 @@ TEST_P(EncoderCacheOfFamily, TheDecodersAndTheOutputsOwnTablesMayLearn) {
   for (const model::ArenaEntry& entry : loaded.model->arena().layout().entries()) {
     const bool fixed_table = entry.name.find("decoder.embed_positions") != std::string::npos;
     const bool is_decoders = entry.name.find("decoder.") != std::string::npos || entry.name == "lm_head.weight";
-    if (is_decoders && !fixed_table) EXPECT_FALSE(entry.frozen) << entry.name;
+    if (is_decoders && !fixed_table) {
+      EXPECT_FALSE(entry.frozen) << entry.name;
+    }
   }
 }
 
