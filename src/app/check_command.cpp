@@ -10,6 +10,7 @@
 #include "txtsum/data/record_reader.h"
 #include "txtsum/metrics/carbon.h"
 #include "txtsum/metrics/cost.h"
+#include "txtsum/train/encoder_cache.h"
 
 namespace txtsum::app {
 namespace {
@@ -52,6 +53,7 @@ std::string check_model(const config::ExperimentConfig& config) {
   const ModelFiles files = open_model_files(config.model.checkpoint, {.weights = weights, .tokenizer = true});
   const model::LoadedModel loaded = load_for_training(files, config, at::kCPU);
   check_lengths(config.data, loaded.model->facts());
+  if (config.train.cache_encoder) train::check_encoder_is_fixed(*loaded.model);
   resolve_generation(config.generation, files, loaded.model->facts());
   return files.folder.path + ": " + loaded.model->facts().family + ", " +
          with_separators(loaded.model->arena().layout().total_numel()) + " parameters with their padding";

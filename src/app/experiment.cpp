@@ -81,6 +81,7 @@ model::LoadRequest training_request(const ModelFiles& files, const config::Exper
   request.dropout = config.model.dropout;
   request.attention_dropout = config.model.attention_dropout;
   request.activation_dropout = config.model.activation_dropout;
+  request.encoder_dropout = config.model.encoder_dropout;
   return request;
 }
 

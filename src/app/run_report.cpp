@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "app/freeze_report.h"
 #include "app/run_ledger.h"
 #include "txtsum/app/table.h"
 #include "txtsum/config/dump.h"
@@ -50,8 +51,8 @@ std::string figure_text(const metrics::Figure& figure, const char* unit, double 
 
 }  // namespace
 
-void write_report(const RunFolder& folder, const ReportParts& parts, metrics::Ledger& ledger,
-                  const core::Clock& clock) {
+core::Json write_report(const RunFolder& folder, const ReportParts& parts, metrics::Ledger& ledger,
+                        const core::Clock& clock) {
   metrics::ReportInputs inputs;
   inputs.run_name = parts.config.run.name;
   inputs.command_line = parts.command_line;
@@ -63,14 +64,17 @@ void write_report(const RunFolder& folder, const ReportParts& parts, metrics::Le
   inputs.gpu_work = parts.gpu_work;
   inputs.rank_work = parts.rank_work;
   inputs.attempts = all_attempts(folder.file(kAttemptsFolder), ledger);
+  inputs.freezing = with_spared_work(parts.freezing, metrics::add_up(inputs.attempts.attempts));
   inputs.carbon = carbon_options(parts.config.resources);
   inputs.cost = cost_options(parts.config.resources);
   inputs.device_peak = device_peak_options(parts.config.resources);
   if (!inputs.attempts.attempts.empty()) inputs.device_peak.device_name = inputs.attempts.attempts.back().device_name;
   inputs.device_peak.precision = config::name_of(parts.config.train.precision);
-  core::write_file(folder.file(kReportFile), core::to_pretty_text(metrics::make_report(inputs)));
+  core::Json report = metrics::make_report(inputs);
+  core::write_file(folder.file(kReportFile), core::to_pretty_text(report));
   metrics::write_emissions_csv(folder.file(kEmissionsFile), inputs.attempts.attempts,
                                metrics::find_carbon_intensity(inputs.carbon), emissions_facts(parts));
+  return report;
 }
 
 core::Json to_json(const metrics::CorpusRouge& rouge) {

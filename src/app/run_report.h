@@ -17,12 +17,14 @@ struct ReportParts {
   core::Json environment;
   core::Json data;            ///< Numbers of the data report.
   core::Json quality;         ///< Scores by split.
+  core::Json freezing = {};   ///< What freezing saves (freeze_report.h), without with_spared_work().
   core::Json gpu_work = {};   ///< Of a training on a GPU.
   core::Json rank_work = {};  ///< Of a training.
 };
 
-/// Writes report.json and emissions.csv from all attempts. Throws DataError.
-void write_report(const RunFolder& folder, const ReportParts& parts, metrics::Ledger& ledger, const core::Clock& clock);
+/// Writes report.json and emissions.csv from all attempts; returns report.json. Throws DataError.
+core::Json write_report(const RunFolder& folder, const ReportParts& parts, metrics::Ledger& ledger,
+                        const core::Clock& clock);
 
 /// A corpus's scores with everything that must stand beside them: the form of `txtsum score` and of report.json.
 core::Json to_json(const metrics::CorpusRouge& rouge);

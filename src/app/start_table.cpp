@@ -12,16 +12,6 @@
 namespace txtsum::app {
 namespace {
 
-constexpr double kMib = 1024.0 * 1024.0;
-
-/// Bytes a parameter that does not learn saves: gradient, fp32 master beside narrower weights, moments (Adafactor's
-/// second one is factored and not counted).
-double state_bytes(const config::OptimizerConfig& optimizer, config::Precision precision) {
-  const double gradient_and_master = precision == config::Precision::kFp32 ? 4.0 : 2.0 + 4.0;
-  if (optimizer.name == config::OptimizerName::kAdamW) return gradient_and_master + 8.0;
-  return gradient_and_master + (optimizer.beta1 ? 4.0 : 0.0);
-}
-
 std::string number(double value) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.6g", value);
@@ -132,31 +122,6 @@ std::string start_table(const StartFacts& start, const train::RunFacts& facts) {
 std::string generation_table(const std::vector<generate::SettingOrigin>& origins) {
   Table table({"generation", "value", "said by"});
   for (const generate::SettingOrigin& origin : origins) table.add_row({origin.name, origin.value, origin.origin});
-  return table.text();
-}
-
-std::string freeze_table(const model::ArenaLayout& layout, const config::OptimizerConfig& optimizer,
-                         config::Precision precision) {
-  const std::vector<model::FreezeRow> rows = model::freeze_table(layout);
-  const auto is_frozen = [](const model::FreezeRow& row) { return row.frozen > 0; };
-  if (std::none_of(rows.begin(), rows.end(), is_frozen)) return "";
-  const double bytes = state_bytes(optimizer, precision);
-  Table table({"part", "parameters", "frozen", "saves MiB", "note"},
-              {Table::Align::kLeft, Table::Align::kRight, Table::Align::kRight, Table::Align::kRight});
-  int64_t parameters = 0, frozen = 0, masked = 0;
-  const auto saved = [&](int64_t elements) {
-    char text[32];
-    std::snprintf(text, sizeof(text), "%.1f", static_cast<double>(elements) * bytes / kMib);
-    return std::string(text);
-  };
-  for (const model::FreezeRow& row : rows) {
-    parameters += row.parameters;
-    frozen += row.frozen;
-    masked += row.masked;
-    table.add_row({row.part, count(row.parameters), count(row.frozen), saved(row.frozen - row.masked),
-                   row.masked > 0 ? count(row.masked) + " keep gradient and state: their fused group learns" : ""});
-  }
-  table.add_row({"all", count(parameters), count(frozen), saved(frozen - masked), "gradients and optimizer state"});
   return table.text();
 }
 

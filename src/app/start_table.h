@@ -9,7 +9,6 @@
 #include "txtsum/data/data_report.h"
 #include "txtsum/generate/settings.h"
 #include "txtsum/metrics/attempt_record.h"
-#include "txtsum/model/freezing.h"
 #include "txtsum/train/observer.h"
 
 namespace txtsum::app {
@@ -32,10 +31,6 @@ std::string start_table(const StartFacts& start, const train::RunFacts& facts);
 
 /// How settings of generation were resolved.
 std::string generation_table(const std::vector<generate::SettingOrigin>& origins);
-
-/// What is frozen and what that saves; empty where nothing is.
-std::string freeze_table(const model::ArenaLayout& layout, const config::OptimizerConfig& optimizer,
-                         config::Precision precision);
 
 /// Lengths, cuts, empty, duplicate and leaked examples of the splits.
 std::string data_table(const data::DataReport& report);

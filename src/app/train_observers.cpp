@@ -101,7 +101,12 @@ void LedgerObserver::on_update(const train::UpdateRecord& record) {
   work.source_tokens = record.source_tokens;
   work.target_tokens = record.target_tokens;
   work.updates = 1;
-  work.flops = metrics::train_flops(shape_, sums, parts_).total();
+  const metrics::TrainFlops flops = metrics::train_flops(shape_, sums, parts_);
+  work.flops = flops.total();
+  work.spared_backward_flops = metrics::train_flops(shape_, sums, {}).backward - flops.backward;
+  if (!parts_.encoder_runs) {
+    work.spared_encoder_flops = metrics::encoder_flops(shape_, record.source_tokens, record.lengths.source_pairs);
+  }
   ledger_.add_work(metrics::Phase::kTrain, work);
 }
 

@@ -4,12 +4,14 @@
 #include <utility>
 #include <vector>
 
+#include "app/freeze_report.h"
 #include "app/rank_guard.h"
 #include "app/split_evaluation.h"
 #include "app/spread_summaries.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/json.h"
+#include "txtsum/core/log.h"
 #include "txtsum/ops/device.h"
 #include "txtsum/ops/varlen_attention.h"
 #include "txtsum/train/checkpoint.h"
@@ -77,11 +79,36 @@ train::TrainerSettings trainer_settings(const TrainingInputs& inputs, const conf
   return settings;
 }
 
+std::optional<train::EncoderCacheFill> fill_encoder_cache(TrainingInputs& inputs,
+                                                          const config::ExperimentConfig& config,
+                                                          parallel::Communicator& ranks, const core::Clock& clock) {
+  if (!config.train.cache_encoder) return std::nullopt;
+  const data::Dataset& dataset = inputs.train_data.dataset;
+  const std::string folder = config.data.cache_folder();
+  if (folder.empty()) {
+    throw core::UserError(
+        "train.cache_encoder=true keeps the encoder's outputs in the folder data.cache, which is "
+        "empty: name one");
+  }
+  inputs.encoder_cache = std::make_unique<train::EncoderCache>(*inputs.loaded->model, inputs.loaded->config, dataset, folder);
+  const bool speaks = ranks.rank() == 0;
+  if (speaks) core::log_info(encoder_cache_text(inputs.encoder_cache->file()));
+  std::optional<ProgressLine> line;
+  const int64_t tokens = inputs.encoder_cache->file().shape().rows();
+  if (speaks) line.emplace("encode", "tokens", tokens / ranks.world(), clock);
+  const train::EncoderCacheFill fill = inputs.encoder_cache->fill(ranks, [&](int64_t done) {
+    if (line) line->update(done, "");
+  });
+  if (line) line->finish();
+  if (speaks) core::log_info(encoder_fill_text(fill, dataset.size()));
+  return fill;
+}
+
 train::TrainerParts trainer_parts(TrainingInputs& inputs, const config::ExperimentConfig& config,
                                   parallel::Communicator& ranks, const core::Clock& clock) {
   inputs.batches = std::make_unique<train::DatasetBatches>(
       inputs.train_data.dataset, config.train, static_cast<uint64_t>(config.run.seed), config.data.prefetch_batches,
-      train::RankShare{ranks.rank(), ranks.world()});
+      train::RankShare{ranks.rank(), ranks.world()}, inputs.encoder_cache.get());
   if (inputs.validation_data) {
     inputs.validation =
         std::make_unique<train::DatasetMicroBatches>(inputs.validation_data->dataset, config.train.micro_batch_tokens);
@@ -137,10 +164,11 @@ void follow_training(const config::ExperimentConfig& config, const RunStart& sta
   TrainingInputs inputs;
   load_as_rank(ranks, [&] { inputs = load_training(config, device); });
   if (!start.resume_from.empty()) check_same_data(start.resume_from, inputs);
+  fill_encoder_cache(inputs, config, ranks, clock);
   {
     train::TrainerParts parts = trainer_parts(inputs, config, ranks, clock);
     parts.evaluator = evaluator_of(inputs, config, ranks, clock, [](const metrics::Work&) {});
-    parts.write_folder = [](const std::string&) {};
+    parts.write_folder = [](const std::string&, const at::Tensor&) {};
     train::TrainerSettings settings = trainer_settings(inputs, config);
     settings.resume_from = start.resume_from;
     train::Trainer(std::move(settings), std::move(parts)).run();

@@ -14,6 +14,7 @@
 #include "txtsum/metrics/attempt_record.h"
 #include "txtsum/parallel/communicator.h"
 #include "txtsum/train/dataset_batches.h"
+#include "txtsum/train/encoder_cache.h"
 #include "txtsum/train/trainer.h"
 
 namespace txtsum::app {
@@ -27,6 +28,7 @@ struct TrainingInputs {
   std::optional<data::LoadedDataset> validation_data, test_data;
   data::DataReport data_report;
   std::string data_fingerprint;
+  std::unique_ptr<train::EncoderCache> encoder_cache;  ///< Null: the encoder runs. Made by fill_encoder_cache().
   // Made by trainer_parts().
   std::unique_ptr<train::DatasetBatches> batches;
   std::unique_ptr<train::DatasetMicroBatches> validation;  ///< Null without validation data.
@@ -40,6 +42,12 @@ void check_same_data(const std::string& step_folder, const TrainingInputs& input
 
 /// Everything in a trainer's settings that follows from config and data.
 train::TrainerSettings trainer_settings(const TrainingInputs& inputs, const config::ExperimentConfig& config);
+
+/// Where train.cache_encoder asks for it, opens the cache of the encoder's outputs and runs the encoder over what it
+/// lacks; else nothing. All ranks call it, before their trainers are made.
+std::optional<train::EncoderCacheFill> fill_encoder_cache(TrainingInputs& inputs,
+                                                          const config::ExperimentConfig& config,
+                                                          parallel::Communicator& ranks, const core::Clock& clock);
 
 /// What a rank's trainer works on, without evaluator, folder writer and observers; refers to `inputs`.
 train::TrainerParts trainer_parts(TrainingInputs& inputs, const config::ExperimentConfig& config,

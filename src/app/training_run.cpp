@@ -80,8 +80,26 @@ void TrainingRun::run() {
   }
 }
 
+FreezeFacts TrainingRun::freeze_facts() const {
+  const model::Arena& arena = inputs_.loaded->model->arena();
+  return {arena.layout(),
+          config_.optimizer,
+          config_.parallel,
+          ranks_.world(),
+          {arena.dtype(), train::gradient_type(arena, *inputs_.batches)}};
+}
+
 train::TrainOutcome TrainingRun::train() {
+  const std::optional<train::EncoderCacheFill> fill = fill_encoder_cache(inputs_, config_, ranks_, clock_);
   train::TrainerParts parts = trainer_parts(inputs_, config_, ranks_, clock_);
+  freezing_ = freeze_json(freeze_facts());
+  if (fill) {
+    freezing_["encoder_cache"] = encoder_cache_json(inputs_.encoder_cache->file(), *fill);
+    metrics::Work work;
+    work.flops =
+        metrics::encoder_flops(shape_of(inputs_.loaded->model->facts()), fill->source_tokens, fill->source_pairs);
+    ledger_->add_work(metrics::Phase::kLoad, work);
+  }
   parts.evaluator = evaluator_of(inputs_, config_, ranks_, clock_, [this](const metrics::Work& work) {
     ledger_->add_work(metrics::Phase::kValidate, work);
   });
@@ -109,17 +127,15 @@ std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
                                threads_,
                                inputs_.batches->one_micro_batch(),
                                ranks_.world()};
-        core::log_info(
-            "\n" + start_table(start, facts) + "\n" + generation_table(inputs_.generation.origins) + "\n" +
-            freeze_table(inputs_.loaded->model->arena().layout(), config_.optimizer, config_.train.precision) +
-            data_table(inputs_.data_report));
+        core::log_info("\n" + start_table(start, facts) + "\n" + generation_table(inputs_.generation.origins) + "\n" +
+                       freeze_table(freeze_facts()) + data_table(inputs_.data_report));
       },
       folder_);
   terminal_ = std::make_unique<TerminalObserver>(clock_);
   steps_ = std::make_unique<StepLog>(folder_.live(kStepsFile), resumed_update(start_), clock_);
-  ledger_observer_ = std::make_unique<LedgerObserver>(
-      *ledger_, shape_of(inputs_.loaded->model->facts()),
-      trainable_parts(inputs_.loaded->model->facts(), inputs_.loaded->model->arena().layout()));
+  metrics::TrainableParts trainable = trainable_parts(*inputs_.loaded->model);
+  trainable.encoder_runs = inputs_.encoder_cache == nullptr;
+  ledger_observer_ = std::make_unique<LedgerObserver>(*ledger_, shape_of(inputs_.loaded->model->facts()), trainable);
   // The ledger first: what the others do belongs to the phase that has begun.
   std::vector<train::TrainObserver*> observers{ledger_observer_.get(), run_observer_.get(), terminal_.get(),
                                                steps_.get()};
@@ -206,11 +222,12 @@ void TrainingRun::score_test_split() {
 
 void TrainingRun::report() {
   const ReportParts parts{config_,  command_line_, environment_, to_json(inputs_.data_report),
-                          quality_, gpu_work_,     rank_work_};
-  write_report(folder_, parts, *ledger_, clock_);
+                          quality_, freezing_,     gpu_work_,    rank_work_};
+  const core::Json written = write_report(folder_, parts, *ledger_, clock_);
   folder_.publish_live();
   std::string text;
   if (quality_.contains("test")) text.append("test split\n").append(quality_text(quality_.at("test"))).append("\n");
+  if (!freezing_.is_null()) text.append(freeze_text(written.at("freezing")));
   text.append(footprint_text(config_.resources, folder_.file(kAttemptsFolder), *ledger_));
   print(text + "report: " + folder_.file(kReportFile) + "\n");
 }

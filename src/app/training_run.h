@@ -6,6 +6,7 @@
 
 #include "app/compute_device.h"
 #include "app/experiment.h"
+#include "app/freeze_report.h"
 #include "app/run_folder.h"
 #include "app/start_table.h"
 #include "app/step_log.h"
@@ -33,6 +34,7 @@ class TrainingRun {
  private:
   train::TrainOutcome train();
   void open_mlflow();
+  FreezeFacts freeze_facts() const;
   std::vector<train::TrainObserver*> attach_observers();
   void finish(const train::TrainOutcome& outcome);
   void write_train_results(const train::TrainOutcome& outcome);
@@ -62,7 +64,7 @@ class TrainingRun {
   std::unique_ptr<train::TrainObserver> run_observer_;
   std::unique_ptr<TraceObserver> trace_;
   core::Json quality_ = core::Json::object();
-  core::Json gpu_work_, rank_work_;
+  core::Json freezing_, gpu_work_, rank_work_;
 };
 
 }  // namespace txtsum::app

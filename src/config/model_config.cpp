@@ -30,6 +30,10 @@ void ModelConfig::describe(FieldVisitor& visitor) {
                  .maximum = 1,
                  .below_maximum = true,
                  .default_note = "the model's config.json"});
+  visitor.field("encoder_dropout", encoder_dropout,
+                {.help = "`false`: nothing is dropped in the encoder while training, and no layer of it left out, as "
+                         "in transformers after `encoder.eval()`; the decoder keeps its dropout. "
+                         "train.cache_encoder needs an encoder that drops nothing."});
   visitor.field("global_tokens", global_tokens,
                 {.help = "Of a model with windowed attention (LED): which source tokens see all others and are seen by "
                          "all. `first`, and texts that are one token, such as a separator of documents; or `none`. It "

@@ -75,6 +75,12 @@ void TrainConfig::describe(FieldVisitor& visitor) {
       "recompute", recompute,
       {.help = "`blocks` computes a block's activations again in the backward pass: less memory, more time."});
   visitor.field(
+      "cache_encoder", cache_encoder,
+      {.help = "Runs a frozen encoder once over every training document, keeps its outputs in the folder data.cache, "
+               "and reads them in every epoch instead of running it. Needs an encoder that does not learn "
+               "(model.freeze=encoder) and drops nothing (model.encoder_dropout=false); docs/freezing.md says what "
+               "it takes and saves."});
+  visitor.field(
       "deterministic", deterministic,
       {.help = "On a GPU: take the attention library's kernels that give the same bits from run to run, which "
                "are slower; everything else does anyway. A CPU always repeats exactly."});

@@ -42,6 +42,8 @@ core::Json phase_to_json(const PhaseRecord& phase) {
   json["updates"] = phase.work.updates;
   json["summaries"] = phase.work.summaries;
   json["flops"] = phase.work.flops;
+  json["spared_backward_flops"] = phase.work.spared_backward_flops;
+  json["spared_encoder_flops"] = phase.work.spared_encoder_flops;
   return json;
 }
 
@@ -64,6 +66,9 @@ PhaseRecord phase_from_json(const core::Json& json) {
   phase.work.updates = json.at("updates").get<int64_t>();
   phase.work.summaries = json.at("summaries").get<int64_t>();
   phase.work.flops = json.at("flops").get<double>();
+  // Records of earlier versions do not have these.
+  phase.work.spared_backward_flops = json.value("spared_backward_flops", 0.0);
+  phase.work.spared_encoder_flops = json.value("spared_encoder_flops", 0.0);
   return phase;
 }
 
@@ -153,6 +158,8 @@ Work& Work::operator+=(const Work& other) {
   updates += other.updates;
   summaries += other.summaries;
   flops += other.flops;
+  spared_backward_flops += other.spared_backward_flops;
+  spared_encoder_flops += other.spared_encoder_flops;
   return *this;
 }
 

@@ -87,6 +87,13 @@ LengthSums& LengthSums::operator+=(const LengthSums& other) {
   return *this;
 }
 
+double encoder_flops(const EncoderDecoderShape& shape, int64_t source_tokens, double source_pairs) {
+  const auto tokens = static_cast<double>(source_tokens);
+  return static_cast<double>(shape.encoder_layers) *
+         (projections(shape, tokens, shape.encoder_projections) + attention_products(shape, source_pairs) +
+          feed_forward(shape, tokens, shape.encoder_feed_forward, shape.feed_forward_matrices));
+}
+
 double forward_flops(const EncoderDecoderShape& shape, const LengthSums& sums) {
   return train_flops(shape, sums, {}).forward;
 }
@@ -95,7 +102,7 @@ TrainFlops train_flops(const EncoderDecoderShape& shape, const LengthSums& sums,
   Tally tally;
   bool below = parts.embeddings;
   for (const bool own : layer_flags(parts.encoder_layers, shape.encoder_layers)) {
-    add_encoder_layer(shape, sums, own, below, tally);
+    if (parts.encoder_runs) add_encoder_layer(shape, sums, own, below, tally);
     below = below || own;
   }
   const bool encoder_needs = below;
@@ -115,14 +122,11 @@ TrainFlops train_flops(const EncoderDecoderShape& shape, const LengthSums& sums,
 double generation_flops(const EncoderDecoderShape& shape, const GenerationSums& sums) {
   const auto source = static_cast<double>(sums.source_tokens);
   const auto rows = static_cast<double>(sums.decoder_rows);
-  const double encoder_layer = projections(shape, source, shape.encoder_projections) +
-                               attention_products(shape, sums.source_pairs) +
-                               feed_forward(shape, source, shape.encoder_feed_forward, shape.feed_forward_matrices);
   const double decoder_layer = projections(shape, source, 2) + projections(shape, rows, 6) +
                                attention_products(shape, sums.self_positions + sums.cross_positions) +
                                feed_forward(shape, rows, shape.decoder_feed_forward, shape.feed_forward_matrices);
   const double output = 2.0 * rows * static_cast<double>(shape.model_width) * static_cast<double>(shape.vocabulary);
-  return encoder_layer * static_cast<double>(shape.encoder_layers) +
+  return encoder_flops(shape, sums.source_tokens, sums.source_pairs) +
          decoder_layer * static_cast<double>(shape.decoder_layers) + output;
 }
 

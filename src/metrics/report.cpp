@@ -130,6 +130,7 @@ core::Json make_report(const ReportInputs& inputs) {
   report["work_done_twice"] = repeated_json(attempts, total_kwh);
   report["attempts"] = attempts_json(attempts);
   report["unreadable_attempts"] = inputs.attempts.unreadable;
+  report["freezing"] = object_or_empty(inputs.freezing);
   report["gpu_work"] = object_or_empty(inputs.gpu_work);
   report["rank_work"] = object_or_empty(inputs.rank_work);
   report["data"] = object_or_empty(inputs.data);

@@ -42,7 +42,6 @@ TransformerArchitecture read_common(const ConfigReader& reader, const std::strin
   a.activation_dropout = reader.probability("activation_dropout", 0.0);
   a.encoder_layerdrop = reader.probability("encoder_layerdrop", 0.0);
   a.decoder_layerdrop = reader.probability("decoder_layerdrop", 0.0);
-  a.facts.drops_layers = a.encoder_layerdrop > 0.0 || a.decoder_layerdrop > 0.0;
   a.init = InitStds::all(reader.number("init_std", 0.02));
   a.embedding_scale = reader.flag("scale_embedding", false) ? std::sqrt(static_cast<double>(a.facts.width)) : 1.0;
   a.activation = ops::activation_named(reader.text("activation_function", "gelu"));

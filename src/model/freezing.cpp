@@ -116,12 +116,13 @@ std::vector<FreezeRow> freeze_table(const ArenaLayout& layout) {
     const std::string part = part_of(entry.name);
     auto row = std::find_if(rows.begin(), rows.end(), [&](const FreezeRow& r) { return r.part == part; });
     if (row == rows.end()) {
-      rows.push_back({part});
+      rows.emplace_back().part = part;
       row = rows.end() - 1;
     }
     row->parameters += entry.numel;
     if (entry.frozen) row->frozen += entry.numel;
     if (entry.frozen && entry.in_trainable_range) row->masked += entry.numel;
+    if (!entry.in_trainable_range) row->without_states.push_back(&entry);
   }
   return rows;
 }

@@ -97,8 +97,14 @@ void apply_request(const LoadRequest& request, core::Json& config, TransformerAr
   }
   if (request.attention_dropout) architecture.attention_dropout = *request.attention_dropout;
   if (request.activation_dropout) architecture.activation_dropout = *request.activation_dropout;
+  architecture.encoder_dropout = request.encoder_dropout;
   choose_attention(request, config, architecture);
   ModelFacts& facts = architecture.facts;
+  facts.drops_layers =
+      (architecture.encoder_layerdrop > 0.0 && architecture.encoder_dropout) || architecture.decoder_layerdrop > 0.0;
+  facts.encoder_drops =
+      architecture.encoder_dropout && (architecture.dropout > 0.0 || architecture.attention_dropout > 0.0 ||
+                                       architecture.activation_dropout > 0.0 || architecture.encoder_layerdrop > 0.0);
   facts.drops_probabilities = architecture.attention_dropout > 0.0;
   facts.asks_host =
       (!facts.windows.empty() &&

@@ -31,7 +31,8 @@ struct TransformerArchitecture {
   std::string prefix = "model";  ///< First part of the parameters' names; may be empty.
   int64_t encoder_heads = 1, decoder_heads = 1;
   double dropout = 0.0, attention_dropout = 0.0, activation_dropout = 0.0;
-  bool one_dropout = false;  ///< config.json has one probability for all three.
+  bool encoder_dropout = true;  ///< False: the encoder drops nothing, whatever the probabilities say.
+  bool one_dropout = false;     ///< config.json has one probability for all three.
   double encoder_layerdrop = 0.0, decoder_layerdrop = 0.0;
   InitStds init;
   double embedding_scale = 1.0;

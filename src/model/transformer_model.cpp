@@ -243,8 +243,23 @@ bool TransformerModel::dropped(double layerdrop, int64_t site, const ForwardCont
   return core::RandomStream(context.seed, stream).next_unit() < layerdrop;
 }
 
-at::Tensor TransformerModel::encode(const ops::RaggedTokens& source, const ForwardContext& context) const {
+std::vector<std::string> TransformerModel::encoder_parameters() const {
+  const std::string table = table_name(architecture_) + ".weight";
+  const std::string relative_bias = stack_names(architecture_, kEncoder).relative_bias + ".weight";
+  std::vector<std::string> names;
+  for (const ArenaEntry& entry : arena_->layout().entries()) {
+    // Block 0 has what is used outside the layers, the decoder's and the output product's too.
+    const bool reads =
+        entry.block == 0 ? entry.name == table || entry.name == relative_bias : entry.block < first_decoder_block();
+    if (reads) names.push_back(entry.name);
+  }
+  return names;
+}
+
+at::Tensor TransformerModel::encode(const ops::RaggedTokens& source, const ForwardContext& given) const {
   TXTSUM_CHECK(source.longest <= facts().max_source_tokens, source.longest);
+  ForwardContext context = given;
+  context.training = given.training && architecture_.encoder_dropout;
   int64_t block = 1;
   const ops::GlobalTokens globals = global_tokens(source);
   const ops::DropoutKey first_key = key(architecture_.dropout, kEncoderSites, source, context);
@@ -313,7 +328,7 @@ at::Tensor TransformerModel::logits(const at::Tensor& decoded_MD) const {
 LossSum TransformerModel::loss(const ops::RaggedTokens& source, const ops::RaggedTokens& labels, double label_smoothing,
                                const ForwardContext& context) const {
   const ops::RaggedTokens target = shift_right(labels, facts().decoder_start_id);
-  const at::Tensor encoded_ND = encode(source, context);
+  const at::Tensor encoded_ND = context.encoded_ND.defined() ? context.encoded_ND : encode(source, context);
   const at::Tensor decoded_MD = decode(target, encoded_ND, source, context);
   const ops::CrossEntropySums sums =
       ops::linear_cross_entropy(decoded_MD, head_, has_bias_ ? final_logits_bias_V_ : at::Tensor(), labels.ids_N,

@@ -23,7 +23,8 @@ class TransformerModel final : public Seq2SeqModel {
   const ModelFacts& facts() const override { return architecture_.facts; }
   Arena& arena() override { return *arena_; }
   const Arena& arena() const override { return *arena_; }
-  at::Tensor encode(const ops::RaggedTokens& source, const ForwardContext& context) const override;
+  std::vector<std::string> encoder_parameters() const override;
+  at::Tensor encode(const ops::RaggedTokens& source, const ForwardContext& given) const override;
   at::Tensor decode(const ops::RaggedTokens& target, const at::Tensor& encoded_ND, const ops::RaggedTokens& source,
                     const ForwardContext& context) const override;
   at::Tensor logits(const at::Tensor& decoded_MD) const override;

@@ -49,6 +49,7 @@ std::string first_bad_block(const UpdateParts& parts, const GlobalBatch& batch, 
   context.scope = &scope;
   const at::Device device = parts.model.arena().device();
   for (const MicroBatch& micro : batch.micro_batches) {
+    context.encoded_ND = micro.encoded_ND.defined() ? micro.encoded_ND.to(device) : micro.encoded_ND;
     parts.model.loss(ops::to_device(micro.source, device), ops::to_device(micro.labels, device), 0.0, context);
     if (scope.bad) return block_name(parts.model.arena().layout(), *scope.bad);
   }

@@ -43,7 +43,7 @@ std::vector<int64_t> outline(int64_t tokens, int64_t slots) {
 
 }  // namespace
 
-BatchSlot::BatchSlot(const Bucket& bucket, const at::Device& device)
+BatchSlot::BatchSlot(const Bucket& bucket, const at::Device& device, const at::Tensor& encoded_room)
     : bytes_(at::empty({bytes_of(bucket)}, at::TensorOptions().dtype(at::kByte).device(device))) {
   ops::ByteParts parts(bytes_);
   take_side(parts, batch_.source, bucket.source_tokens, bucket.slots);
@@ -54,6 +54,7 @@ BatchSlot::BatchSlot(const Bucket& bucket, const at::Device& device)
   batch_.source.longest = bucket.longest_source;
   batch_.labels.longest = bucket.longest_target;
   batch_.source.recurs = batch_.labels.recurs = true;
+  if (encoded_room.defined()) batch_.encoded_ND = encoded_room.narrow(0, 0, bucket.source_tokens);
 }
 
 void BatchSlot::fill(const MicroBatch& padded, uint64_t seed, int64_t update, ops::DeviceCopies& copies) {
@@ -67,6 +68,10 @@ void BatchSlot::fill(const MicroBatch& padded, uint64_t seed, int64_t update, op
   const auto words = ops::dropout_words(seed, update);
   std::memcpy(parts.take(2, at::kInt).mutable_data_ptr(), words.data(), sizeof(words));
   bytes_.copy_(copies.upload(staging), /*non_blocking=*/true);
+  if (!batch_.encoded_ND.defined()) return;
+  const int64_t rows = padded.encoded_ND.size(0), all_rows = batch_.encoded_ND.size(0);
+  batch_.encoded_ND.narrow(0, 0, rows).copy_(copies.upload(padded.encoded_ND), /*non_blocking=*/true);
+  batch_.encoded_ND.narrow(0, rows, all_rows - rows).zero_();
 }
 
 }  // namespace txtsum::train

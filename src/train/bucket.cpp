@@ -117,7 +117,7 @@ MicroBatch pad_to(const MicroBatch& batch, const Bucket& bucket, int64_t pad_id)
     return fill_up(tokens, longest, filler_id, filler_lengths(total - tokens.tokens(), count, longest));
   };
   return {side(batch.source, bucket.source_tokens, bucket.longest_source, pad_id),
-          side(batch.labels, bucket.target_tokens, bucket.longest_target, /*filler_id=*/-1)};
+          side(batch.labels, bucket.target_tokens, bucket.longest_target, /*filler_id=*/-1), batch.encoded_ND};
 }
 
 }  // namespace txtsum::train

@@ -24,7 +24,8 @@ Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts);
 
 /// `batch` filled up to `bucket`: behind its sequences stand sequences of token `pad_id`, none empty and none longer
 /// than the bucket's longest, whose labels are -1, up to the bucket's slots. Padding changes neither loss nor
-/// gradients. On the CPU.
+/// gradients. Known outputs of the encoder stay those of the batch itself: rows of filler are whatever is finite. On
+/// the CPU.
 MicroBatch pad_to(const MicroBatch& batch, const Bucket& bucket, int64_t pad_id);
 
 }  // namespace txtsum::train

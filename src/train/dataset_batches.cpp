@@ -15,13 +15,15 @@ ops::RaggedTokens to_tokens(const std::vector<int32_t>& ids, const std::vector<i
   return ops::make_ragged_tokens({ids.begin(), ids.end()}, {offsets.begin(), offsets.end()}, examples);
 }
 
-MicroBatch to_micro_batch(const data::RaggedBatch& batch) {
+MicroBatch to_micro_batch(const data::RaggedBatch& batch, const at::Tensor& encoded_ND = {}) {
   return {to_tokens(batch.source_ids, batch.source_offsets, batch.example_numbers),
-          to_tokens(batch.target_ids, batch.target_offsets, batch.example_numbers)};
+          to_tokens(batch.target_ids, batch.target_offsets, batch.example_numbers), encoded_ND};
 }
 
 /// A micro-batch whose pass adds nothing to loss and gradients: its label is none.
-MicroBatch empty_micro_batch() { return {to_tokens({0}, {0, 1}, {0}), to_tokens({-1}, {0, 1}, {0})}; }
+MicroBatch empty_micro_batch(const at::Tensor& encoded_ND) {
+  return {to_tokens({0}, {0, 1}, {0}), to_tokens({-1}, {0, 1}, {0}), encoded_ND};
+}
 
 }  // namespace
 
@@ -37,11 +39,12 @@ data::SamplerOptions sampler_options(const config::TrainConfig& config, uint64_t
 }
 
 DatasetBatches::DatasetBatches(const data::Dataset& dataset, const config::TrainConfig& config, uint64_t seed,
-                               int64_t prefetch_batches, const RankShare& share)
+                               int64_t prefetch_batches, const RankShare& share, const EncoderCache* encoder_cache)
     : dataset_(dataset),
       options_(sampler_options(config, seed)),
       micro_batch_tokens_(config.micro_batch_tokens),
       share_(share),
+      encoder_cache_(encoder_cache),
       prefetch_batches_(static_cast<size_t>(prefetch_batches)),
       sampler_(dataset.token_counts(), dataset.target_counts(), options_) {
   TXTSUM_CHECK(dataset.size() > 0, "a training split without examples");
@@ -62,26 +65,40 @@ void DatasetBatches::restart(const data::BatchPosition& position) {
   options.rank = share_.rank;
   options.ranks = share_.ranks;
   stream_ = std::make_unique<data::BatchStream>(dataset_, sampler_, options);
-  prefetcher_ = std::make_unique<Prefetcher>([stream = stream_.get()] { return stream->next(); }, prefetch_batches_);
+  prefetcher_ = std::make_unique<Prefetcher>([this] { return make_next(); }, prefetch_batches_);
   next_ = position;
+}
+
+std::optional<DatasetBatches::Made> DatasetBatches::make_next() {
+  std::optional<data::RankBatch> batch = stream_->next();
+  if (!batch) return std::nullopt;
+  Made made{std::move(*batch), {}};
+  if (encoder_cache_ == nullptr) return made;
+  for (const data::RaggedBatch& ragged : made.batch.micro_batches) {
+    made.encoded.push_back(ragged.size() == 0 ? encoder_cache_->empty_rows(1)
+                                              : encoder_cache_->rows(ragged.example_numbers));
+  }
+  return made;
 }
 
 GlobalBatch DatasetBatches::batch(int64_t epoch, int64_t index) {
   const data::BatchPosition position{epoch, index};
   if (!next_ || !(*next_ == position)) restart(position);
-  const std::optional<data::RankBatch> made = prefetcher_->next();
-  TXTSUM_CHECK(made && made->position == position, "epoch ", epoch, " batch ", index);
-  next_ = made->next;
+  const std::optional<Made> made = prefetcher_->next();
+  TXTSUM_CHECK(made && made->batch.position == position, "epoch ", epoch, " batch ", index);
+  next_ = made->batch.next;
   GlobalBatch batch;
-  batch.target_tokens = made->global_target_tokens;
-  for (const data::RaggedBatch& ragged : made->micro_batches) {
+  batch.target_tokens = made->batch.global_target_tokens;
+  for (size_t i = 0; i < made->batch.micro_batches.size(); ++i) {
+    const data::RaggedBatch& ragged = made->batch.micro_batches[i];
+    const at::Tensor encoded_ND = made->encoded.empty() ? at::Tensor() : made->encoded[i];
     if (ragged.size() == 0) {
-      if (share_.ranks > 1) batch.micro_batches.push_back(empty_micro_batch());
+      if (share_.ranks > 1) batch.micro_batches.push_back(empty_micro_batch(encoded_ND));
       continue;
     }
     batch.examples.insert(batch.examples.end(), ragged.example_numbers.begin(), ragged.example_numbers.end());
     batch.source_tokens += static_cast<int64_t>(ragged.source_ids.size());
-    batch.micro_batches.push_back(to_micro_batch(ragged));
+    batch.micro_batches.push_back(to_micro_batch(ragged, encoded_ND));
   }
   return batch;
 }

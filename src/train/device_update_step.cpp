@@ -134,7 +134,8 @@ void DeviceUpdateStep::add_micro_batch(const GlobalBatch& all, size_t index, int
   const ShapeKey key{bucket, parts_.sharding.hooks() != nullptr ? place : MicroBatchPlace{}};
   auto found = shapes_.find(key);
   if (found == shapes_.end()) {
-    Shape fresh{BatchSlot(bucket, parts_.model.arena().device()), place, 0, nullptr};
+    if (batch.encoded_ND.defined()) make_encoded_room(bucket.source_tokens, batch.encoded_ND);
+    Shape fresh{BatchSlot(bucket, parts_.model.arena().device(), encoded_room_), place, 0, nullptr};
     found = shapes_.emplace(key, std::move(fresh)).first;
   }
   Shape& shape = found->second;
@@ -157,6 +158,14 @@ void DeviceUpdateStep::add_micro_batch(const GlobalBatch& all, size_t index, int
   work_.padded_tokens += bucket.source_tokens + bucket.target_tokens;
 }
 
+void DeviceUpdateStep::make_encoded_room(int64_t rows, const at::Tensor& like) {
+  const int64_t before = encoded_room_.defined() ? encoded_room_.size(0) : 0;
+  if (rows <= before) return;
+  // Twice as much, since graphs go on reading from where they were captured.
+  encoded_room_ = at::zeros({std::max(rows, 2 * before), like.size(1)},
+                            at::TensorOptions().dtype(like.dtype()).device(parts_.model.arena().device()));
+}
+
 void DeviceUpdateStep::forward_backward(const Shape& shape, int64_t update) {
   const BatchSlot& slot = shape.slot;
   model::ForwardContext context;
@@ -166,6 +175,7 @@ void DeviceUpdateStep::forward_backward(const Shape& shape, int64_t update) {
   context.dropout_words_2 = slot.dropout_words_2();
   context.loss_factor_1 = update_.loss_factor();
   context.scope = scope_.get();
+  context.encoded_ND = slot.batch().encoded_ND;
   parts_.sharding.begin_micro_batch(shape.place);
   const model::LossSum sum =
       parts_.model.loss(slot.batch().source, slot.batch().labels, parts_.config.label_smoothing, context);

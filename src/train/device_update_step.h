@@ -43,6 +43,8 @@ class DeviceUpdateStep final : public UpdateStep {
   };
 
   void add_micro_batch(const GlobalBatch& all, size_t index, int64_t update);
+  /// Makes encoded_room_ one of `rows` rows at least.
+  void make_encoded_room(int64_t rows, const at::Tensor& like);
   /// Forward and backward of what is in the shape's slot; adds to the gradients and loss_sums_2_.
   void forward_backward(const Shape& shape, int64_t update);
   void capture(Shape& shape, int64_t update);
@@ -59,6 +61,7 @@ class DeviceUpdateStep final : public UpdateStep {
   at::Tensor loss_sums_2_;  // fp64
   ops::DeviceUpdate update_;
   ops::DeviceCopies copies_;
+  at::Tensor encoded_room_;  // of micro-batches that have the encoder's outputs; the slots share it
   ops::DevicePool pool_;
   std::map<ShapeKey, Shape> shapes_;  // after pool_, whose memory its graphs use
   std::deque<Started> started_;

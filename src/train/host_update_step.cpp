@@ -73,6 +73,7 @@ void HostUpdateStep::add_micro_batch(const GlobalBatch& all, size_t index, int64
   context.seed = parts_.seed;
   context.update = update;
   context.scope = scope_.get();
+  if (batch.encoded_ND.defined()) context.encoded_ND = batch.encoded_ND.to(device);
   parts_.sharding.begin_micro_batch({index == 0, index + 1 == all.micro_batches.size()});
   const model::LossSum sum =
       parts_.model.loss(ops::to_device(batch.source, device), ops::to_device(batch.labels, device),

@@ -17,6 +17,7 @@
 #include "txtsum/core/stop_signal.h"
 #include "txtsum/train/optimizer.h"
 #include "txtsum/train/schedule.h"
+#include "txtsum/train/state_bytes.h"
 #include "txtsum/train/validation_loss.h"
 #include "update_step.h"
 

@@ -20,10 +20,6 @@ constexpr size_t kNamedExamples = 8;
 
 }  // namespace
 
-at::ScalarType gradient_type(const model::Arena& arena, BatchSource& batches) {
-  return arena.dtype() != at::kFloat && batches.one_micro_batch() ? arena.dtype() : at::kFloat;
-}
-
 std::unique_ptr<UpdateStep> make_update_step(const UpdateParts& parts) {
   const model::Arena& arena = parts.model.arena();
   if (arena.device().is_cuda()) {

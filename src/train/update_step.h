@@ -55,9 +55,6 @@ class UpdateStep {
   virtual std::optional<GpuWork> gpu_work() const { return std::nullopt; }
 };
 
-/// Type of the gradients: the working weights' where every update is one micro-batch, else fp32.
-at::ScalarType gradient_type(const model::Arena& arena, BatchSource& batches);
-
 /// Makes the step for the model's device and the optimizer.
 std::unique_ptr<UpdateStep> make_update_step(const UpdateParts& parts);
 

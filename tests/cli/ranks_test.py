@@ -208,6 +208,17 @@ class AgreementTest(RanksTest):
         self.assert_same_bits(runs[2], runs[3])
         self.assert_close(runs[0], runs[2], 1e-6)
 
+    def test_ranks_share_one_file_of_a_frozen_encoders_outputs(self):
+        frozen = [*SHORT, SEVERAL_MICRO_BATCHES, "model.freeze=encoder"]
+        keeps = [*frozen, "train.cache_encoder=true", f"data.cache={self.root / 'cache'}"]
+        runs = [self.train(f"stage{stage}", 2, *keeps, f"parallel.zero_stage={stage}") for stage in (0, 1, 2, 3)]
+        self.assert_same_bits(runs[0], runs[1])
+        self.assert_same_bits(runs[2], runs[3])
+        self.assert_close(self.train("one", 1, *frozen), runs[0], 1e-5)
+        kept = [json.loads((folder / "report.json").read_text())["freezing"]["encoder_cache"] for folder in runs]
+        self.assertEqual([cache["encoded_examples"] for cache in kept], [200, 0, 0, 0])
+        self.assertEqual(len(list((self.root / "cache").glob("*.rows"))), 1)
+
     def test_adafactor_trains_on_ranks_and_is_not_shared(self):
         adafactor = [*SHORT, "optimizer.name=adafactor"]
         self.assert_close(self.train("one", 1, *adafactor), self.train("two", 2, *adafactor), 1e-5)

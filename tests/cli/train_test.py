@@ -20,6 +20,10 @@ SMOKE = "configs/smoke/tiny_bart.yaml"
 # Long enough to be stopped in the middle, short enough to be finished again.
 LONG = ["train.epochs=30", "validation.every_epochs=15", "checkpoint.every_updates=100"]
 
+SHORT = ["train.epochs=2", "validation.generate=false", "checkpoint.best_metric=none", "test.generate=false"]
+# The decoder alone learns, with dropout.
+FROZEN = ["model.freeze=encoder", "model.dropout=0.1", "model.encoder_dropout=false"]
+
 
 def clean_environment():
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW", "AZUREML"))}
@@ -206,6 +210,78 @@ class CliTest(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertRegex(result.stderr, r"encoder\.layers\.0 +\d")
         self.assertIn("saves MiB", result.stderr)
+
+    def test_what_freezing_saves_is_in_the_report_and_said_at_the_end(self):
+        folder = self.root / "frozen_encoder"
+        result = run("train", SMOKE, f"run.output={folder}", "model.freeze=encoder", *SHORT)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        saved = json.loads((folder / "report.json").read_text())["freezing"]
+        self.assertEqual(saved["saved_bytes"]["gradients"], 4 * saved["frozen_parameters"])
+        self.assertEqual(saved["saved_bytes"]["moments"], 8 * saved["frozen_parameters"])
+        self.assertEqual(saved["bytes_if_all_learned"], 12 * saved["parameters"])
+        self.assertIsNone(saved["encoder_cache"])
+        self.assertEqual(saved["encoder_flops_not_done"]["value"], 0)
+        everything = self.root / "everything_learns"
+        self.assertEqual(run("train", SMOKE, f"run.output={everything}", *SHORT).returncode, 0)
+        report = json.loads((everything / "report.json").read_text())
+        self.assertEqual(report["freezing"], {})
+        self.assertAlmostEqual(saved["training_flops"]["value"] + saved["backward_flops_not_done"]["value"],
+                               report["phases"]["train"]["flops"]["value"], delta=1)
+        self.assertRegex(result.stdout, r"freezing saved 1\.2 MiB of gradients and optimizer state \(48\.1 %\)")
+
+    def test_a_frozen_encoder_runs_once_and_later_runs_find_its_outputs(self):
+        cache = self.root / "encoder_cache"
+        keeps = [*FROZEN, "train.cache_encoder=true", f"data.cache={cache}"]
+        reports, steps = {}, {}
+        for name, overrides in (("runs", FROZEN), ("makes", keeps), ("finds", keeps),
+                                ("other_batches", [*keeps, "train.batch_size=8", "run.seed=7"])):
+            folder = self.root / f"encoder_{name}"
+            result = run("train", SMOKE, f"run.output={folder}", *SHORT, *overrides)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            reports[name], steps[name] = json.loads((folder / "report.json").read_text()), losses(folder)
+        self.assertEqual(steps["makes"], steps["finds"])
+        for kept, plain in zip(steps["makes"], steps["runs"], strict=True):
+            self.assertAlmostEqual(kept[1], plain[1], delta=1e-5 * plain[1])
+            self.assertAlmostEqual(kept[2], plain[2], delta=1e-4 * plain[2])
+        encoded = {name: report["freezing"]["encoder_cache"]["encoded_examples"]
+                   for name, report in reports.items() if name != "runs"}
+        self.assertEqual(encoded, {"makes": 200, "finds": 0, "other_batches": 0})
+        self.assertEqual(len(list(cache.glob("*.rows"))), 1)
+        made, plain = reports["makes"], reports["runs"]
+        self.assertEqual(made["freezing"]["encoder_cache"]["passes_not_done"], 400)
+        not_done = made["freezing"]["encoder_flops_not_done"]["value"]
+        self.assertAlmostEqual(made["phases"]["train"]["flops"]["value"] + not_done,
+                               plain["phases"]["train"]["flops"]["value"], delta=1)
+        self.assertAlmostEqual(2 * made["phases"]["load"]["flops"]["value"], not_done, delta=1)  # two epochs
+
+    def test_a_resume_with_kept_outputs_gives_the_same_bits(self):
+        overrides = [*LONG, *FROZEN, "train.cache_encoder=true"]
+        whole, stopped = self.root / "kept_whole", self.root / "kept_stopped"
+        cache = [f"data.cache={self.root / name}" for name in ("kept_cache", "other_kept_cache")]
+        self.assertEqual(run("train", SMOKE, f"run.output={whole}", *overrides, cache[0]).returncode, 0)
+        process = self.start(stopped, *FROZEN, "train.cache_encoder=true", cache[1])
+        self.wait_for(stopped / "checkpoints/step-100/DONE", process)
+        process.kill()
+        process.communicate(timeout=120)
+        shutil.rmtree(self.root / "other_kept_cache")
+        resumed = run("train", SMOKE, f"run.output={stopped}", *overrides, cache[1])
+        self.assertEqual(resumed.returncode, 0, resumed.stderr)
+        self.assertEqual(losses(stopped), losses(whole))
+        self.assertEqual((stopped / "model/model.safetensors").read_bytes(),
+                         (whole / "model/model.safetensors").read_bytes())
+
+    def test_an_encoder_whose_outputs_change_is_not_kept(self):
+        for overrides, key in (([], "model.freeze=encoder"), (["model.freeze=encoder.layers.0-1"], "model.freeze=encoder"),
+                               (["model.freeze=encoder", "model.dropout=0.1"], "model.encoder_dropout=false"),
+                               (FROZEN, "data.cache")):
+            result = run("train", SMOKE, f"run.output={self.root / 'not_kept'}", "train.cache_encoder=true",
+                         "run.resume=never", "run.overwrite=true", *overrides)
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertIn("train.cache_encoder=true", result.stderr)
+            self.assertIn(key, result.stderr)
+        result = run("check", SMOKE, "train.cache_encoder=true")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("model.freeze=encoder", result.stderr)
 
     def test_evaluate_says_first_which_weights_it_scores_and_repeats_the_scores(self):
         result = run("evaluate", self.done, "run.output=" + str(self.root / "evaluated"))

@@ -101,6 +101,20 @@ class GpuTest(unittest.TestCase):
                 again = self.train(f"recompute-{precision}", "train.recompute=blocks", *settings)
                 self.assertEqual(graphs, series(again))
 
+    def test_outputs_of_a_frozen_encoder_are_read_as_if_it_ran(self):
+        for precision, tolerance in (("fp32", FP32_TOLERANCE), ("bf16", BF16_TOLERANCE), ("fp16", FP16_TOLERANCE)):
+            with self.subTest(precision):
+                frozen = [f"train.precision={precision}", "train.deterministic=true", "model.freeze=encoder",
+                          "model.dropout=0.1", "model.encoder_dropout=false"]
+                keeps = [*frozen, "train.cache_encoder=true", f"data.cache={self.root / 'cache'}"]
+                runs = self.train(f"encoder-runs-{precision}", *frozen)
+                reads = self.train(f"encoder-read-{precision}", *keeps)
+                self.assert_near(updates_of(reads), updates_of(runs), tolerance)
+                self.assertEqual(series(reads), series(self.train(f"encoder-eager-{precision}", "train.max_graphs=0", *keeps)))
+                report = json.loads((reads / "report.json").read_text())
+                self.assertEqual(report["freezing"]["encoder_cache"]["encoded_examples"], 200)
+                self.assertGreater(report["gpu_work"]["graphs"], 0)
+
     def stop(self, name, *settings):
         """A training that gets SIGTERM in the middle; its folder."""
         folder = self.root / name

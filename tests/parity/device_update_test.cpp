@@ -11,6 +11,7 @@
 #include "train/update_step.h"
 #include "txtsum/config/field.h"
 #include "txtsum/core/file.h"
+#include "txtsum/train/state_bytes.h"
 
 namespace txtsum::tests {
 namespace {
@@ -94,6 +95,8 @@ struct Way {
   std::optional<uint64_t> block_seed = std::nullopt;
   config::ParallelConfig parallel = {};
   bool overflows = false;  ///< The second update's gradients do, by its loss scale.
+  bool frozen_encoder = false;  ///< And nothing is dropped in it.
+  bool reads_encoder = false;   ///< Its outputs are made once and read.
 };
 
 Numbers train(const Way& way) {
@@ -104,6 +107,8 @@ Numbers train(const Way& way) {
   request.device = test_device();
   request.dropout = 0.1;
   request.attention_dropout = way.attention_dropout;
+  if (way.frozen_encoder) request.freeze = {"encoder"};
+  request.encoder_dropout = !way.frozen_encoder;
   const bool is_long = !way.long_bigbird.empty();
   if (is_long) {
     request.folder = way.long_bigbird;
@@ -130,8 +135,12 @@ Numbers train(const Way& way) {
   Numbers numbers;
   for (int update = 1; update <= kUpdates; ++update) {
     train::GlobalBatch batch = batches.batch(0, update - 1);
+    train::MicroBatch& micro = batch.micro_batches.front();
+    if (way.reads_encoder) {
+      const at::NoGradGuard no_grad;
+      micro.encoded_ND = loaded.model->encode(ops::to_device(micro.source, test_device()), {}).cpu();
+    }
     if (way.plain) {
-      train::MicroBatch& micro = batch.micro_batches.front();
       const model::ModelFacts& facts = loaded.model->facts();
       micro = train::pad_to(micro, train::bucket_of(micro, facts), facts.pad_id);
     }
@@ -190,6 +199,22 @@ TEST_F(DeviceUpdateStep, GraphsGiveTheBitsOfEagerRuns) {
       EXPECT_EQ(graphs.norms, eager.norms);
       EXPECT_TRUE(at::equal(graphs.weights, eager.weights));
     }
+  }
+}
+
+TEST_F(DeviceUpdateStep, OutputsOfAFrozenEncoderAreReadInGraphsToo) {
+  for (const std::string& family : kFamilies) {
+    SCOPED_TRACE(family);
+    const Numbers runs = train({.family = family, .plain = true, .frozen_encoder = true});
+    const Numbers reads = train({.family = family, .frozen_encoder = true, .reads_encoder = true});
+    expect_near(reads, runs, kDeviceLossTolerance);
+    const Numbers eager =
+        train({.family = family, .max_graphs = 0, .frozen_encoder = true, .reads_encoder = true});
+    EXPECT_EQ(reads.losses, eager.losses);
+    EXPECT_TRUE(at::equal(reads.weights, eager.weights));
+    const Numbers narrow =
+        train({.family = family, .dtype = at::kBFloat16, .frozen_encoder = true, .reads_encoder = true});
+    EXPECT_NEAR(narrow.losses.back() / reads.losses.back(), 1.0, 3e-2);
   }
 }
 

@@ -25,6 +25,7 @@ struct ModelConfig {
   std::optional<double> dropout;              ///< Unset: config.json's.
   std::optional<double> attention_dropout;    ///< Unset: config.json's.
   std::optional<double> activation_dropout;   ///< Unset: config.json's.
+  bool encoder_dropout = true;                ///< False: none of the three in the encoder, and no layer left out.
   std::vector<std::string> global_tokens;     ///< first, none, or tokens' texts; empty: config.json's.
   std::optional<RandomBlocks> random_blocks;  ///< Unset: config.json's; seeded where that says nothing.
   std::vector<std::string> freeze;            ///< embeddings, encoder, decoder, encoder.layers.0-5, or name globs.

@@ -38,6 +38,7 @@ struct TrainConfig {
   double clip_norm = 1.0;                  ///< Largest global gradient norm; 0: no clipping.
   double label_smoothing = 0.0;            ///< Share of the target's probability that is spread over the vocabulary.
   Recompute recompute = Recompute::kNone;  ///< Trades time for memory.
+  bool cache_encoder = false;              ///< A frozen encoder runs once a document, and its outputs are kept on disk.
   bool deterministic = false;              ///< On a GPU: the same bits from run to run; a CPU always gives them.
   int64_t max_graphs = 128;                ///< On a GPU: shapes of batches that are captured as CUDA graphs, at most.
   int64_t log_every_updates = 10;          ///< Period of steps.jsonl and the loggers.

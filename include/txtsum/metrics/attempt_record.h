@@ -23,7 +23,9 @@ struct Work {
   int64_t target_tokens = 0;  ///< Training: label tokens. Generation: tokens written.
   int64_t updates = 0;
   int64_t summaries = 0;
-  double flops = 0;  ///< Model FLOPs (flops.h), without recomputation.
+  double flops = 0;                  ///< Model FLOPs (flops.h), without recomputation.
+  double spared_backward_flops = 0;  ///< Of gradients that frozen weights have none of, against training everything.
+  double spared_encoder_flops = 0;   ///< Of the encoder's passes whose outputs were read instead.
 
   Work& operator+=(const Work& other);
 };

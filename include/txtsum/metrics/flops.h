@@ -36,6 +36,7 @@ struct TrainableParts {
   bool output_table = true;  ///< Of the output product: the embeddings, or a table of its own.
   std::vector<bool> encoder_layers;
   std::vector<bool> decoder_layers;
+  bool encoder_runs = true;  ///< False: its outputs are read from where they were kept.
 };
 
 struct TrainFlops {
@@ -44,7 +45,10 @@ struct TrainFlops {
   double total() const { return forward + backward; }
 };
 
-/// FLOPs of the forward pass with teacher forcing (a multiply-add is two).
+/// FLOPs of the encoder's forward pass (a multiply-add is two).
+double encoder_flops(const EncoderDecoderShape& shape, int64_t source_tokens, double source_pairs);
+
+/// FLOPs of the forward pass with teacher forcing.
 double forward_flops(const EncoderDecoderShape& shape, const LengthSums& sums);
 
 /// FLOPs of one forward and backward pass. Recomputed activations are not in it: they are no work of the model.

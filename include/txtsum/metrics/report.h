@@ -20,6 +20,7 @@ struct ReportInputs {
   core::Json config;       ///< The resolved config.
   core::Json environment;  ///< Host, devices, versions.
   core::Json data;         ///< Numbers of the data report.
+  core::Json freezing;     ///< What freezing saves; empty where everything learns.
   core::Json gpu_work;     ///< How batches became work of a GPU; empty on a CPU.
   core::Json rank_work;    ///< What a training's rank keeps and sends; empty but for a training.
   core::Json quality;      ///< Scores by split, e.g. {"test": {"rouge1": ...}}.

@@ -35,6 +35,7 @@ struct FreezeRow {
   int64_t parameters = 0;
   int64_t frozen = 0;
   int64_t masked = 0;  ///< Frozen, yet with gradient and state because a fused group is never split.
+  std::vector<const ArenaEntry*> without_states = {};  ///< Entries of the layout that have neither.
 };
 
 /// One row a part, in the order of the layout.

@@ -41,9 +41,11 @@ struct LoadRequest {
   at::Device device = at::kCPU;       ///< Where the model lives.
   std::vector<std::string> freeze;    ///< See freeze().
   std::optional<double> dropout, attention_dropout, activation_dropout;  ///< Replace config.json's.
-  std::optional<GlobalTokenChoice> global_tokens;                        ///< Replaces config.json's.
-  std::optional<RandomBlockChoice> random_blocks;                        ///< Replaces config.json's.
-  RandomBlockChoice usual_random_blocks;  ///< Where neither names any and the model has some.
+  bool encoder_dropout =
+      true;  ///< False: training drops nothing in the encoder, as after transformers' encoder.eval().
+  std::optional<GlobalTokenChoice> global_tokens;  ///< Replaces config.json's.
+  std::optional<RandomBlockChoice> random_blocks;  ///< Replaces config.json's.
+  RandomBlockChoice usual_random_blocks;           ///< Where neither names any and the model has some.
 };
 
 /// A model with what is needed to write its folder again.

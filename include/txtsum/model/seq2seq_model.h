@@ -35,7 +35,8 @@ struct ModelFacts {
   bool gated_feed_forward = false;  ///< Feed-forward layers have three matrices instead of two.
   int64_t max_source_tokens = 0;    ///< Positions that the encoder has; kNoPositionLimit where they are relative.
   int64_t max_target_tokens = 0;
-  bool drops_layers = false;  ///< Training leaves whole layers out at random.
+  bool drops_layers = false;   ///< Training leaves whole layers out at random.
+  bool encoder_drops = false;  ///< Training drops anything in the encoder, so that its result changes by itself.
   /// A pass asks the host where sequences lie, so that no graph can hold it.
   bool asks_host = false;
   /// Neighbours on each side that a token of an encoder layer sees, beside global tokens; empty: it sees all.
@@ -60,6 +61,7 @@ struct ForwardContext {
   int64_t update = 0;
   at::Tensor dropout_words_2;        ///< Where the model is on a GPU and the pass is captured: see ops::DropoutKey.
   at::Tensor loss_factor_1;          ///< See ops::CrossEntropyOptions::gradient_factor_1.
+  at::Tensor encoded_ND;             ///< encode()'s result where it is known: loss() then leaves the encoder out.
   ops::BlockScope* scope = nullptr;  ///< Null: blocks run plainly.
 };
 
@@ -115,7 +117,9 @@ class Seq2SeqModel {
   virtual Arena& arena() = 0;
   virtual const Arena& arena() const = 0;
 
-  /// Runs the encoder: [N, D].
+  /// Names of the arena's entries that encode() reads.
+  virtual std::vector<std::string> encoder_parameters() const = 0;
+  /// Runs the encoder: [N, D], in the arena's type.
   virtual at::Tensor encode(const ops::RaggedTokens& source, const ForwardContext& context) const = 0;
   /// Runs the decoder on `target` (decoder input ids, as shift_right makes them) against the encoder's result: [M, D].
   virtual at::Tensor decode(const ops::RaggedTokens& target, const at::Tensor& encoded_ND,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -12,6 +14,7 @@ namespace txtsum::train {
 struct MicroBatch {
   ops::RaggedTokens source;
   ops::RaggedTokens labels;  ///< Ids to predict; the same sequences as `source`.
+  at::Tensor encoded_ND = {};  ///< The encoder's outputs where they are known (EncoderCache); undefined: it runs.
 };
 
 /// The examples of one update, cut into micro-batches.

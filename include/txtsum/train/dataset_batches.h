@@ -13,6 +13,7 @@
 #include "txtsum/data/prefetcher.h"
 #include "txtsum/data/sampler.h"
 #include "txtsum/train/batch_source.h"
+#include "txtsum/train/encoder_cache.h"
 
 namespace txtsum::train {
 
@@ -28,9 +29,10 @@ struct RankShare {
 class DatasetBatches final : public BatchSource {
  public:
   /// `dataset` must outlive it and not be empty. `prefetch_batches` are made ahead (0: none). Of several ranks each
-  /// makes as many micro-batches as the others; one that has no examples is a single token that counts nothing.
+  /// makes as many micro-batches as the others; one that has no examples is a single token that counts nothing. With a
+  /// cache, which is full and outlives it, micro-batches have the encoder's outputs.
   DatasetBatches(const data::Dataset& dataset, const config::TrainConfig& config, uint64_t seed,
-                 int64_t prefetch_batches, const RankShare& share = {});
+                 int64_t prefetch_batches, const RankShare& share = {}, const EncoderCache* encoder_cache = nullptr);
 
   int64_t examples() const override { return dataset_.size(); }
   int64_t updates_in_epoch(int64_t epoch) override;
@@ -42,13 +44,20 @@ class DatasetBatches final : public BatchSource {
   std::string describe_example(int64_t number) const override;
 
  private:
-  using Prefetcher = data::Prefetcher<data::RankBatch>;
+  /// A batch, and the encoder's outputs of each of its micro-batches, which may be long in coming from the disk.
+  struct Made {
+    data::RankBatch batch;
+    std::vector<at::Tensor> encoded;
+  };
+  using Prefetcher = data::Prefetcher<Made>;
   void restart(const data::BatchPosition& position);
+  std::optional<Made> make_next();
 
   const data::Dataset& dataset_;
   data::SamplerOptions options_;
   int64_t micro_batch_tokens_;
   RankShare share_;
+  const EncoderCache* encoder_cache_;
   size_t prefetch_batches_;
   data::Sampler sampler_;
   std::unordered_map<int64_t, int64_t> updates_in_epoch_;

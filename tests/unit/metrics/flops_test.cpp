@@ -90,6 +90,21 @@ TEST(Flops, OfAGatedModelWithNarrowHeadsAreItsProducts) {
   EXPECT_EQ(all.backward - without.backward, output);
 }
 
+TEST(Flops, AnEncoderThatDoesNotRunCostsNothingButTheCrossAttentionsProducts) {
+  LengthSums sums;
+  sums.add(30, 9);
+  sums.add(11, 4);
+  TrainableParts frozen = parts_without({"encoder.0", "encoder.1", "encoder.2", "embeddings"});
+  const auto runs = metrics::train_flops(tiny_shape(), sums, frozen);
+  frozen.encoder_runs = false;
+  const auto read = metrics::train_flops(tiny_shape(), sums, frozen);
+  const double encoder = metrics::encoder_flops(tiny_shape(), sums.source_tokens, sums.source_pairs);
+  const double tokens = 41, pairs = 30 * 30 + 11 * 11;
+  EXPECT_EQ(encoder, 3 * (2 * tokens * 4 * 16 * 16 + 4 * pairs * 16 + 2 * tokens * 2 * 16 * 40));
+  EXPECT_EQ(runs.forward - read.forward, encoder);
+  EXPECT_EQ(runs.backward, read.backward);
+}
+
 TEST(Flops, SumsOfBatchesAddUp) {
   LengthSums one;
   one.add(5, 3);

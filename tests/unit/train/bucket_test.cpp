@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include <set>
 
 #include "fake_model.h"
@@ -139,6 +141,27 @@ TEST(BatchSlot, HoldsWhatItWasFilledWithAndStaysWhereItIs) {
     const auto words = ops::dropout_words(11, 12);
     EXPECT_EQ(slot.dropout_words_2()[0].item<int32_t>(), static_cast<int32_t>(words[0]));
     EXPECT_EQ(slot.dropout_words_2()[1].item<int32_t>(), static_cast<int32_t>(words[1]));
+  }
+}
+
+TEST(BatchSlot, HoldsTheEncodersOutputsWithZerosBehindThem) {
+  const train::Bucket bucket{64, 64, 8, 32, 32};
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    // Of a larger bucket, say; what was in it must not be seen.
+    const at::Tensor room = at::full({100, 12}, NAN, at::TensorOptions(test_device()).dtype(type));
+    train::BatchSlot slot(bucket, test_device(), room);
+    ops::DeviceCopies copies(test_device());
+    for (const int64_t tokens : {15, 9}) {
+      train::MicroBatch batch = draw_batch({tokens - 2, 2}, {4, 6});
+      batch.encoded_ND = at::randn({tokens, 12}).to(type);
+      slot.fill(train::pad_to(batch, bucket, 1), 11, 12, copies);
+      const at::Tensor found = slot.batch().encoded_ND.cpu();
+      EXPECT_EQ(found.scalar_type(), type);
+      EXPECT_EQ(found.size(0), 64);
+      EXPECT_TRUE(at::equal(found.narrow(0, 0, tokens), batch.encoded_ND));
+      EXPECT_EQ(found.narrow(0, tokens, 64 - tokens).count_nonzero().item<int64_t>(), 0);
+      EXPECT_EQ(slot.dropout_words_2()[0].item<int32_t>(), static_cast<int32_t>(ops::dropout_words(11, 12)[0]));
+    }
   }
 }
 

@@ -28,6 +28,7 @@ class FakeModel final : public model::Seq2SeqModel {
       : arena_(model::ArenaLayout(specs(frozen)), dtype), dropout_(dropout) {
     facts_.family = "fake";
     facts_.vocabulary = kVocabulary;
+    facts_.width = kWidth;
     uint64_t stream = 0;
     for (const model::ArenaEntry& entry : arena_.layout().entries()) {
       core::RandomStream random(11, stream++);
@@ -41,7 +42,10 @@ class FakeModel final : public model::Seq2SeqModel {
   model::Arena& arena() override { return arena_; }
   const model::Arena& arena() const override { return arena_; }
 
+  std::vector<std::string> encoder_parameters() const override { return {"table", "positions"}; }
+
   at::Tensor encode(const ops::RaggedTokens& source, const model::ForwardContext&) const override {
+    ++encode_calls;
     return ops::embed(source, {arena_.ref("table"), arena_.ref("positions")}, {});
   }
 
@@ -79,7 +83,8 @@ class FakeModel final : public model::Seq2SeqModel {
   model::LossSum loss(const ops::RaggedTokens& source, const ops::RaggedTokens& labels, double label_smoothing,
                       const model::ForwardContext& context) const override {
     const ops::RaggedTokens target = model::shift_right(labels, 0);
-    const at::Tensor decoded = decode(target, encode(source, context), source, context);
+    const at::Tensor encoded = context.encoded_ND.defined() ? context.encoded_ND : encode(source, context);
+    const at::Tensor decoded = decode(target, encoded, source, context);
     const ops::CrossEntropySums sums = ops::linear_cross_entropy(decoded, arena_.ref("table"), {}, labels.ids_N,
                                                                  {kVocabulary, label_smoothing, context.loss_factor_1});
     return {sums.loss, sums.nll, labels.tokens()};
@@ -98,7 +103,7 @@ class FakeModel final : public model::Seq2SeqModel {
 
   std::vector<std::pair<std::string, at::Tensor>> buffers() const override { return {}; }
 
-  mutable int64_t body_calls = 0;
+  mutable int64_t body_calls = 0, encode_calls = 0;
 
  private:
   static std::vector<model::ParameterSpec> specs(const std::vector<std::string>& frozen) {

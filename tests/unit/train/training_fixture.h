@@ -95,7 +95,8 @@ struct Attempt {
     settings.validation.complete();
     settings.checkpoint.complete();
     batches =
-        std::make_unique<train::DatasetBatches>(data, settings.train, settings.seed, /*prefetch_batches=*/2, share);
+        std::make_unique<train::DatasetBatches>(data, settings.train, settings.seed, /*prefetch_batches=*/2, share,
+                                                encoder_cache);
     train::DatasetMicroBatches validation(data, 12);
     train::TrainerParts parts{model, *batches, *communicator, clock, nullptr, evaluator, [](const std::string&) {},
                               {},    {},       {&recorder}};
@@ -112,6 +113,7 @@ struct Attempt {
   train::Evaluator evaluator;
   bool validates_loss = false;
   train::RankShare share;
+  const train::EncoderCache* encoder_cache = nullptr;
   std::unique_ptr<parallel::Communicator> communicator = parallel::make_single_communicator();
   FakeClock clock{0.5};
   Recorder recorder;
