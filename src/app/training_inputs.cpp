@@ -168,7 +168,7 @@ void follow_training(const config::ExperimentConfig& config, const RunStart& sta
   {
     train::TrainerParts parts = trainer_parts(inputs, config, ranks, clock);
     parts.evaluator = evaluator_of(inputs, config, ranks, clock, [](const metrics::Work&) {});
-    parts.write_folder = [](const std::string&, const at::Tensor&) {};
+    parts.write_folder = [](const std::string&) {};
     train::TrainerSettings settings = trainer_settings(inputs, config);
     settings.resume_from = start.resume_from;
     train::Trainer(std::move(settings), std::move(parts)).run();
