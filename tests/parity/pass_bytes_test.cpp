@@ -1,5 +1,6 @@
 // What a pass keeps and needs at most, counted by the allocator, beside what is planned from the layout alone.
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -16,10 +17,10 @@ namespace txtsum::tests {
 namespace {
 
 // Relative, with the largest error that was found beside it. What is not planned: offsets and the like, and on a CPU
-// the probabilities of one sequence where T5's attention goes by sequences.
+// the the probabilities of one sequence where T5's attention goes by sequences.
 constexpr double kTinyKeptTolerance = 0.03;  // 0.029
 constexpr double kKeptTolerance = 0.01;      // 0.005
-constexpr double kPeakTolerance = 0.12;      // 0.106, of T5 in bf16 with recomputation; of the others 0.084
+constexpr double kPeakTolerance = 0.1;       // 0.084
 
 struct Setting {
   at::ScalarType dtype = at::kFloat;
@@ -66,15 +67,13 @@ Counted count(const std::string& folder, const Setting& setting, const std::vect
   context.training = true;
   if (setting.recompute) context.scope = &scope;
   Counted counted;
-  for (int pass = 0; pass < 2; ++pass) {  // the first makes what stays
-    const int64_t before = allocator.live();
-    allocator.reset_peak();
-    const model::LossSum sum = model.loss(source, labels, 0.1, context);
-    const auto gradient = static_cast<int64_t>(c10::elementSize(setting.dtype)) * labels.tokens() * model.facts().width;
-    counted.kept = allocator.live() - before - gradient;
-    torch::autograd::backward({sum.loss});
-    counted.peak = allocator.peak() - before;
-  }
+  const int64_t before = allocator.live();
+  allocator.reset_peak();
+  const model::LossSum sum = model.loss(source, labels, 0.1, context);
+  const auto gradient = static_cast<int64_t>(c10::elementSize(setting.dtype)) * labels.tokens() * model.facts().width;
+  counted.kept = allocator.live() - before - gradient;
+  torch::autograd::backward({sum.loss});
+  counted.peak = allocator.peak() - before;
   return counted;
 }
 
@@ -97,7 +96,15 @@ void compare(const std::string& folder, const Setting& setting, const std::vecto
   EXPECT_LT(std::abs(error(planned.peak, counted.peak)), kPeakTolerance);
 }
 
-class PassBytes : public testing::TestWithParam<std::string> {};
+/// On one thread: each has a sequence's probabilities of its own where attention goes by sequences.
+class PassBytes : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override { at::set_num_threads(1); }
+  void TearDown() override { at::set_num_threads(threads_); }
+
+ private:
+  int threads_ = at::get_num_threads();
+};
 
 TEST_P(PassBytes, OfATinyModelAreWhatTheAllocatorCounts) {
   const TransformerFixture fixture(GetParam());
@@ -137,11 +144,12 @@ TEST_P(PassBytes, OfAMiddleModelAreWhatTheAllocatorCounts) {
   const TemporaryFolder folder;
   const std::string path = middle_folder(folder, GetParam());
   const std::vector<int64_t> sources{200, 161, 112, 200}, targets{60, 41, 37, 60};
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    for (const bool recompute : {false, true}) {
-      compare(path, {.dtype = dtype, .recompute = recompute}, sources, targets, kKeptTolerance);
-    }
-  }
+  compare(path, {}, sources, targets, kKeptTolerance);
+  compare(path, {.dtype = at::kBFloat16}, sources, targets, kKeptTolerance);
+  compare(path, {.recompute = true}, sources, targets, kKeptTolerance);
+  const bool may_drop =
+      model::outline_model(request_of(path, {})).facts.windows.empty() && GetParam() != "bigbird_pegasus";
+  if (may_drop) compare(path, {.attention_dropout = 0.1}, sources, targets, kKeptTolerance);
   compare(path, {.freeze = {"encoder.layers.0-1", "embeddings"}}, sources, targets, kKeptTolerance);
 }
 
