@@ -18,6 +18,15 @@ std::string gib(int64_t bytes) {
 
 int64_t bytes_of(const at::Tensor& tensor) { return tensor.defined() ? static_cast<int64_t>(tensor.nbytes()) : 0; }
 
+/// Room between parameters included, where there is some.
+int64_t moment_bytes(Optimizer& optimizer) {
+  int64_t bytes = 0;
+  for (const auto& [kind, moment] : optimizer.moments()) bytes += bytes_of(moment);
+  if (bytes > 0) return bytes;
+  for (const StatePart& part : optimizer.state()) bytes += bytes_of(part.values);
+  return bytes;
+}
+
 std::string advice(const MemoryAccount& account, const MemoryRequest& request) {
   const int64_t activations = std::max<int64_t>(account.activations(), 0);
   const bool known = account.device.has_value();
@@ -45,7 +54,7 @@ MemoryAccount account_of(const UpdateParts& parts) {
   account.gradients = parts.sharding.gradient_bytes();
   const at::Tensor &masters = parts.optimizer.masters(), &working = parts.sharding.space().working;
   if (masters.const_data_ptr() != working.const_data_ptr()) account.masters = bytes_of(masters);
-  for (const StatePart& part : parts.optimizer.state()) account.moments += bytes_of(part.values);
+  account.moments = moment_bytes(parts.optimizer);
   account.logits = ops::logits_chunk_bytes(arena.device());
   account.device = ops::device_memory();
   return account;
