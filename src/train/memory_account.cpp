@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <vector>
 
 #include "txtsum/ops/linear_cross_entropy.h"
 
@@ -17,6 +18,15 @@ std::string gib(int64_t bytes) {
 }
 
 int64_t bytes_of(const at::Tensor& tensor) { return tensor.defined() ? static_cast<int64_t>(tensor.nbytes()) : 0; }
+
+/// Moments, with the room between parameters where there is some.
+std::vector<at::Tensor> moments_of(Optimizer& optimizer) {
+  std::vector<at::Tensor> moments;
+  for (const auto& [kind, moment] : optimizer.moments()) moments.push_back(moment);
+  if (!moments.empty()) return moments;
+  for (const StatePart& part : optimizer.state()) moments.push_back(part.values);
+  return moments;
+}
 
 std::string advice(const MemoryAccount& account, const MemoryRequest& request) {
   const int64_t activations = std::max<int64_t>(account.activations(), 0);
@@ -53,7 +63,7 @@ MemoryAccount account_of(const UpdateParts& parts) {
   const at::Tensor &masters = parts.optimizer.masters(), &working = parts.sharding.space().working;
   account.offloaded = parts.sharding.offloaded_value_bytes();
   if (masters.const_data_ptr() != working.const_data_ptr()) add(account.masters, masters);
-  for (const StatePart& part : parts.optimizer.state()) add(account.moments, part.values);
+  for (const at::Tensor& moment : moments_of(parts.optimizer)) add(account.moments, moment);
   account.logits = ops::logits_chunk_bytes(arena.device());
   account.device = ops::device_memory();
   return account;
