@@ -18,7 +18,6 @@ namespace {
 constexpr double kJoulesPerKwh = 3.6e6, kTera = 1e12, kSecondsPerMinute = 60.0;
 constexpr const char* kSecondsUnit = "s";
 
-using train::PlannedOffload;
 
 metrics::Figure peak_of(const config::ExperimentConfig& config, const std::string& device_name, bool stated = true) {
   metrics::DevicePeakOptions options = stated ? device_peak_options(config.resources) : metrics::DevicePeakOptions();
@@ -96,10 +95,10 @@ PlannedRanks plan_ranks(const ResourcePlan& plan, const config::ExperimentConfig
     }
   }
   const bool shares = config.optimizer.name == config::OptimizerName::kAdamW;
-  for (const PlannedOffload offload :
-       {PlannedOffload::kNone, PlannedOffload::kOptimizer, PlannedOffload::kOptimizerAndParameters}) {
-    if (offload != PlannedOffload::kNone && (!on_gpu || !shares)) continue;
-    for (int64_t stage = offload == PlannedOffload::kOptimizerAndParameters ? 3 : 0; stage <= (shares ? 3 : 0);
+  for (const config::Offload offload :
+       {config::Offload::kNone, config::Offload::kOptimizer, config::Offload::kOptimizerAndParameters}) {
+    if (offload != config::Offload::kNone && (!on_gpu || !shares)) continue;
+    for (int64_t stage = offload == config::Offload::kOptimizerAndParameters ? 3 : 0; stage <= (shares ? 3 : 0);
          ++stage) {
       const train::StateSetting setting{stage, ranks, offload, weights, plan.gradients};
       planned.states.push_back({stage, offload, train::plan_states(plan.outline.layout, config.optimizer, setting)});
@@ -110,7 +109,7 @@ PlannedRanks plan_ranks(const ResourcePlan& plan, const config::ExperimentConfig
 
 const PlannedStates& states_of(const PlannedRanks& ranks, int64_t stage) {
   return *std::find_if(ranks.states.begin(), ranks.states.end(), [&](const PlannedStates& states) {
-    return states.stage == stage && states.offload == PlannedOffload::kNone;
+    return states.stage == stage && states.offload == config::Offload::kNone;
   });
 }
 

@@ -37,8 +37,8 @@ inline constexpr std::array<config::Recompute, 2> kRecomputes{config::Recompute:
 /// A setting of parallel.zero_stage and offload.
 struct PlannedStates {
   int64_t stage = 0;
-  train::PlannedOffload offload = train::PlannedOffload::kNone;
-  train::StateBytes bytes;
+  config::Offload offload = config::Offload::kNone;
+  train::RankStates bytes;
 };
 
 /// A number of ranks.

@@ -16,10 +16,10 @@ core::Json json_of(const ResourcePlan& plan, const PlannedRanks& ranks) {
   }
   json["settings"] = core::Json::array();
   for (const PlannedStates& states : ranks.states) {
-    const train::StateBytes& bytes = states.bytes;
+    const train::RankStates& bytes = states.bytes;
     for (size_t i = 0; i < kRecomputes.size(); ++i) {
       core::Json setting{{"zero_stage", states.stage},
-                         {"offload", train::name_of(states.offload)},
+                         {"offload", config::name_of(states.offload)},
                          {"recompute", config::name_of(kRecomputes[i])},
                          {"weights_bytes", bytes.weights},
                          {"gradients_bytes", bytes.gradients},

@@ -141,10 +141,10 @@ Table settings_table(const ResourcePlan& plan, const PlannedRanks& ranks, const 
   const PlannedStates* before = nullptr;
   for (const PlannedStates& states : ranks.states) {
     if (before == nullptr || before->offload != states.offload) {
-      table.add_section("parallel.offload=" + std::string(train::name_of(states.offload)));
+      table.add_section("parallel.offload=" + std::string(config::name_of(states.offload)));
     }
     before = &states;
-    const train::StateBytes& bytes = states.bytes;
+    const train::RankStates& bytes = states.bytes;
     std::vector<std::string> row{std::to_string(states.stage)};
     if (unit != nullptr) {
       for (const int64_t value : {bytes.weights, bytes.gradients, bytes.masters, bytes.moments, bytes.slots(),

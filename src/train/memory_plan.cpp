@@ -5,6 +5,7 @@
 
 #include "sharding.h"
 #include "txtsum/core/check.h"
+#include "txtsum/train/state_bytes.h"
 
 namespace txtsum::train {
 namespace {
@@ -21,30 +22,22 @@ int64_t largest_block(const model::ArenaLayout& layout, bool with_frozen) {
   return largest;
 }
 
-/// Elements of Adafactor's state: a row and a column of a matrix, all of what has one dimension.
-int64_t adafactor_numel(const model::ArenaLayout& layout, bool first_moment) {
-  int64_t numel = 0;
+/// Of state that is kept parameter by parameter.
+int64_t moment_bytes(const model::ArenaLayout& layout, const config::OptimizerConfig& optimizer) {
+  int64_t bytes = 0;
   for (const model::ArenaEntry& entry : layout.entries()) {
-    if (!entry.in_trainable_range || entry.frozen) continue;
-    const bool matrix = entry.shape.size() >= 2;
-    numel += matrix ? entry.numel / entry.shape.back() + entry.numel / *(entry.shape.end() - 2) : entry.numel;
-    if (first_moment) numel += entry.numel;
+    if (entry.in_trainable_range && !entry.frozen) bytes += state_bytes(entry, optimizer, {}).moments;
   }
-  return numel;
+  return bytes;
 }
 
 }  // namespace
 
-std::string_view name_of(PlannedOffload offload) {
-  constexpr std::string_view kNames[] = {"none", "optimizer", "optimizer_and_parameters"};
-  return kNames[static_cast<size_t>(offload)];
-}
-
-StateBytes plan_states(const model::ArenaLayout& layout, const config::OptimizerConfig& optimizer,
+RankStates plan_states(const model::ArenaLayout& layout, const config::OptimizerConfig& optimizer,
                        const StateSetting& setting) {
   const bool factored = optimizer.name == config::OptimizerName::kAdafactor;
-  const bool moves_optimizer = setting.offload != PlannedOffload::kNone;
-  const bool moves_weights = setting.offload == PlannedOffload::kOptimizerAndParameters;
+  const bool moves_optimizer = setting.offload != config::Offload::kNone;
+  const bool moves_weights = setting.offload == config::Offload::kOptimizerAndParameters;
   TXTSUM_CHECK(!factored || (setting.stage == 0 && !moves_optimizer), "adafactor's state is not shared out");
   TXTSUM_CHECK(!moves_weights || setting.stage == 3, setting.stage);
   const int64_t w = static_cast<int64_t>(c10::elementSize(setting.weights)),
@@ -56,7 +49,7 @@ StateBytes plan_states(const model::ArenaLayout& layout, const config::Optimizer
   const int64_t updated = setting.stage == 0 ? trainable : part;  // what the optimizer has
   const model::ArenaRange of_block_0 = layout.block_range(0, true), frozen_of_block_0 = layout.block_range(0, false);
 
-  StateBytes bytes;
+  RankStates bytes;
   bytes.gradients = setting.stage < 2 ? g * trainable : 0;
   // A rank's part of the sums stands beside its gradients.
   if (setting.stage > 0 || setting.ranks > 1) bytes.gradients += g * part;
@@ -71,7 +64,7 @@ StateBytes plan_states(const model::ArenaLayout& layout, const config::Optimizer
   // fp32 weights are the masters, unless one of the two lies in host memory.
   const bool has_masters = setting.weights != at::kFloat || (moves_optimizer && !moves_weights);
   bytes.masters = has_masters ? kFloatBytes * updated : 0;
-  bytes.moments = kFloatBytes * (factored ? adafactor_numel(layout, optimizer.beta1.has_value()) : 2 * updated);
+  bytes.moments = factored ? moment_bytes(layout, optimizer) : kFloatBytes * 2 * updated;
   if (moves_optimizer) bytes.host += std::exchange(bytes.masters, 0) + std::exchange(bytes.moments, 0);
   if (moves_weights) bytes.host += std::exchange(bytes.weights, 0);
   return bytes;

@@ -3,27 +3,23 @@
 #include <c10/core/ScalarType.h>
 
 #include <cstdint>
-#include <string_view>
 
 #include "txtsum/config/optimizer_config.h"
+#include "txtsum/config/parallel_config.h"
 #include "txtsum/model/arena.h"
 
 namespace txtsum::train {
 
-/// What a training on a GPU keeps in host memory, in the words of parallel.offload.
-enum class PlannedOffload { kNone, kOptimizer, kOptimizerAndParameters };
-std::string_view name_of(PlannedOffload offload);
-
 struct StateSetting {
   int64_t stage = 0;  ///< parallel.zero_stage
   int64_t ranks = 1;
-  PlannedOffload offload = PlannedOffload::kNone;  ///< kOptimizerAndParameters in stage 3 alone.
+  config::Offload offload = config::Offload::kNone;  ///< kOptimizerAndParameters in stage 3 alone.
   at::ScalarType weights = at::kFloat;
   at::ScalarType gradients = at::kFloat;
 };
 
-/// Bytes of a rank's states; all ranks hold the same.
-struct StateBytes {
+/// Bytes of what a rank keeps through a training; all ranks keep the same.
+struct RankStates {
   // On the device:
   int64_t weights = 0, gradients = 0, masters = 0, moments = 0;
   int64_t weight_slots = 0, gradient_slots = 0;  ///< For blocks that come and go, and block 0's.
@@ -34,7 +30,7 @@ struct StateBytes {
 };
 
 /// What Sharding and the optimizer would hold, from the layout alone. Adafactor takes stage 0 and no offload.
-StateBytes plan_states(const model::ArenaLayout& layout, const config::OptimizerConfig& optimizer,
+RankStates plan_states(const model::ArenaLayout& layout, const config::OptimizerConfig& optimizer,
                        const StateSetting& setting);
 
 }  // namespace txtsum::train

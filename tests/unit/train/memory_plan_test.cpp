@@ -72,7 +72,7 @@ void expect_planned(const model::LoadRequest& request, int64_t ranks, int64_t st
     });
   }
   for (std::thread& thread : threads) thread.join();
-  const train::StateBytes planned =
+  const train::RankStates planned =
       train::plan_states(model::outline_model(request).layout, optimizer,
                          {.stage = stage, .ranks = ranks, .weights = request.dtype, .gradients = gradients});
   for (const Held& rank : held) {
@@ -120,20 +120,20 @@ TEST(MemoryPlan, MovesStatesToTheHost) {
   const model::ArenaLayout layout = model::outline_model(tiny_model("bart", at::kFloat, {})).layout;
   const int64_t P = layout.trainable_numel();
   const config::OptimizerConfig optimizer = optimizer_config(config::OptimizerName::kAdamW);
-  const auto planned = [&](train::PlannedOffload offload, int64_t stage, at::ScalarType weights) {
+  const auto planned = [&](config::Offload offload, int64_t stage, at::ScalarType weights) {
     return train::plan_states(layout, optimizer,
                               {.stage = stage, .offload = offload, .weights = weights, .gradients = weights});
   };
   for (const auto& [weights, w] :
        std::vector<std::pair<at::ScalarType, int64_t>>{{at::kFloat, 4}, {at::kBFloat16, 2}}) {
-    const train::StateBytes optimizer_moved = planned(train::PlannedOffload::kOptimizer, 0, weights);
+    const train::RankStates optimizer_moved = planned(config::Offload::kOptimizer, 0, weights);
     EXPECT_EQ(optimizer_moved.host, 12 * P);
     EXPECT_EQ(optimizer_moved.device(), 2 * w * P);
-    const train::StateBytes all_moved = planned(train::PlannedOffload::kOptimizerAndParameters, 3, weights);
-    const int64_t part = planned(train::PlannedOffload::kNone, 3, weights).moments / 8;
+    const train::RankStates all_moved = planned(config::Offload::kOptimizerAndParameters, 3, weights);
+    const int64_t part = planned(config::Offload::kNone, 3, weights).moments / 8;
     EXPECT_EQ(all_moved.host, (w == 4 ? 12 : 14) * part);
     EXPECT_EQ(all_moved.device(), w * part + all_moved.slots());
-    EXPECT_EQ(all_moved.slots(), planned(train::PlannedOffload::kNone, 3, weights).slots());
+    EXPECT_EQ(all_moved.slots(), planned(config::Offload::kNone, 3, weights).slots());
   }
 }
 
