@@ -111,5 +111,28 @@ TEST_F(DeviceUpdates, TheScaleDoublesAfterTwoThousandGoodUpdates) {
   EXPECT_EQ(state.left_out, 3);
 }
 
+TEST_F(DeviceUpdates, MeasureForAnUpdateThatIsMadeElsewhere) {
+  ops::DeviceUpdate updates(spans, /*scales_loss=*/true);
+  updates.restore({1024.0, 0, 3});
+  const auto measure = [&](int64_t update, double clip_norm) {
+    updates.begin(1.0 / kTokens);
+    return updates.measure(tensors.gradients, scalars(update), loss_sums, clip_norm, 1e-6);
+  };
+  const std::optional<ops::AdamWScalars> plain = measure(10, 0.0);
+  ASSERT_TRUE(plain.has_value());
+  EXPECT_EQ(plain->update, 7);
+  EXPECT_EQ(plain->gradient_factor, 1.0 / 1024.0);
+  EXPECT_EQ(plain->learning_rate, scalars(10).learning_rate);
+  const double norm = updates.finish().gradient_norm;
+  const std::optional<ops::AdamWScalars> clipped = measure(11, norm / 4);
+  ASSERT_TRUE(clipped.has_value());
+  EXPECT_NEAR(clipped->gradient_factor * 4 * 1024.0, 1.0, 1e-5);
+  updates.finish();
+  tensors.gradients[5] = std::numeric_limits<float>::infinity();
+  EXPECT_FALSE(measure(12, 0.0).has_value());
+  EXPECT_EQ(updates.finish().next_loss_scale, 512.0);
+  EXPECT_EQ(updates.loss_scale()->left_out, 4);
+}
+
 }  // namespace
 }  // namespace txtsum::tests

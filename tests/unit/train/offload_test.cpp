@@ -46,14 +46,12 @@ TEST(Offload, ChangesNoBitInAnyStage) {
 }
 
 TEST(Offload, ChangesNoBitWithFrozenWeightsRecomputationAndSeveralMicroBatches) {
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    for (int64_t ranks = 1; ranks <= 3; ++ranks) {
-      expect_offload_changes_no_bit({.ranks = ranks,
-                                     .dtype = dtype,
-                                     .micro_batch_tokens = 12,
-                                     .frozen = {"positions", "up.first"},
-                                     .recompute = true});
-    }
+  for (const auto& [ranks, dtype] : {std::pair(1, at::kBFloat16), {2, at::kFloat}, {3, at::kBFloat16}}) {
+    expect_offload_changes_no_bit({.ranks = ranks,
+                                   .dtype = dtype,
+                                   .micro_batch_tokens = 12,
+                                   .frozen = {"positions", "up.first"},
+                                   .recompute = true});
   }
 }
 
