@@ -92,6 +92,10 @@ void ExperimentConfig::check(Complaints& complaints) const {
                    "shares the state of optimizer.name=adamw; adafactor's second moments are "
                    "sums over whole matrices, and small: take parallel.zero_stage=0");
   }
+  if (train.cache_encoder && data.cache.empty()) {
+    complaints.add("train.cache_encoder",
+                   "keeps the encoder's outputs in the folder data.cache, which is empty: name one");
+  }
   if (optimizer.relative_step && schedule.name != ScheduleName::kConstant) {
     complaints.add("schedule.name", "must be constant with optimizer.relative_step=true");
   }
