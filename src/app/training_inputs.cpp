@@ -47,6 +47,7 @@ TrainingInputs load_training(const config::ExperimentConfig& config, const Compu
   inputs.loaded = load_for_training(inputs.files, config, device.device);
   const model::ModelFacts& facts = inputs.loaded->model->facts();
   check_lengths(config.data, facts);
+  if (config.train.cache_encoder) train::check_encoder_is_fixed(*inputs.loaded->model);
   if (device.device.is_cuda() && !facts.drops_probabilities) {
     // While the data are read.
     ops::compile_attention_ahead(facts.head_width, inputs.loaded->model->arena().dtype());
@@ -84,13 +85,8 @@ std::optional<train::EncoderCacheFill> fill_encoder_cache(TrainingInputs& inputs
                                                           parallel::Communicator& ranks, const core::Clock& clock) {
   if (!config.train.cache_encoder) return std::nullopt;
   const data::Dataset& dataset = inputs.train_data.dataset;
-  const std::string folder = config.data.cache_folder();
-  if (folder.empty()) {
-    throw core::UserError(
-        "train.cache_encoder=true keeps the encoder's outputs in the folder data.cache, which is "
-        "empty: name one");
-  }
-  inputs.encoder_cache = std::make_unique<train::EncoderCache>(*inputs.loaded->model, inputs.loaded->config, dataset, folder);
+  inputs.encoder_cache = std::make_unique<train::EncoderCache>(*inputs.loaded->model, inputs.loaded->config, dataset,
+                                                               config.data.cache_folder());
   const bool speaks = ranks.rank() == 0;
   if (speaks) core::log_info(encoder_cache_text(inputs.encoder_cache->file()));
   std::optional<ProgressLine> line;

@@ -112,7 +112,9 @@ void DataConfig::describe(FieldVisitor& visitor) {
                 {.help = "Pairs whose document or summary is empty: `drop` (the data report counts them) or `fail`."});
   visitor.field(
       "cache", cache,
-      {.help = "Folder of tokenized data, and of a frozen encoder's outputs; `~` is the home folder; \"\" keeps no cache.", .changes_training = false});
+      {.help =
+           "Folder of tokenized data, and of a frozen encoder's outputs; `~` is the home folder; \"\" keeps no cache.",
+       .changes_training = false});
   visitor.field("prefetch_batches", prefetch_batches,
                 {.help = "Batches made ahead on a thread of their own; 0: none.",
                  .unit = "batches",

@@ -98,6 +98,10 @@ void ExperimentConfig::check(Complaints& complaints) const {
                    "moves the state of optimizer.name=adamw, 12 bytes an element; adafactor's is small: take "
                    "parallel.offload=none");
   }
+  if (train.cache_encoder && data.cache.empty()) {
+    complaints.add("train.cache_encoder",
+                   "keeps the encoder's outputs in the folder data.cache, which is empty: name one");
+  }
   if (optimizer.relative_step && schedule.name != ScheduleName::kConstant) {
     complaints.add("schedule.name", "must be constant with optimizer.relative_step=true");
   }

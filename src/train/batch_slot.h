@@ -11,8 +11,8 @@ namespace txtsum::train {
 /// that a captured graph can read them.
 class BatchSlot {
  public:
-  /// `encoded_room` is where the encoder's outputs go, for micro-batches that have them: [as many rows as the bucket has
-  /// source tokens, or more; D], on the device. Slots may share it, since one is filled after the other.
+  /// `encoded_room` is where the encoder's outputs go, for micro-batches that have them: [as many rows as the bucket
+  /// has source tokens, or more; D], on the device. Slots may share it, since one is filled after the other.
   BatchSlot(const Bucket& bucket, const at::Device& device, const at::Tensor& encoded_room = {});
 
   /// Copies a micro-batch of the bucket's shape (on the CPU) and what dropout is drawn from, without waiting: on its

@@ -208,8 +208,7 @@ TEST_F(DeviceUpdateStep, OutputsOfAFrozenEncoderAreReadInGraphsToo) {
     const Numbers runs = train({.family = family, .plain = true, .frozen_encoder = true});
     const Numbers reads = train({.family = family, .frozen_encoder = true, .reads_encoder = true});
     expect_near(reads, runs, kDeviceLossTolerance);
-    const Numbers eager =
-        train({.family = family, .max_graphs = 0, .frozen_encoder = true, .reads_encoder = true});
+    const Numbers eager = train({.family = family, .max_graphs = 0, .frozen_encoder = true, .reads_encoder = true});
     EXPECT_EQ(reads.losses, eager.losses);
     EXPECT_TRUE(at::equal(reads.weights, eager.weights));
     const Numbers narrow =

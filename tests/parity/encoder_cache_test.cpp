@@ -117,8 +117,7 @@ TEST_P(EncoderCacheOfFamily, WithoutEncoderDropoutTrainingEncodesAsEvaluationDoe
 TEST_P(EncoderCacheOfFamily, WhateverOfItLearnsIsRefusedByName) {
   const auto expect_refused = [&](const std::vector<std::string>& freeze, const std::string& name) {
     const model::LoadedModel loaded = load(freeze);
-    EXPECT_THAT([&] { train::check_encoder_is_fixed(*loaded.model); },
-                ThrowsMessage<core::UserError>(HasSubstr(name)))
+    EXPECT_THAT([&] { train::check_encoder_is_fixed(*loaded.model); }, ThrowsMessage<core::UserError>(HasSubstr(name)))
         << name;
   };
   const bool is_t5 = GetParam().starts_with("t5");

@@ -13,7 +13,7 @@ namespace txtsum::train {
 /// The examples of one forward pass.
 struct MicroBatch {
   ops::RaggedTokens source;
-  ops::RaggedTokens labels;  ///< Ids to predict; the same sequences as `source`.
+  ops::RaggedTokens labels;    ///< Ids to predict; the same sequences as `source`.
   at::Tensor encoded_ND = {};  ///< The encoder's outputs where they are known (EncoderCache); undefined: it runs.
 };
 

@@ -53,7 +53,8 @@ bool never() { return false; }
 void expect_whole(const RowCache& cache) {
   for (int64_t example = 0; example < 60; ++example) {
     const std::span<const std::byte> rows = cache.rows(example);
-    EXPECT_EQ(std::string(reinterpret_cast<const char*>(rows.data()), rows.size()), rows_of(example, shape())) << example;
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(rows.data()), rows.size()), rows_of(example, shape()))
+        << example;
   }
 }
 

@@ -38,11 +38,10 @@ train::MemoryAccount account(const Choice& choice, const std::vector<std::string
 }
 
 TEST(StateBytes, OfEachParameterAreWhatTheMemoryAccountLosesWhenItIsFrozen) {
-  for (const Choice& choice : {Choice{},
-                               Choice{.weights = at::kBFloat16},
-                               Choice{.weights = at::kBFloat16, .gradients = at::kBFloat16},
-                               Choice{.optimizer = config::OptimizerName::kAdafactor, .beta1 = std::nullopt},
-                               Choice{.optimizer = config::OptimizerName::kAdafactor, .weights = at::kBFloat16}}) {
+  for (const Choice& choice :
+       {Choice{}, Choice{.weights = at::kBFloat16}, Choice{.weights = at::kBFloat16, .gradients = at::kBFloat16},
+        Choice{.optimizer = config::OptimizerName::kAdafactor, .beta1 = std::nullopt},
+        Choice{.optimizer = config::OptimizerName::kAdafactor, .weights = at::kBFloat16}}) {
     const train::MemoryAccount all = account(choice, {});
     config::OptimizerConfig optimizer;
     optimizer.name = choice.optimizer;
@@ -91,11 +90,8 @@ int64_t sent(int64_t stage, const std::vector<std::string>& frozen) {
     parallel.zero_stage = stage;
     train::Sharding sharding(model.arena(), ranks, parallel, at::kFloat);
     const auto optimizer = train::make_optimizer(optimizer_config, sharding.space());
-    const auto step =
-        train::make_plain_update_step({train, 1, model, batches, sharding, *optimizer});
-    const auto count = [&] {
-      return ranks.counts().reduce_scatter_elements + ranks.counts().all_gather_elements;
-    };
+    const auto step = train::make_plain_update_step({train, 1, model, batches, sharding, *optimizer});
+    const auto count = [&] { return ranks.counts().reduce_scatter_elements + ranks.counts().all_gather_elements; };
     const int64_t before = count();
     step->start(batches.batch(0, 0), 1, 1e-3);
     step->finish();

@@ -94,9 +94,8 @@ struct Attempt {
     settings.schedule.complete();
     settings.validation.complete();
     settings.checkpoint.complete();
-    batches =
-        std::make_unique<train::DatasetBatches>(data, settings.train, settings.seed, /*prefetch_batches=*/2, share,
-                                                encoder_cache);
+    batches = std::make_unique<train::DatasetBatches>(data, settings.train, settings.seed, /*prefetch_batches=*/2,
+                                                      share, encoder_cache);
     train::DatasetMicroBatches validation(data, 12);
     train::TrainerParts parts{model, *batches, *communicator, clock, nullptr, evaluator, [](const std::string&) {},
                               {},    {},       {&recorder}};
