@@ -141,6 +141,21 @@ TEST(SocketCommunicator, HearsBetweenCollectivesWhyARankGaveUp) {
   EXPECT_EQ(texts[0], "rank 0 of 2: update 0, start, collective 2 (barrier): " + wanted);
 }
 
+/// The news follows at once on what was sent: often enough both are there when the other side looks.
+TEST(SocketCommunicator, GivingUpDoesNotUndoWhatWasSentBefore) {
+  for (int i = 0; i < 15; ++i) {
+    std::vector<std::string> gathered;
+    const std::vector<std::string> texts = run_sockets(2, 60, [&](std::unique_ptr<Communicator>& ranks) {
+      const std::vector<std::string> all = ranks->gather_bytes(std::string(1000, 'x'));
+      if (ranks->rank() == 1) return ranks->abort("no space left on device");
+      gathered = all;
+      ranks->barrier();
+    });
+    ASSERT_EQ(gathered.size(), 2u) << texts[0];
+    EXPECT_THAT(texts[0], HasSubstr("collective 2 (barrier): rank 1 gave up"));
+  }
+}
+
 TEST(SocketCommunicator, HearsNothingWhereAPeerIsOnlyAhead) {
   const std::vector<std::string> texts = run_sockets(2, 60, [&](std::unique_ptr<Communicator>& ranks) {
     EXPECT_EQ(ranks->peer_problem(), "");
