@@ -133,9 +133,10 @@ std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
       folder_);
   terminal_ = std::make_unique<TerminalObserver>(clock_);
   steps_ = std::make_unique<StepLog>(folder_.live(kStepsFile), resumed_update(start_), clock_);
-  metrics::TrainableParts trainable = trainable_parts(*inputs_.loaded->model);
+  const model::Seq2SeqModel& model = *inputs_.loaded->model;
+  metrics::TrainableParts trainable = trainable_parts(model.facts(), model.arena().layout());
   trainable.encoder_runs = inputs_.encoder_cache == nullptr;
-  ledger_observer_ = std::make_unique<LedgerObserver>(*ledger_, shape_of(inputs_.loaded->model->facts()), trainable);
+  ledger_observer_ = std::make_unique<LedgerObserver>(*ledger_, shape_of(model.facts()), trainable);
   // The ledger first: what the others do belongs to the phase that has begun.
   std::vector<train::TrainObserver*> observers{ledger_observer_.get(), run_observer_.get(), terminal_.get(),
                                                steps_.get()};
