@@ -15,13 +15,13 @@ struct UpdateSpan {
   bool frozen = false;  ///< Neither updated nor counted in the gradient norm.
 };
 
-/// The arenas of one AdamW update, 1-D, contiguous and laid out alike, on the CPU.
+/// The arenas of one AdamW update, 1-D, contiguous and laid out alike, on one device.
 struct AdamWTensors {
   at::Tensor masters;        ///< fp32, updated.
-  at::Tensor gradients;      ///< fp32 or bf16, read.
+  at::Tensor gradients;      ///< fp32, bf16 or fp16, read.
   at::Tensor first_moment;   ///< fp32, updated.
   at::Tensor second_moment;  ///< fp32, updated.
-  at::Tensor working;        ///< bf16, written as round(masters); undefined: the masters are the working weights.
+  at::Tensor working;  ///< bf16 or fp16, written as round(masters); undefined: the masters are the working weights.
 };
 
 struct AdamWScalars {
@@ -39,8 +39,8 @@ struct AdamWScalars {
 /// neighbours.
 void adamw_update(const AdamWTensors& tensors, const std::vector<UpdateSpan>& spans, const AdamWScalars& scalars);
 
-/// Sum of the squares of `gradients` (1-D, fp32 or bf16) over the spans that are not frozen. Squares are added in fp64
-/// in an order that depends on nothing but the sizes. Infinity and NaN carry through.
+/// Sum of the squares of `gradients` (1-D, fp32, bf16 or fp16) over the spans that are not frozen. Squares are added in
+/// fp64 in an order that depends on nothing but the sizes. Infinity and NaN carry through.
 double gradient_square_sum(const at::Tensor& gradients, const std::vector<UpdateSpan>& spans);
 
 /// The Euclidean norm: its square root.
