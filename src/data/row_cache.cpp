@@ -32,7 +32,7 @@ static_assert(std::endian::native == std::endian::little, "cache files are littl
 constexpr char kMagic[8] = {'t', 'x', 't', 's', 'u', 'm', 'R', 'C'};
 constexpr uint64_t kVersion = 1;
 /// Rows of a group, at most, but for an example that has more. Other groups give other last bits: a new kVersion.
-constexpr int64_t kGroupRows = 16384;
+constexpr int64_t kGroupRows = 4096;
 constexpr int64_t kPage = 4096;
 /// Pause between two looks at groups that others make.
 constexpr std::chrono::milliseconds kPause(20);

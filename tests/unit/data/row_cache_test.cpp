@@ -69,7 +69,7 @@ void overwrite(const std::string& path, int64_t place, const std::string& bytes)
 /// The byte of the header that says that all is there.
 constexpr int64_t kCompletePlace = 72, kChecksumsPlace = 80;
 
-TEST(RowCache, GroupsAreConsecutiveAndOfAtMost16384RowsButForOneLongExample) {
+TEST(RowCache, GroupsAreConsecutiveAndOfAtMost4096RowsButForOneLongExample) {
   const tests::TemporaryFolder folder;
   const RowCache cache(folder.path(), shape());
   int64_t next = 0;
@@ -77,7 +77,7 @@ TEST(RowCache, GroupsAreConsecutiveAndOfAtMost16384RowsButForOneLongExample) {
     EXPECT_EQ(group.begin, next);
     int64_t rows = 0;
     for (int64_t i = group.begin; i < group.end; ++i) rows += shape().row_counts[static_cast<size_t>(i)];
-    EXPECT_TRUE(rows <= 16384 || group.end == group.begin + 1) << rows;
+    EXPECT_TRUE(rows <= 4096 || group.end == group.begin + 1) << rows;
     next = group.end;
   }
   EXPECT_EQ(next, 60);
