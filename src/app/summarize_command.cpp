@@ -21,6 +21,7 @@
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/log.h"
+#include "txtsum/core/stop_signal.h"
 #include "txtsum/parallel/make_communicator.h"
 #include "txtsum/parallel/rank_environment.h"
 
@@ -73,6 +74,7 @@ EncodedDocuments encode(const std::vector<InputDocument>& documents, const confi
   int64_t cut = 0;
   size_t longest = 0;
   for (size_t i = 0; i < documents.size(); ++i) {
+    if (const int signal = core::stop_signal()) throw core::StoppedBySignal("stopped while texts were read", signal);
     if (documents[i].text.find_first_not_of(" \t\r\n\f\v") == std::string::npos) continue;
     text::TruncatedIds ids =
         tokenizer.encode_truncated(config.data.source_prefix + documents[i].text, static_cast<size_t>(max_tokens));
@@ -146,8 +148,8 @@ void summarize_as_rank(const SummarizeOptions& options, const config::Experiment
   if (first) {
     core::log_info("weights: " + files.folder.path);
     core::log_debug("\n" + generation_table(resolved.origins));
-    encoded =
-        encode(documents, config, *files.tokenizer, std::min(config.data.max_source_tokens, facts.max_source_tokens));
+    const int64_t most = std::min(config.data.max_source_tokens, facts.max_source_tokens);
+    load_as_rank(ranks, [&] { encoded = encode(documents, config, *files.tokenizer, most); });
   }
   share_ids(encoded, ranks);
   const Summarizer summarizer{*loaded->model, resolved.settings, *files.tokenizer, core::system_clock()};
