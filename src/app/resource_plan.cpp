@@ -18,7 +18,6 @@ namespace {
 constexpr double kJoulesPerKwh = 3.6e6, kTera = 1e12, kSecondsPerMinute = 60.0;
 constexpr const char* kSecondsUnit = "s";
 
-
 metrics::Figure peak_of(const config::ExperimentConfig& config, const std::string& device_name, bool stated = true) {
   metrics::DevicePeakOptions options = stated ? device_peak_options(config.resources) : metrics::DevicePeakOptions();
   options.device_name = device_name;

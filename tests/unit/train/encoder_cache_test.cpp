@@ -113,8 +113,9 @@ TEST(EncoderCache, RanksFillOneFileAndTrainAsOneRank) {
       attempt.settings.checkpoint.complete();
       train::DatasetBatches batches(attempt.data, attempt.settings.train, attempt.settings.seed, 2, attempt.share,
                                     &cache);
-      train::TrainerParts parts{attempt.model,      batches, ranks, attempt.clock, nullptr, {}, attempt.writer(), {},
-                                {&attempt.recorder}};
+      train::TrainerParts parts{
+          attempt.model,      batches, ranks, attempt.clock, nullptr, {}, [](const std::string&) {}, {}, {},
+          {&attempt.recorder}};
       train::Trainer(attempt.settings, std::move(parts)).run();
       EXPECT_EQ(attempt.model.encode_calls, calls);
       if (ranks.rank() != 0) return;
