@@ -35,6 +35,8 @@ def train(arguments, name, ranks, variant):
     run = f"{name}-{ranks}-{variant}"
     found = timed_training(command, arguments.folder, training, run, extra, gpus=ranks)
     shutil.rmtree(arguments.folder / f"run-{run}", ignore_errors=True)
+    if found is None:
+        raise SystemExit("too few updates to be timed: --updates 20 or more")
     return found
 
 

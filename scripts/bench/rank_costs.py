@@ -77,7 +77,7 @@ def main():
     parser.add_argument("--stages", default="0,1,2,3")
     parser.add_argument("--models", default="tiny,middle")
     parser.add_argument("--by", choices=("mpirun", "launch"), default="mpirun")
-    parser.add_argument("--mpirun-options", nargs="*", default=[], help="such as --allow-run-as-root")
+    parser.add_argument("--mpirun-options", nargs="*", default=[], help="as one word: --mpirun-options=--allow-run-as-root")
     arguments = parser.parse_args()
     arguments.program = arguments.program.resolve()
     arguments.folder.mkdir(parents=True, exist_ok=True)

@@ -121,6 +121,9 @@ class Evaluation {
       ledger_->finish("stopped by signal " + std::to_string(stopped.exit_code() - 128));
       throw core::StoppedBySignal(std::string(stopped.what()) + "; the same command goes on from here",
                                   stopped.exit_code() - 128);
+    } catch (const std::exception& error) {
+      ledger_->finish(outcome_of(error));
+      throw;
     }
     write_report(folder_, parts, *ledger_, clock_);
     print(quality_text(parts.quality.at(split_name(split_))) + "\n" +

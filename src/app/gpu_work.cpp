@@ -50,6 +50,7 @@ core::Json to_json(const train::RankWork& work) {
           {"gradient_bytes", work.gradient_bytes},
           {"master_bytes", work.master_bytes},
           {"moment_bytes", work.moment_bytes},
+          {"host_bytes", work.host_bytes},
           {"reduce_scatter_elements", work.reduce_scatter_elements},
           {"all_gather_elements", work.all_gather_elements}};
 }

@@ -130,6 +130,7 @@ void require_shared_folder(const config::ExperimentConfig& config, parallel::Com
   for (size_t rank = 0; rank < all.size(); ++rank) {
     const std::string problem = text_of(all[rank], "problem");
     if (problem.empty()) continue;
+    if (rank == 0) throw core::DataError("run.output=" + folder + ": " + rank_in_words(0, all.front()) + " " + problem);
     throw core::UserError("run.output=" + folder + ": " + rank_in_words(rank, all[rank]) + " " + problem + "; it is " +
                           text_of(all.front(), "place") +
                           " for rank 0. Name a folder on a file system that all machines have, at the same path; with "

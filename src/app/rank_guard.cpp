@@ -16,13 +16,6 @@ namespace {
 constexpr std::chrono::milliseconds kListenEvery(100);
 constexpr const char* kStoppedWhileLoading = "stopped while it loaded, by signal ";
 
-/// The signal that stopped another rank while it loaded; 0 where `problem` is something else.
-int signal_in(const std::string& problem) {
-  const std::string mark = kStoppedWhileLoading;
-  const size_t at = problem.find(mark);
-  return at == std::string::npos ? 0 : std::stoi(problem.substr(at + mark.size()));
-}
-
 /// Listens to the other ranks while it lives.
 class Listener {
  public:
@@ -64,6 +57,17 @@ class Listener {
 };
 
 }  // namespace
+
+int signal_in(const std::string& problem) {
+  const std::string mark = kStoppedWhileLoading;
+  const size_t at = problem.find(mark);
+  return at == std::string::npos ? 0 : std::stoi(problem.substr(at + mark.size()));
+}
+
+std::string outcome_of(const std::exception& error) {
+  const int signal = signal_in(error.what());
+  return signal != 0 ? "stopped by signal " + std::to_string(signal) : std::string("failed: ") + error.what();
+}
 
 void run_as_rank(parallel::Communicator& ranks, const std::function<void()>& work) {
   try {

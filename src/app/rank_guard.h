@@ -1,6 +1,8 @@
 #pragma once
 
+#include <exception>
 #include <functional>
+#include <string>
 
 #include "txtsum/parallel/communicator.h"
 
@@ -13,5 +15,11 @@ void run_as_rank(parallel::Communicator& ranks, const std::function<void()>& wor
 /// Does what takes long and has no collectives, as reading model and data: where another rank fails or is stopped
 /// meanwhile, this one's stop signal is raised, so that it does not go on for nothing.
 void load_as_rank(parallel::Communicator& ranks, const std::function<void()>& work);
+
+/// The signal that stopped another rank while it loaded, by what a RankError says of it; 0 where it says something else.
+int signal_in(const std::string& problem);
+
+/// How an attempt ended, for the ledger: `stopped by signal 15` or `failed: ...`.
+std::string outcome_of(const std::exception& error);
 
 }  // namespace txtsum::app

@@ -103,7 +103,7 @@ class Rounds {
     share.ids = [&](int64_t i) { return documents_.ids(document_of(i)); };
     const int64_t before = documents_.size - todo() + begin;
     Made own;
-    std::string stopped_text = "generation stopped with another rank's";
+    std::string stopped_text = "generation stopped, since another rank was asked to stop";
     try {
       result_.work += summarize(summarizer_, share, [&](int64_t i, Summaries summaries) {
         require_peers(ranks_);

@@ -161,7 +161,8 @@ void summarize_as_rank(const SummarizeOptions& options, const config::Experiment
 }
 
 int run_summarize(const SummarizeOptions& options, const std::vector<std::string>& overrides) {
-  const config::ExperimentConfig config = config::load_arguments(overrides);
+  config::ExperimentConfig config = config::load_arguments(overrides);
+  config.model.checkpoint = options.model;  // so that ranks with different ones are found
   set_threads(config.run.threads);
   const parallel::RankEnvironment environment = parallel::rank_environment();
   const ComputeDevice device = open_device(config.run.device, environment);

@@ -74,8 +74,8 @@ void TrainingRun::run() {
     close_mlflow(MlflowStatus::kKilled);
     throw;
   } catch (const std::exception& error) {
-    ledger_->finish(std::string("failed: ") + error.what());
-    close_mlflow(MlflowStatus::kFailed);
+    ledger_->finish(outcome_of(error));
+    close_mlflow(signal_in(error.what()) != 0 ? MlflowStatus::kKilled : MlflowStatus::kFailed);
     throw;
   }
 }

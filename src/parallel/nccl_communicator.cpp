@@ -76,6 +76,10 @@ class NcclCommunicator final : public Communicator {
   int64_t rank() const override { return host_->rank(); }
   int64_t world() const override { return host_->world(); }
   bool fits_graphs() const override { return true; }
+  std::string peer_problem() override {
+    const std::string own = connection_->failure().text;
+    return own.empty() ? host_->peer_problem() : own;
+  }
 
   void wait(const TicketRef& ticket) override {
     const auto started = std::dynamic_pointer_cast<NcclTicket>(ticket);

@@ -84,6 +84,7 @@ RankWork rank_work_of(const UpdateParts& parts) {
   work.gradient_bytes = account.gradients;
   work.master_bytes = account.masters;
   work.moment_bytes = account.moments;
+  work.host_bytes = account.offloaded;
   work.reduce_scatter_elements = ranks.counts().reduce_scatter_elements;
   work.all_gather_elements = ranks.counts().all_gather_elements;
   return work;

@@ -100,6 +100,7 @@ struct RankWork {
       block_elements;  ///< Trainable elements of each block, where block 0 is what is used outside them.
   int64_t frozen_elements = 0;
   int64_t weight_bytes = 0, gradient_bytes = 0, master_bytes = 0, moment_bytes = 0;  ///< Weights of the model's type.
+  int64_t host_bytes = 0;  ///< In host memory by parallel.offload; not in the others.
   int64_t reduce_scatter_elements = 0, all_gather_elements = 0;
 };
 
