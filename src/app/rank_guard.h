@@ -16,7 +16,8 @@ void run_as_rank(parallel::Communicator& ranks, const std::function<void()>& wor
 /// meanwhile, this one's stop signal is raised, so that it does not go on for nothing.
 void load_as_rank(parallel::Communicator& ranks, const std::function<void()>& work);
 
-/// The signal that stopped another rank while it loaded, by what a RankError says of it; 0 where it says something else.
+/// The signal that stopped another rank while it loaded, by what a RankError says of it; 0 where it says something
+/// else.
 int signal_in(const std::string& problem);
 
 /// How an attempt ended, for the ledger: `stopped by signal 15` or `failed: ...`.

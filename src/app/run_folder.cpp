@@ -75,9 +75,9 @@ void RunFolder::publish_live() const {
 
 namespace {
 
-constexpr std::array kRunFiles{kConfigFile,       kEnvironmentFile, kLogFile,           kStepsFile,
-                               kPredictionsFile,  kReportFile,      kGeneratedTextFile, kTrainerStateFile,
-                               kEmissionsFile,    kAttemptsFolder,  kCheckpointsFolder, kModelFolder,
+constexpr std::array kRunFiles{kConfigFile,        kEnvironmentFile, kLogFile,           kStepsFile,
+                               kPredictionsFile,   kReportFile,      kGeneratedTextFile, kTrainerStateFile,
+                               kEmissionsFile,     kAttemptsFolder,  kCheckpointsFolder, kModelFolder,
                                kTensorboardFolder, kTraceFile};
 constexpr std::array kResultFiles{"all_results.json",     "train_results.json", "eval_results.json",
                                   "predict_results.json", kPartialFile,         "mlflow_run.json"};

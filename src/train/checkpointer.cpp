@@ -80,9 +80,16 @@ std::string Checkpointer::save(const TrainingState& state) const {
     return writer->folder();
   });
   agreed([&] {
+    // All files come by on all ranks, whatever happened to one of them here.
+    std::optional<core::DataError> problem;
     for (const SpreadFile& file : files) {
-      together ? write_pieces_of(ranks.rank(), folder, file) : write_through_first(ranks, folder, file);
+      try {
+        together ? write_pieces_of(ranks.rank(), folder, file) : write_through_first(ranks, folder, file);
+      } catch (const core::DataError& error) {
+        if (!problem) problem = error;
+      }
     }
+    if (problem) throw core::DataError(*problem);
     return std::string();
   });
   return at_first([&] { return publish(*writer, state); });

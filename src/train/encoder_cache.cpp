@@ -76,7 +76,8 @@ void check_encoder_is_fixed(const model::Seq2SeqModel& model) {
   if (model.facts().encoder_drops) {
     throw core::UserError(
         "train.cache_encoder=true: training drops in the encoder (dropout, attention_dropout, "
-        "activation_dropout or layerdrop, of config.json or of section model), so that its outputs are others in every epoch. Set model.encoder_dropout=false, or "
+        "activation_dropout or layerdrop, of config.json or of section model), so that its outputs are others in every "
+        "epoch. Set model.encoder_dropout=false, or "
         "train.cache_encoder=false");
   }
 }
@@ -140,12 +141,15 @@ EncoderCacheFill EncoderCache::fill(parallel::Communicator& ranks, const std::fu
     return rows;
   };
   const double start = static_cast<double>(ranks.rank()) / static_cast<double>(ranks.world());
-  const data::RowCache::Filled filled = file_.fill(
-      make, start, [&] { return core::stop_signal() != 0 || !ranks.peer_problem().empty(); });
+  const data::RowCache::Filled filled =
+      file_.fill(make, start, [&] { return core::stop_signal() != 0 || !ranks.peer_problem().empty(); });
   if (const int signal = parallel::agreed_stop_signal(ranks)) {
     throw core::StoppedBySignal("stopped while the encoder ran over the documents; its outputs so far are kept in " +
                                     file_.path() + ", start again",
                                 signal);
+  }
+  if (const std::string problem = ranks.peer_problem(); !filled.complete && !problem.empty()) {
+    throw core::RankError(problem);
   }
   TXTSUM_CHECK(filled.complete, file_.path());
   std::vector<double> sums{0.0, 0.0, 0.0};

@@ -66,6 +66,7 @@ void make_room(const std::string& folder, const SpreadFile& file) {
   io::PieceFile made = io::PieceFile::create(folder + "/" + file.layout.name);
   made.reserve(file.layout.bytes);
   made.write(0, file.layout.header);
+  made.publish();
 }
 
 void write_pieces_of(int64_t rank, const std::string& folder, const SpreadFile& file) {

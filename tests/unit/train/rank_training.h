@@ -21,6 +21,7 @@ struct RankResult {
   at::Tensor weights;  ///< Masters of the whole model, as the last checkpoint has them.
   std::vector<train::UpdateRecord> updates;
   parallel::TrafficCounts counts;
+  std::vector<std::string> errors;  ///< By rank; empty where all went well.
 };
 
 /// One training of a FakeModel.
@@ -34,6 +35,8 @@ struct Setting {
   std::string resume_from = {};
   io::PublishMode publish_mode = io::PublishMode::kRename;
   config::Offload offload = config::Offload::kNone;
+  train::FolderWriter write_folder = [](const std::string&) {};
+  bool fails = false;  ///< All ranks end with errors.
 };
 
 inline at::Tensor saved_weights(const std::string& step_folder) {
@@ -66,6 +69,7 @@ inline RankResult train(const Setting& setting, const std::string& folder) {
         attempt.settings.schedule.name = config::ScheduleName::kConstant;  // the same for any number of updates
         attempt.settings.checkpoint.every_updates = 1000;                  // at the end
         attempt.settings.resume_from = setting.resume_from;
+        attempt.write_folder = setting.write_folder;
         attempt.settings.publish_mode = setting.publish_mode;
         attempt.settings.max_shard_bytes = 600;  // several files
         if (setting.recompute) attempt.settings.train.recompute = config::Recompute::kBlocks;
@@ -80,7 +84,8 @@ inline RankResult train(const Setting& setting, const std::string& folder) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  for (const std::string& error : errors) EXPECT_EQ(error, "");
+  for (const std::string& error : errors) EXPECT_EQ(error.empty(), !setting.fails) << error;
+  result.errors = errors;
   return result;
 }
 

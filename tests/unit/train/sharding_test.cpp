@@ -116,6 +116,25 @@ TEST(Sharding, CheckpointsAreTheSameBytesInEveryStageAndModeOfPublishing) {
   }
 }
 
+/// The first of several files is a folder: no rank waits for pieces that another does not send any more.
+TEST(Sharding, AFileThatCannotBeWrittenEndsAllRanksWithItsName) {
+  const TemporaryFolder folder;
+  train({.updates = 2}, folder.path("well"));
+  const std::string name = tensor_files(folder.path("well/step-2")).begin()->first;
+  for (const io::PublishMode mode : {io::PublishMode::kRename, io::PublishMode::kInPlace}) {
+    for (int64_t stage = 0; stage <= 3; ++stage) {
+      SCOPED_TRACE("stage " + std::to_string(stage) + (mode == io::PublishMode::kInPlace ? " in place" : ""));
+      Setting setting{.ranks = 2, .stage = stage, .updates = 2, .publish_mode = mode};
+      setting.write_folder = [&](const std::string& step) { std::filesystem::create_directory(step + "/" + name); };
+      setting.fails = true;
+      const std::string run = folder.path(std::to_string(stage) + std::to_string(static_cast<int>(mode)));
+      for (const std::string& error : train(setting, run).errors) {
+        EXPECT_NE(error.find(name + ": cannot"), std::string::npos) << error;
+      }
+    }
+  }
+}
+
 /// On one number of ranks the way there changes no bit, whatever the stages.
 TEST(Sharding, ResumingInAnotherStageChangesNoBit) {
   const TemporaryFolder folder;

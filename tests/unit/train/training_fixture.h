@@ -97,7 +97,7 @@ struct Attempt {
     batches = std::make_unique<train::DatasetBatches>(data, settings.train, settings.seed, /*prefetch_batches=*/2,
                                                       share, encoder_cache);
     train::DatasetMicroBatches validation(data, 12);
-    train::TrainerParts parts{model, *batches, *communicator, clock, nullptr, evaluator, [](const std::string&) {},
+    train::TrainerParts parts{model, *batches, *communicator, clock, nullptr, evaluator, write_folder,
                               {},    {},       {&recorder}};
     if (validates_loss) parts.validation = &validation;
     train::Trainer trainer(settings, std::move(parts));
@@ -111,6 +111,7 @@ struct Attempt {
   train::TrainerSettings settings;
   train::Evaluator evaluator;
   bool validates_loss = false;
+  train::FolderWriter write_folder = [](const std::string&) {};
   train::RankShare share;
   const train::EncoderCache* encoder_cache = nullptr;
   std::unique_ptr<parallel::Communicator> communicator = parallel::make_single_communicator();
