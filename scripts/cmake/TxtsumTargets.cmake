@@ -12,7 +12,7 @@ find_program(TXTSUM_CCACHE ccache)
 if(TXTSUM_CCACHE)
   # A precompiled header is cached by content; its time stamps and macros must not spoil the lookup.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_SLOPPINESS=pch_defines,time_macros
       CCACHE_DEPEND=true ${TXTSUM_CCACHE})
 endif()
 

@@ -6,7 +6,6 @@
 
 #include "app/command.h"
 #include "app/experiment.h"
-#include "app/rank_checks.h"
 #include "app/rank_guard.h"
 #include "app/run_folder.h"
 #include "app/run_ledger.h"
@@ -19,8 +18,6 @@
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/log.h"
-#include "txtsum/parallel/make_communicator.h"
-#include "txtsum/parallel/rank_environment.h"
 
 namespace txtsum::app {
 namespace {
@@ -167,16 +164,11 @@ int run_evaluate(const EvaluateOptions& options, const std::vector<std::string>&
                  const std::string& command_line) {
   const config::ExperimentConfig config = load_request(options, overrides);
   const Split split = options.split == "test" ? Split::kTest : Split::kValidation;
-  const parallel::RankEnvironment environment = parallel::rank_environment();
-  ComputeDevice device = open_device(config.run.device, environment);
-  const std::unique_ptr<parallel::Communicator> ranks =
-      parallel::make_communicator(environment, device.device, parallel::deadline_seconds());
-  run_as_rank(*ranks, [&] {
-    require_same_config(config, *ranks);
-    count_devices(device, *ranks);
-    if (ranks->rank() > 0) return follow(config, split, device, *ranks);
+  run_on_ranks(config, [&](parallel::Communicator& ranks, ComputeDevice& device) {
+    count_devices(device, ranks);
+    if (ranks.rank() > 0) return follow(config, split, device, ranks);
     make_room(config);
-    Evaluation(config, split, command_line, device, *ranks).run();
+    Evaluation(config, split, command_line, device, ranks).run();
   });
   return 0;
 }

@@ -3,12 +3,16 @@
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 
+#include "app/rank_checks.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/stop_signal.h"
+#include "txtsum/parallel/make_communicator.h"
+#include "txtsum/parallel/rank_environment.h"
 
 namespace txtsum::app {
 namespace {
@@ -67,6 +71,18 @@ int signal_in(const std::string& problem) {
 std::string outcome_of(const std::exception& error) {
   const int signal = signal_in(error.what());
   return signal != 0 ? "stopped by signal " + std::to_string(signal) : std::string("failed: ") + error.what();
+}
+
+void run_on_ranks(const config::ExperimentConfig& config,
+                  const std::function<void(parallel::Communicator&, ComputeDevice&)>& work) {
+  const parallel::RankEnvironment environment = parallel::rank_environment();
+  ComputeDevice device = open_device(config.run.device, environment);
+  const std::unique_ptr<parallel::Communicator> ranks =
+      parallel::make_communicator(environment, device.device, parallel::deadline_seconds());
+  run_as_rank(*ranks, [&] {
+    require_same_config(config, *ranks);
+    work(*ranks, device);
+  });
 }
 
 void run_as_rank(parallel::Communicator& ranks, const std::function<void()>& work) {

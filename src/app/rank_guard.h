@@ -4,9 +4,16 @@
 #include <functional>
 #include <string>
 
+#include "app/compute_device.h"
+#include "txtsum/config/experiment_config.h"
 #include "txtsum/parallel/communicator.h"
 
 namespace txtsum::app {
+
+/// Opens the device that `config` names and joins the ranks of this run; does this rank's part of a command
+/// (run_as_rank) when all have been seen to have the same config.
+void run_on_ranks(const config::ExperimentConfig& config,
+                  const std::function<void(parallel::Communicator&, ComputeDevice&)>& work);
 
 /// Does a rank's part of a command. What it throws, the other ranks hear of; where another rank was stopped by a signal
 /// before all could agree on it (load_as_rank), this one throws StoppedBySignal too.

@@ -16,6 +16,8 @@ namespace {
 /// it, and that ranks of unlike speed do not wait for each other beyond the deadline; many enough that the wait at the
 /// end, where slots run empty, is little beside them.
 constexpr int64_t kRoundDocuments = 512;
+/// And source tokens of these, about: long documents take longer.
+constexpr int64_t kRoundTokens = int64_t{1} << 18;
 
 /// A document's number and its summaries.
 using Made = std::vector<std::pair<int64_t, Summaries>>;
@@ -73,8 +75,11 @@ class Rounds {
   int64_t todo() const { return static_cast<int64_t>(todo_.size()); }
 
   SummarizedDocuments run() {
-    const int64_t round = ranks_.world() == 1 ? todo() : kRoundDocuments * ranks_.world();
-    for (int64_t begin = 0; begin < todo(); begin += round) make(begin, std::min(begin + round, todo()));
+    for (int64_t begin = 0; begin < todo();) {
+      const int64_t end = end_of_round(begin);
+      make(begin, end);
+      begin = end;
+    }
     progress_.finish();
     add_up_work();
     return std::move(result_);
@@ -86,6 +91,17 @@ class Rounds {
     Made own;
     if (log_ != nullptr) own = log_->found();
     return ranks_.world() == 1 ? own : made_from(ranks_.gather_bytes(to_bytes(own)).front());
+  }
+
+  /// The same on all ranks.
+  int64_t end_of_round(int64_t begin) const {
+    if (ranks_.world() == 1) return todo();
+    const int64_t most = std::min(todo(), begin + kRoundDocuments * ranks_.world());
+    int64_t end = begin;
+    for (int64_t tokens = 0; end < most && tokens < kRoundTokens * ranks_.world(); ++end) {
+      tokens += static_cast<int64_t>(documents_.ids(todo_[static_cast<size_t>(end)]).size());
+    }
+    return end;
   }
 
   void keep(int64_t document, Summaries summaries) {

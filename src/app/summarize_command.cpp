@@ -1,8 +1,10 @@
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
-#include <iostream>
-#include <iterator>
+#include <array>
+#include <cerrno>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,7 +14,6 @@
 #include "app/compute_device.h"
 #include "app/documents.h"
 #include "app/experiment.h"
-#include "app/rank_checks.h"
 #include "app/rank_guard.h"
 #include "app/spread_summaries.h"
 #include "app/start_table.h"
@@ -22,8 +23,6 @@
 #include "txtsum/core/file.h"
 #include "txtsum/core/log.h"
 #include "txtsum/core/stop_signal.h"
-#include "txtsum/parallel/make_communicator.h"
-#include "txtsum/parallel/rank_environment.h"
 
 namespace txtsum::app {
 namespace {
@@ -37,10 +36,27 @@ struct SummarizeOptions {
   std::string field = "document";
 };
 
-std::string read_input(const std::string& path) {
-  if (path != "-") return core::read_file(path);
-  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+void require_not_stopped() {
+  if (const int signal = core::stop_signal()) throw core::StoppedBySignal("stopped while texts were read", signal);
 }
+
+/// All of it, for as long as nobody asks to stop: a read that waits would not hear that.
+std::string read_stdin() {
+  constexpr int kListenMilliseconds = 100;
+  std::string text;
+  std::array<char, 65536> bytes;
+  while (true) {
+    require_not_stopped();
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    if (::poll(&input, 1, kListenMilliseconds) <= 0) continue;
+    const ssize_t length = ::read(STDIN_FILENO, bytes.data(), bytes.size());
+    if (length < 0 && errno != EINTR) throw core::DataError(std::string("stdin: cannot read: ") + std::strerror(errno));
+    if (length == 0) return text;
+    if (length > 0) text.append(bytes.data(), static_cast<size_t>(length));
+  }
+}
+
+std::string read_input(const std::string& path) { return path == "-" ? read_stdin() : core::read_file(path); }
 
 std::vector<InputDocument> read_documents(const SummarizeOptions& options) {
   if (options.input_format.empty() && is_table(options.input)) return read_table(options.input, options.field);
@@ -74,7 +90,7 @@ EncodedDocuments encode(const std::vector<InputDocument>& documents, const confi
   int64_t cut = 0;
   size_t longest = 0;
   for (size_t i = 0; i < documents.size(); ++i) {
-    if (const int signal = core::stop_signal()) throw core::StoppedBySignal("stopped while texts were read", signal);
+    require_not_stopped();
     if (documents[i].text.find_first_not_of(" \t\r\n\f\v") == std::string::npos) continue;
     text::TruncatedIds ids =
         tokenizer.encode_truncated(config.data.source_prefix + documents[i].text, static_cast<size_t>(max_tokens));
@@ -139,7 +155,7 @@ void summarize_as_rank(const SummarizeOptions& options, const config::Experiment
   const bool first = ranks.rank() == 0;
   const ModelFiles files = open_model_files(options.model);
   std::vector<InputDocument> documents;
-  if (first) documents = read_documents(options);
+  if (first) load_as_rank(ranks, [&] { documents = read_documents(options); });
   std::optional<model::LoadedModel> loaded;
   load_as_rank(ranks, [&] { loaded = load_for_generation(files, config.train.precision, device.device); });
   const model::ModelFacts& facts = loaded->model->facts();
@@ -164,13 +180,8 @@ int run_summarize(const SummarizeOptions& options, const std::vector<std::string
   config::ExperimentConfig config = config::load_arguments(overrides);
   config.model.checkpoint = options.model;  // so that ranks with different ones are found
   set_threads(config.run.threads);
-  const parallel::RankEnvironment environment = parallel::rank_environment();
-  const ComputeDevice device = open_device(config.run.device, environment);
-  const std::unique_ptr<parallel::Communicator> ranks =
-      parallel::make_communicator(environment, device.device, parallel::deadline_seconds());
-  run_as_rank(*ranks, [&] {
-    require_same_config(config, *ranks);
-    summarize_as_rank(options, config, device, *ranks);
+  run_on_ranks(config, [&](parallel::Communicator& ranks, const ComputeDevice& device) {
+    summarize_as_rank(options, config, device, ranks);
   });
   return 0;
 }

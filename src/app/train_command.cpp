@@ -6,8 +6,6 @@
 #include "txtsum/config/load.h"
 #include "txtsum/core/json.h"
 #include "txtsum/core/log.h"
-#include "txtsum/parallel/make_communicator.h"
-#include "txtsum/parallel/rank_environment.h"
 
 namespace txtsum::app {
 namespace {
@@ -45,15 +43,10 @@ void train_as_rank(const config::ExperimentConfig& config, parallel::Communicato
 
 int run_train(const TrainOptions& options, const std::vector<std::string>& overrides, const std::string& command_line) {
   const config::ExperimentConfig config = config::load_experiment(options.config, overrides);
-  const parallel::RankEnvironment environment = parallel::rank_environment();
-  ComputeDevice device = open_device(config.run.device, environment);
-  const std::unique_ptr<parallel::Communicator> ranks =
-      parallel::make_communicator(environment, device.device, parallel::deadline_seconds());
-  run_as_rank(*ranks, [&] {
-    require_same_config(config, *ranks);
-    count_devices(device, *ranks);
-    require_shared_folder(config, *ranks);
-    train_as_rank(config, *ranks, device, command_line);
+  run_on_ranks(config, [&](parallel::Communicator& ranks, ComputeDevice& device) {
+    count_devices(device, ranks);
+    require_shared_folder(config, ranks);
+    train_as_rank(config, ranks, device, command_line);
   });
   return 0;
 }

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <optional>
 
 #include "txtsum/core/check.h"
+#include "txtsum/core/log.h"
 #include "txtsum/ops/device_copy.h"
 #include "txtsum/ops/host_memory.h"
 
@@ -91,7 +93,13 @@ OffloadedUpdate::OffloadedUpdate(const std::vector<UpdateSpan>& spans, const c10
   }
 }
 
-OffloadedUpdate::~OffloadedUpdate() = default;
+OffloadedUpdate::~OffloadedUpdate() {
+  try {
+    impl_->upward.mark().wait();  // The last weights are read from staging that goes now.
+  } catch (const std::exception& error) {
+    core::log_warning(error.what());
+  }
+}
 
 void OffloadedUpdate::run(const AdamWTensors& tensors, const at::Tensor& device_weights, const AdamWScalars& scalars) {
   Impl& it = *impl_;

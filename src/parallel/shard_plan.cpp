@@ -22,7 +22,6 @@ ShardPlan::ShardPlan(const std::vector<BlockRange>& blocks, int64_t world, int64
   for (const BlockRange& block : blocks) {
     TXTSUM_CHECK(block.range.begin >= before && block.range.end >= block.range.begin, block.block);
     before = block.range.end;
-    largest_block_ = std::max(largest_block_, block.range.numel());
     for (int64_t begin = block.range.begin; begin < block.range.end; begin += longest) {
       const Bucket bucket{block.block, {begin, std::min(begin + longest, block.range.end)}, shard_numel_};
       buckets_.push_back(bucket);

@@ -80,7 +80,10 @@ void DeviceUpdateStep::start_optimizer(const StepScalars& scalars) {
     return update_.start(tensors, numbers, loss_sums_2_, clip_norm, kClipEpsilon, ranks);
   }
   const auto found = update_.measure(tensors.gradients, numbers, loss_sums_2_, clip_norm, kClipEpsilon, ranks);
-  if (found) optimizer_.update(*found);
+  if (!found) return;
+  const auto begin = std::chrono::steady_clock::now();
+  optimizer_.update(*found);
+  work_.waited_seconds += seconds_since(begin);  // The GPU has nothing to compute meanwhile.
 }
 
 UpdateResult DeviceUpdateStep::finish() {

@@ -2,10 +2,9 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <utility>
 
-#include "txtsum/core/check.h"
+#include "sharding.h"
 
 namespace txtsum::train {
 
@@ -13,10 +12,7 @@ GradientSlots::GradientSlots(model::Arena& arena, parallel::Communicator& commun
                              at::Tensor shard)
     : arena_(arena), communicator_(communicator), plan_(plan), shard_(std::move(shard)) {
   const model::ArenaLayout& layout = arena.layout();
-  int64_t largest = 0;
-  for (int64_t block = 1; block < layout.block_count(); ++block) {
-    largest = std::max(largest, layout.block_range(block, /*trainable=*/true).numel());
-  }
+  const int64_t largest = largest_block(layout, /*with_frozen=*/false);
   arena.place_gradients_by_block();
   resident_.memory = at::empty({layout.block_range(0, true).numel()}, shard_.options());
   arena.place_gradients(0, resident_.memory);

@@ -1,6 +1,5 @@
 #include "txtsum/train/memory_plan.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "sharding.h"
@@ -11,16 +10,6 @@ namespace txtsum::train {
 namespace {
 
 constexpr int64_t kFloatBytes = 4;
-
-/// Elements of the largest block that comes and goes.
-int64_t largest_block(const model::ArenaLayout& layout, bool with_frozen) {
-  int64_t largest = 0;
-  for (int64_t block = 1; block < layout.block_count(); ++block) {
-    const int64_t frozen = with_frozen ? layout.block_range(block, false).numel() : 0;
-    largest = std::max(largest, layout.block_range(block, true).numel() + frozen);
-  }
-  return largest;
-}
 
 /// Of state that is kept parameter by parameter.
 int64_t moment_bytes(const model::ArenaLayout& layout, const config::OptimizerConfig& optimizer) {

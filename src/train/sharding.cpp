@@ -80,6 +80,15 @@ parallel::ShardPlan shard_plan_of(const model::ArenaLayout& layout, at::ScalarTy
   return parallel::ShardPlan(blocks_of(layout, trainable), world, rank, bucket);
 }
 
+int64_t largest_block(const model::ArenaLayout& layout, bool with_frozen) {
+  int64_t largest = 0;
+  for (int64_t block = 1; block < layout.block_count(); ++block) {
+    const int64_t frozen = with_frozen ? layout.block_range(block, false).numel() : 0;
+    largest = std::max(largest, layout.block_range(block, true).numel() + frozen);
+  }
+  return largest;
+}
+
 WholeWeights::WholeWeights(Sharding& sharding) : sharding_(sharding) {
   if (sharding_.values_) sharding_.values_->gather_all();
 }

@@ -23,6 +23,9 @@ inline constexpr int64_t kBucketMib = 32;
 parallel::ShardPlan shard_plan_of(const model::ArenaLayout& layout, at::ScalarType weights, int64_t rank, int64_t world,
                                   bool trainable);
 
+/// Elements of the largest block that comes and goes: block 0 is always there.
+int64_t largest_block(const model::ArenaLayout& layout, bool with_frozen);
+
 class Sharding;
 
 /// A micro-batch's place in its update.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "sharding.h"
 #include "txtsum/core/check.h"
 
 namespace txtsum::train {
@@ -12,10 +13,7 @@ ValueSlots::ValueSlots(model::Arena& arena, parallel::Communicator& communicator
                        const Shards& frozen, bool on_host)
     : arena_(arena), communicator_(communicator), trainable_(trainable), frozen_(frozen) {
   if (on_host) uploads_.emplace(arena.device());
-  int64_t largest = 0;
-  for (int64_t block = 1; block < arena.layout().block_count(); ++block) {
-    largest = std::max(largest, numel(block, true) + numel(block, false));
-  }
+  const int64_t largest = largest_block(arena.layout(), /*with_frozen=*/true);
   arena.place_values_by_block();
   for (Slot& slot : slots_) slot.memory = at::empty({largest}, arena.options());
   resident_.memory = at::empty({numel(0, true) + numel(0, false)}, arena.options());

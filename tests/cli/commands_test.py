@@ -7,10 +7,13 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 REPOSITORY = pathlib.Path(sys.argv.pop(1)).resolve()
@@ -312,6 +315,20 @@ class CommandsTest(unittest.TestCase):
         self.assertEqual(odd.returncode, 2)
         self.assertIn("even", odd.stderr)
         self.assertFalse((self.root / "odd").exists())
+
+    def test_a_signal_is_heard_while_texts_are_awaited(self):
+        process = subprocess.Popen([PROGRAM, "summarize", "--model", "configs/models/txtsum-mini"], cwd=REPOSITORY,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        status = pathlib.Path(f"/proc/{process.pid}/status")
+        until = time.monotonic() + 60
+        while not int(re.search(r"SigCgt:\s*(\w+)", status.read_text())[1], 16) >> (signal.SIGINT - 1) & 1:
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(30), 128 + signal.SIGINT)
+        self.assertIn("stopped while texts were read", process.stderr.read())
 
     def test_rows_of_any_data_file_are_summarized(self):
         texts = ["A program that prints, \"in quotes\", a greeting.", "Two\nlines of a text about programs."]

@@ -47,8 +47,6 @@ class ShardPlan {
   std::span<const Bucket> buckets_of(int64_t block) const;
   /// Elements of a shard, the same on all ranks.
   int64_t shard_numel() const { return shard_numel_; }
-  /// Elements of the largest block.
-  int64_t largest_block() const { return largest_block_; }
   /// What `rank` has of a bucket, as a stretch of the arena.
   Part part(const Bucket& bucket, int64_t rank) const;
   Part part(const Bucket& bucket) const { return part(bucket, rank_); }
@@ -59,7 +57,7 @@ class ShardPlan {
   int64_t world_, rank_;
   std::vector<Bucket> buckets_;
   std::vector<OwnedRange> owned_;
-  int64_t shard_numel_ = 0, largest_block_ = 0;
+  int64_t shard_numel_ = 0;
 };
 
 }  // namespace txtsum::parallel

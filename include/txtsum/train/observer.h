@@ -90,7 +90,7 @@ struct GpuWork {
   int64_t tokens = 0;           ///< Source and target tokens of all micro-batches.
   int64_t padded_tokens = 0;    ///< The same after rounding up.
   double busy_seconds = 0.0;    ///< From the beginning to the end of updates on the GPU.
-  double waited_seconds = 0.0;  ///< Between updates, with nothing to do.
+  double waited_seconds = 0.0;  ///< Between updates, with nothing to do, and in those of a CPU (offload).
 };
 
 /// What one rank keeps for the training, and what it has sent to others in this attempt.

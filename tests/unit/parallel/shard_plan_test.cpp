@@ -56,7 +56,9 @@ TEST(ShardPlan, BucketsStayInTheirBlockAndWithinTheirSize) {
     EXPECT_EQ(bucket.block, bucket.range.begin < 1000 ? 0 : 3);
     next = bucket.range.end;
   }
-  EXPECT_EQ(plan.largest_block(), 1000);
+  EXPECT_EQ(plan.buckets_of(0).size(), 4u);
+  EXPECT_TRUE(plan.buckets_of(2).empty());
+  EXPECT_EQ(plan.buckets_of(3).front(), plan.buckets().back());
 }
 
 /// With sizes that the ranks divide, as an arena's blocks are for 2, 4, 8 and 16 ranks, no room is lost.
