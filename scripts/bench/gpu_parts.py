@@ -2,14 +2,17 @@
 
 usage: gpu_parts.py TRACE.json [KERNELS]
   KERNELS   how many of the kernels that take most to list
-An update is counted by its AdamW kernel. `gaps` is the time between the first and the last kernel in which none ran.
+An update is counted by its AdamW kernel. `gaps` is the time between the first and the last kernel in which none ran;
+`exposed` that in which nothing but exchange between ranks ran (its kernels wait for the other ranks too).
 """
 
 import json
 import sys
 
 # The first part whose marks are in a kernel's name.
+EXCHANGE = "exchange between ranks"
 PARTS = (
+    (EXCHANGE, ("nccl",)),
     ("AdamW", ("adamw_kernel",)),
     ("gradient norm", ("square_sum_kernel", "finish_norm_kernel")),
     ("attention", ("flash_fwd", "flash_bwd", "cudnn", "sequence_starts", "fmha", "AttentionKernel", "AttentionBackward")),
@@ -33,6 +36,15 @@ def part_of(name):
     return "other"
 
 
+def covered(spans, begin):
+    """Microseconds from `begin` on in which at least one of the spans runs."""
+    busy, reached = 0.0, begin
+    for first, last in sorted(spans):
+        busy += max(0.0, last - max(first, reached))
+        reached = max(reached, last)
+    return busy
+
+
 def parts_of(path):
     """Milliseconds an update by part and by kernel, kernels an update by both, and an update's milliseconds."""
     with open(path, encoding="utf-8") as file:
@@ -42,7 +54,7 @@ def parts_of(path):
     # From one AdamW to the last, so that whole updates are counted.
     ends = sorted(event["ts"] + event["dur"] for event in work if "adamw_kernel" in event["name"])
     begin, end, whole = ends[0], ends[-1], updates - 1
-    milliseconds, counts, kernels, spans = {}, {}, {}, []
+    milliseconds, counts, kernels, spans = {}, {}, {}, {True: [], False: []}
     for event in work:
         if not begin <= event["ts"] < end:
             continue
@@ -51,12 +63,11 @@ def parts_of(path):
         counts[part] = counts.get(part, 0) + 1 / whole
         taken, times = kernels.get((part, event["name"]), (0.0, 0.0))
         kernels[part, event["name"]] = (taken + event["dur"] / 1000 / whole, times + 1 / whole)
-        spans.append((event["ts"], event["ts"] + event["dur"]))
-    busy, reached = 0.0, begin
-    for first, last in sorted(spans):
-        busy += max(0.0, last - max(first, reached))
-        reached = max(reached, last)
+        spans[part == EXCHANGE].append((event["ts"], event["ts"] + event["dur"]))
+    busy = covered(spans[True] + spans[False], begin)
     milliseconds["gaps"] = (end - begin - busy) / 1000 / whole
+    if spans[True]:
+        milliseconds["exposed"] = (busy - covered(spans[False], begin)) / 1000 / whole
     return milliseconds, counts, kernels, (end - begin) / 1000 / whole
 
 

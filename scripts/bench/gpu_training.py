@@ -40,12 +40,9 @@ def updates_logged(path):
     return [line for line in lines if line["event"] == "update"]
 
 
-def timed_training(command, folder, training, name, extra, gpus=1):
-    """`command` train ...; time from the log of updates, energy from the counters read when the log reaches the first
-    and the last. None for a run that is too short to be timed."""
+def settings_of(folder, training, run):
     part, updates = training.workload, training.updates
-    run = folder / f"run-{name}"
-    arguments = {
+    return {
         "run.output": run,
         "run.overwrite": "true",
         "run.resume": "never",
@@ -68,8 +65,38 @@ def timed_training(command, folder, training, name, extra, gpus=1):
         "checkpoint.every_updates": updates,  # at the end alone
         "report.mlflow": "false",
     }
+
+
+def empty_config(folder):
     config = folder / "empty.yaml"
     config.write_text("{}\n")
+    return config
+
+
+def planned_peak_gib(program, folder, training, ranks, extra):
+    """What `txtsum plan` says of such a training."""
+    chosen = settings(settings_of(folder, training, folder / "planned"), extra)
+    command = [program, "plan", str(empty_config(folder)), *chosen, "--ranks", str(ranks), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(done.stderr[-3000:])
+    wanted = {"zero_stage": 0, "offload": "none", "recompute": "none"}
+    for text in extra:
+        key, _, value = text.partition("=")
+        name = key.split(".")[-1]
+        if key in ("parallel.zero_stage", "parallel.offload", "train.recompute"):
+            wanted[name] = int(value) if name == "zero_stage" else value
+    kinds = json.loads(done.stdout)["memory"][0]["settings"]
+    return next(kind["peak_bytes"] for kind in kinds if wanted.items() <= kind.items()) / 2**30
+
+
+def timed_training(command, folder, training, name, extra, gpus=1):
+    """`command` train ...; time from the log of updates, energy from the counters read when the log reaches the first
+    and the last. None for a run that is too short to be timed."""
+    updates = training.updates
+    run = folder / f"run-{name}"
+    arguments = settings_of(folder, training, run)
+    config = empty_config(folder)
     shutil.rmtree(run, ignore_errors=True)  # its log of updates is read while the new one is awaited
     log = (folder / f"{name}.log").open("w")
     process = subprocess.Popen([*command, "train", str(config), *settings(arguments, extra)], stdout=log, stderr=log)
@@ -101,6 +128,8 @@ def timed_training(command, folder, training, name, extra, gpus=1):
         "watts": ((end[1] - begin[1]) / (end[2] - begin[2]), sum(powers) / max(1, len(powers))),
         "wall_share": (end[2] - begin[2]) / seconds,
         "numbers": [(line["loss"], line["gradient_norm"]) for line in every],
+        "gpu_work": report["gpu_work"],
+        "rank_work": report["rank_work"],
     }
     flops = report["phases"]["train"]["flops"].get("value")  # missing where there is no formula
     if flops:

@@ -65,7 +65,7 @@ MemoryAccount account_of(const UpdateParts& parts) {
   if (masters.const_data_ptr() != working.const_data_ptr()) add(account.masters, masters);
   for (const at::Tensor& moment : moments_of(parts.optimizer)) add(account.moments, moment);
   account.logits = ops::logits_chunk_bytes(arena.device());
-  account.device = ops::device_memory();
+  if (arena.device().is_cuda()) account.device = ops::device_memory();
   return account;
 }
 
