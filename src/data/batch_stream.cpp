@@ -45,8 +45,12 @@ std::optional<RankBatch> BatchStream::next() {
   made.global_examples = static_cast<int64_t>(global.examples.size());
   made.global_target_tokens = global.target_tokens;
   const auto cut = cut_into_micro_batches(global, token_counts_, options_.micro_batch_tokens, options_.ranks);
-  for (const std::vector<int64_t>& examples : cut[static_cast<size_t>(options_.rank)]) {
-    made.micro_batches.push_back(collate(dataset_, examples));
+  const auto& own = cut[static_cast<size_t>(options_.rank)];
+  for (size_t i = 0; i < own.size(); ++i) {
+    made.micro_batches.push_back(collate(dataset_, own[i]));
+    BatchExtent extent = extent_of(dataset_, own[i]);
+    for (const auto& rank : cut) extent.cover(extent_of(dataset_, rank[i]));
+    made.extents.push_back(extent);
   }
   ++position_.batch;
   return made;

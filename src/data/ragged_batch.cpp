@@ -1,5 +1,6 @@
 #include "txtsum/data/ragged_batch.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "txtsum/core/error.h"
@@ -17,6 +18,28 @@ void append(std::span<const int32_t> piece, std::vector<int32_t>& ids, std::vect
 }
 
 }  // namespace
+
+void BatchExtent::cover(const BatchExtent& other) {
+  source_tokens = std::max(source_tokens, other.source_tokens);
+  target_tokens = std::max(target_tokens, other.target_tokens);
+  examples = std::max(examples, other.examples);
+  fewest_examples = std::min(fewest_examples, other.fewest_examples);
+  longest_source = std::max(longest_source, other.longest_source);
+  longest_target = std::max(longest_target, other.longest_target);
+}
+
+BatchExtent extent_of(const Dataset& dataset, std::span<const int64_t> examples) {
+  BatchExtent extent;
+  extent.examples = extent.fewest_examples = static_cast<int64_t>(examples.size());
+  for (const int64_t example : examples) {
+    const int64_t source = dataset.source_length(example), target = dataset.target_length(example);
+    extent.source_tokens += source;
+    extent.target_tokens += target;
+    extent.longest_source = std::max(extent.longest_source, source);
+    extent.longest_target = std::max(extent.longest_target, target);
+  }
+  return extent;
+}
 
 RaggedBatch collate(const Dataset& dataset, std::span<const int64_t> examples) {
   RaggedBatch batch;

@@ -55,7 +55,24 @@ TicketRef Communicator::broadcast(const at::Tensor& values, int64_t root) {
   return start_broadcast(values, root);
 }
 
-void Communicator::watch_replay() {
+TrafficCounts Communicator::take_captured(const TrafficCounts& before) {
+  TrafficCounts sent = counts_;
+  sent.reduce_scatter_elements -= before.reduce_scatter_elements;
+  sent.all_gather_elements -= before.all_gather_elements;
+  sent.broadcast_elements -= before.broadcast_elements;
+  sent.bytes -= before.bytes;
+  sent.collectives = 0;  // their numbers are taken
+  const int64_t collectives = counts_.collectives;
+  counts_ = before;
+  counts_.collectives = collectives;
+  return sent;
+}
+
+void Communicator::watch_replay(const TrafficCounts& sent) {
+  counts_.reduce_scatter_elements += sent.reduce_scatter_elements;
+  counts_.all_gather_elements += sent.all_gather_elements;
+  counts_.broadcast_elements += sent.broadcast_elements;
+  counts_.bytes += sent.bytes;
   begin("replayed graph", 0);
   start_watch();
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <vector>
 
 #include "bucket.h"
 #include "plan.h"
@@ -24,17 +26,22 @@ void add_largest(std::vector<model::PassTokens>& largest, const model::PassToken
   largest.push_back(tokens);
 }
 
-Bucket exact_of(const data::Dataset& dataset, const std::vector<int64_t>& examples) {
-  Bucket exact;
-  exact.slots = static_cast<int64_t>(examples.size());
-  for (const int64_t example : examples) {
-    const int64_t source = dataset.source_length(example), target = dataset.target_length(example);
-    exact.source_tokens += source;
-    exact.target_tokens += target;
-    exact.longest_source = std::max(exact.longest_source, source);
-    exact.longest_target = std::max(exact.longest_target, target);
+/// The ranks' micro-batches in one place of an update. Returns their tokens, with those that fill up.
+int64_t add_place(std::vector<model::PassTokens>& largest, const std::vector<data::BatchExtent>& ranks,
+                  const model::ModelFacts& facts, bool rounds_up) {
+  if (!rounds_up) {
+    int64_t tokens = 0;
+    for (const data::BatchExtent& rank : ranks) {
+      add_largest(largest, {rank.source_tokens, rank.target_tokens, rank.examples});
+      tokens += rank.tokens();
+    }
+    return tokens;
   }
-  return exact;
+  data::BatchExtent all = ranks.front();
+  for (const data::BatchExtent& rank : ranks) all.cover(rank);
+  const Bucket bucket = rounded_up(all, facts);
+  add_largest(largest, {bucket.source_tokens, bucket.target_tokens, bucket.slots});
+  return static_cast<int64_t>(ranks.size()) * (bucket.source_tokens + bucket.target_tokens);
 }
 
 }  // namespace
@@ -65,23 +72,21 @@ MicroBatchPlan plan_micro_batches(const data::Dataset& dataset, const config::Tr
   int64_t updates = 0, micro_batches = 0;
   for (int64_t epoch = 0; epoch < seen; ++epoch) {
     for (const data::GlobalBatch& batch : sampler.epoch(epoch)) {
-      int64_t most = 0, all = 0;
-      for (const auto& rank : data::cut_into_micro_batches(batch, counts, config.micro_batch_tokens, ranks)) {
-        int64_t own = 0;
-        for (const std::vector<int64_t>& examples : rank) {
-          Bucket bucket = exact_of(dataset, examples);
-          const int64_t exact = bucket.source_tokens + bucket.target_tokens;
-          if (rounds_up && exact > 0) bucket = rounded_up(bucket, facts);
-          add_largest(plan.largest, {bucket.source_tokens, bucket.target_tokens, bucket.slots});
-          own += exact;
-          if (epoch > 0) continue;
-          plan.tokens += exact;
-          plan.padded_tokens += bucket.source_tokens + bucket.target_tokens;
+      const auto cut = data::cut_into_micro_batches(batch, counts, config.micro_batch_tokens, ranks);
+      std::vector<int64_t> own(cut.size());
+      for (size_t i = 0; i < cut.front().size(); ++i) {
+        std::vector<data::BatchExtent> extents;
+        for (size_t rank = 0; rank < cut.size(); ++rank) {
+          extents.push_back(data::extent_of(dataset, cut[rank][i]));
+          own[rank] += extents.back().tokens();
         }
-        most = std::max(most, own);
-        all += own;
-        micro_batches += static_cast<int64_t>(rank.size());
+        const int64_t padded = add_place(plan.largest, extents, facts, rounds_up);
+        if (epoch == 0) plan.padded_tokens += padded;
+        micro_batches += ranks;
       }
+      const int64_t most = *std::max_element(own.begin(), own.end());
+      const int64_t all = std::accumulate(own.begin(), own.end(), int64_t{0});
+      if (epoch == 0) plan.tokens += all;
       plan.longest_share += static_cast<double>(most * ranks) / static_cast<double>(all);
       ++updates;
     }

@@ -64,6 +64,16 @@ std::vector<int64_t> filler_lengths(int64_t tokens, int64_t count, int64_t longe
 
 int64_t fillers_needed(int64_t tokens, int64_t longest) { return (tokens + longest - 1) / longest; }
 
+/// Whether a batch can be filled up to the bucket (filler_lengths, on both sides).
+bool holds(const Bucket& bucket, const data::BatchExtent& batch) {
+  const int64_t fillers = bucket.slots - batch.examples;
+  const auto fits = [&](int64_t room, int64_t longest, int64_t longest_of_batch) {
+    return fillers >= 0 && longest_of_batch <= longest && room >= fillers && room <= fillers * longest;
+  };
+  return fits(bucket.source_tokens - batch.source_tokens, bucket.longest_source, batch.longest_source) &&
+         fits(bucket.target_tokens - batch.target_tokens, bucket.longest_target, batch.longest_target);
+}
+
 ops::RaggedTokens fill_up(const ops::RaggedTokens& tokens, int64_t longest, int64_t filler_id,
                           const std::vector<int64_t>& fillers) {
   const int64_t* ids = tokens.ids_N.const_data_ptr<int64_t>();
@@ -85,30 +95,35 @@ ops::RaggedTokens fill_up(const ops::RaggedTokens& tokens, int64_t longest, int6
 
 }  // namespace
 
-Bucket rounded_up(const Bucket& exact, const model::ModelFacts& facts) {
+Bucket rounded_up(const data::BatchExtent& extent, const model::ModelFacts& facts) {
   Bucket bucket;
-  bucket.longest_source = length_class(exact.longest_source, facts.max_source_tokens);
-  bucket.longest_target = length_class(exact.longest_target, facts.max_target_tokens);
-  const int64_t tokens = exact.source_tokens + exact.target_tokens, sequences = exact.slots;
-  // Every slot that no sequence of the batch takes has a filler with a token or more on each side; more of them may
-  // need more room, and more room more of them.
-  int64_t count = 0;
-  for (int64_t wanted = 1; wanted != count;) {
-    count = wanted;
-    bucket.source_tokens = round_tokens(exact.source_tokens + count, source_step(tokens));
-    bucket.target_tokens = round_tokens(exact.target_tokens + count, target_step(tokens));
-    wanted = std::max({count, fillers_needed(bucket.source_tokens - exact.source_tokens, bucket.longest_source),
-                       fillers_needed(bucket.target_tokens - exact.target_tokens, bucket.longest_target)});
-    bucket.slots = round_slots(sequences + wanted);
-    wanted = bucket.slots - sequences;
+  bucket.longest_source = length_class(extent.longest_source, facts.max_source_tokens);
+  bucket.longest_target = length_class(extent.longest_target, facts.max_target_tokens);
+  // Every slot that no sequence of a batch takes has a filler with a token or more on each side; more of them may need
+  // more room, and more room more of them. The batch with the fewest sequences has the most fillers.
+  int64_t most = 0;
+  for (int64_t wanted = 1; wanted != most;) {
+    most = wanted;
+    bucket.source_tokens = round_tokens(extent.source_tokens + most, source_step(extent.tokens()));
+    bucket.target_tokens = round_tokens(extent.target_tokens + most, target_step(extent.tokens()));
+    const int64_t least = std::max({most - (extent.examples - extent.fewest_examples), int64_t{1},
+                                    fillers_needed(bucket.source_tokens - extent.source_tokens, bucket.longest_source),
+                                    fillers_needed(bucket.target_tokens - extent.target_tokens, bucket.longest_target)});
+    bucket.slots = round_slots(extent.examples + least);
+    wanted = bucket.slots - extent.fewest_examples;
   }
   return bucket;
 }
 
 Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts) {
-  return rounded_up({batch.source.tokens(), batch.labels.tokens(), batch.source.sequences(), batch.source.longest,
-                     batch.labels.longest},
-                    facts);
+  const int64_t sequences = batch.source.sequences();
+  const data::BatchExtent own{batch.source.tokens(), batch.labels.tokens(),  sequences, sequences,
+                              batch.source.longest,  batch.labels.longest};
+  if (batch.of_ranks) {
+    const Bucket shared = rounded_up(*batch.of_ranks, facts);
+    if (holds(shared, own)) return shared;
+  }
+  return rounded_up(own, facts);
 }
 
 MicroBatch pad_to(const MicroBatch& batch, const Bucket& bucket, int64_t pad_id) {

@@ -93,12 +93,15 @@ GlobalBatch DatasetBatches::batch(int64_t epoch, int64_t index) {
     const data::RaggedBatch& ragged = made->batch.micro_batches[i];
     const at::Tensor encoded_ND = made->encoded.empty() ? at::Tensor() : made->encoded[i];
     if (ragged.size() == 0) {
-      if (share_.ranks > 1) batch.micro_batches.push_back(empty_micro_batch(encoded_ND));
+      if (share_.ranks == 1) continue;
+      batch.micro_batches.push_back(empty_micro_batch(encoded_ND));
+      batch.micro_batches.back().of_ranks = made->batch.extents[i];
       continue;
     }
     batch.examples.insert(batch.examples.end(), ragged.example_numbers.begin(), ragged.example_numbers.end());
     batch.source_tokens += static_cast<int64_t>(ragged.source_ids.size());
     batch.micro_batches.push_back(to_micro_batch(ragged, encoded_ND));
+    batch.micro_batches.back().of_ranks = made->batch.extents[i];
   }
   return batch;
 }

@@ -138,7 +138,7 @@ void DeviceUpdateStep::add_micro_batch(const GlobalBatch& all, size_t index, int
   auto found = shapes_.find(key);
   if (found == shapes_.end()) {
     if (batch.encoded_ND.defined()) make_encoded_room(bucket.source_tokens, batch.encoded_ND);
-    Shape fresh{BatchSlot(bucket, parts_.model.arena().device(), encoded_room_), place, 0, nullptr};
+    Shape fresh{BatchSlot(bucket, parts_.model.arena().device(), encoded_room_), place, 0, nullptr, {}};
     found = shapes_.emplace(key, std::move(fresh)).first;
   }
   Shape& shape = found->second;
@@ -149,7 +149,7 @@ void DeviceUpdateStep::add_micro_batch(const GlobalBatch& all, size_t index, int
   }
   if (shape.graph) {
     shape.graph->replay();
-    if (parts_.sharding.hooks() != nullptr) parts_.sharding.communicator().watch_replay();
+    if (parts_.sharding.hooks() != nullptr) parts_.sharding.communicator().watch_replay(shape.sent);
     ++work_.replays;
   } else {
     pool_.run([&] { forward_backward(shape, update); });
@@ -191,7 +191,10 @@ void DeviceUpdateStep::forward_backward(const Shape& shape, int64_t update) {
 
 void DeviceUpdateStep::capture(Shape& shape, int64_t update) {
   const auto begin = std::chrono::steady_clock::now();
+  parallel::Communicator& ranks = parts_.sharding.communicator();
+  const parallel::TrafficCounts before = ranks.counts();
   shape.graph = pool_.capture([&] { forward_backward(shape, update); });
+  shape.sent = ranks.take_captured(before);
   ++work_.graphs;
   work_.capture_seconds += seconds_since(begin);
 }

@@ -35,6 +35,7 @@ class DeviceUpdateStep final : public UpdateStep {
     MicroBatchPlace place;
     int64_t runs = 0;
     std::unique_ptr<ops::DeviceGraph> graph;
+    parallel::TrafficCounts sent;  ///< By a replay of it.
   };
   using ShapeKey = std::pair<Bucket, MicroBatchPlace>;
   struct Started {

@@ -155,12 +155,14 @@ void replay_until_killed(parallel::Communicator& ranks, const at::Device& device
   };
   ops::DevicePool pool(device);
   pool.run(work);
+  const parallel::TrafficCounts before = ranks.counts();
   const auto graph = pool.capture(work);
+  const parallel::TrafficCounts sent = ranks.take_captured(before);
   for (int64_t update = 1; update <= 10; ++update) {
     ranks.set_phase(update, "backward");
     if (update == 5 && ranks.rank() == victim) ::raise(SIGKILL);
     graph->replay();
-    ranks.watch_replay();
+    ranks.watch_replay(sent);
     ops::synchronize(device);
   }
   ranks.barrier();

@@ -76,11 +76,11 @@ class Nccl(GpuRanks):
             for rank, output in enumerate(self.run_all(world, "graph", 60)):
                 self.assertIn(f"rank {rank} of {world}: a graph's collectives as wanted", output)
 
-    def assert_ends(self, processes, rank, seconds, update="5"):
-        """Returns what the rank says; `update` is a pattern."""
+    def assert_ends(self, processes, rank, seconds):
+        """Returns what the rank says. What others had sent may have taken it to the update behind the one that broke."""
         code, output = processes.end(rank, seconds)
         self.assertEqual(code, RANK_ERROR, output)
-        line = re.search(f".*rank {rank} of {WORLD}: update {update}, backward, collective .*", output)
+        line = re.search(f".*rank {rank} of {WORLD}: update [56], backward, collective .*", output)
         self.assertIsNotNone(line, output)
         print(line[0], flush=True)
         self.assertNotRegex(line[0], r"gave up at [^:]*: update", "says two places of one rank")
@@ -107,8 +107,7 @@ class Nccl(GpuRanks):
         for rank in range(WORLD - 1):
             self.assert_ends(processes, rank, STARTING + DEADLINE + 10)
         processes.ranks[WORLD - 1].send_signal(signal.SIGCONT)
-        # What the others had sent before they gave up is there: it may get to the next update until it hears of that.
-        self.assert_ends(processes, WORLD - 1, DEADLINE + 15, update="[56]")
+        self.assert_ends(processes, WORLD - 1, DEADLINE + 15)
 
     def test_a_rank_that_fails_by_itself_tells_the_others(self):
         processes = self.start(WORLD, "failed", 100, 0)

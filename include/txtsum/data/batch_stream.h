@@ -27,6 +27,7 @@ struct RankBatch {
   int64_t global_examples = 0;             ///< Over all ranks.
   int64_t global_target_tokens = 0;        ///< Over all ranks: the loss is divided by it.
   std::vector<RaggedBatch> micro_batches;  ///< This rank's; may be empty batches.
+  std::vector<BatchExtent> extents;        ///< Of each, what it holds on any rank.
 };
 
 /// How a stream cuts batches and where it begins.

@@ -19,6 +19,20 @@ struct RaggedBatch {
   int64_t size() const { return static_cast<int64_t>(example_numbers.size()); }
 };
 
+/// How much a batch holds, or of several batches each at most.
+struct BatchExtent {
+  int64_t source_tokens = 0, target_tokens = 0;
+  int64_t examples = 0;
+  int64_t fewest_examples = 0;             ///< Of several: that the one with fewest has.
+  int64_t longest_source = 0, longest_target = 0;  ///< Tokens of an example.
+
+  int64_t tokens() const { return source_tokens + target_tokens; }
+  /// Makes it hold `other` too.
+  void cover(const BatchExtent& other);
+};
+
+BatchExtent extent_of(const Dataset& dataset, std::span<const int64_t> examples);
+
 /// Puts `examples` of `dataset` into one batch, in that order. Throws DataError when a batch has 2^31 tokens or more.
 RaggedBatch collate(const Dataset& dataset, std::span<const int64_t> examples);
 

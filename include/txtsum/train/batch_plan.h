@@ -21,7 +21,7 @@ UpdatePlan plan_updates(const data::Dataset& dataset, const config::TrainConfig&
 
 /// What the ranks' micro-batches have.
 struct MicroBatchPlan {
-  /// Of all micro-batches of all ranks those that none exceeds in everything.
+  /// Of all micro-batches of all ranks those that none exceeds in everything; as they are rounded up.
   std::vector<model::PassTokens> largest;
   double in_update = 0;       ///< Micro-batches of a rank in an update, in the mean.
   double longest_share = 0;   ///< Tokens of the rank that has most, in the mean over updates, of all ranks' mean.

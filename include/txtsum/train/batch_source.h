@@ -3,9 +3,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "txtsum/data/ragged_batch.h"
 #include "txtsum/ops/ragged.h"
 
 namespace txtsum::train {
@@ -15,6 +17,8 @@ struct MicroBatch {
   ops::RaggedTokens source;
   ops::RaggedTokens labels;    ///< Ids to predict; the same sequences as `source`.
   at::Tensor encoded_ND = {};  ///< The encoder's outputs where they are known (EncoderCache); undefined: it runs.
+  /// What the ranks' micro-batches in this one's place hold, so that all can round up alike; unset: this one alone.
+  std::optional<data::BatchExtent> of_ranks = std::nullopt;
 };
 
 /// The examples of one update, cut into micro-batches.

@@ -245,7 +245,7 @@ TEST_F(NcclCommunicator, AReplayIsWatchedWhereThatIsAskedFor) {
   ranks->set_phase(3, "backward");
   Obstacle obstacle;
   graph->replay();
-  ranks->watch_replay();
+  ranks->watch_replay({});
   std::this_thread::sleep_for(std::chrono::duration<double>(kDeadline + 0.5));
   EXPECT_EQ(failure_of([&] { ranks->barrier(); }),
             "rank 0 of 1: update 3, backward, collective 3 (replayed graph): not over within 1 s");

@@ -118,6 +118,24 @@ TEST(ThreadCommunicators, CountWhatTheRankSends) {
   });
 }
 
+TEST(ThreadCommunicators, CountWhatAGraphSendsWhenItIsReplayed) {
+  run_ranks(2, [](Communicator& ranks) {
+    const at::Tensor values = at::ones({32});
+    ranks.wait(ranks.all_gather(own_part(values, ranks), values));
+    const TrafficCounts before = ranks.counts();
+    ranks.wait(ranks.reduce_scatter(values, own_part(values, ranks)));
+    const TrafficCounts sent = ranks.take_captured(before);
+    EXPECT_EQ(sent.reduce_scatter_elements, 16);
+    EXPECT_EQ(ranks.counts().reduce_scatter_elements, 0);
+    EXPECT_EQ(ranks.counts().all_gather_elements, 16);
+    for (int replay = 0; replay < 3; ++replay) ranks.watch_replay(sent);
+    EXPECT_EQ(ranks.counts().reduce_scatter_elements, 48);
+    EXPECT_EQ(ranks.counts().all_gather_elements, 16);
+    EXPECT_EQ(ranks.counts().bytes, 4 * 64);
+    EXPECT_EQ(ranks.counts().collectives, 5) << "numbers of collectives go on";
+  });
+}
+
 /// What every rank's RankError says; another or none is a failed test.
 std::vector<std::string> messages(const std::vector<std::exception_ptr>& thrown) {
   std::vector<std::string> texts;

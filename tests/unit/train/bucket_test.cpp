@@ -77,6 +77,51 @@ TEST(Bucket, HoldsTheBatchAndWastesAtMostAStep) {
   }
 }
 
+data::BatchExtent extent_of(const train::MicroBatch& batch) {
+  const int64_t sequences = batch.source.sequences();
+  return {batch.source.tokens(), batch.labels.tokens(), sequences, sequences, batch.source.longest, batch.labels.longest};
+}
+
+TEST(Bucket, RanksRoundUpAlike) {
+  at::manual_seed(6);
+  int64_t alone = 0;
+  for (int round = 0; round < 200; ++round) {
+    // As many tokens on each rank, about, in other numbers of sequences.
+    std::vector<train::MicroBatch> ranks;
+    const int64_t tokens = at::randint(300, 9000, {1}).item<int64_t>();
+    for (int rank = 0; rank < 4; ++rank) {
+      std::vector<int64_t> source, target;
+      for (int64_t left = tokens; left > 0; left -= source.back() + target.back()) {
+        source.push_back(at::randint(1, 300, {1}).item<int64_t>());
+        target.push_back(at::randint(1, 60, {1}).item<int64_t>());
+      }
+      ranks.push_back(draw_batch(source, target));
+    }
+    data::BatchExtent all = extent_of(ranks.front());
+    for (const train::MicroBatch& batch : ranks) all.cover(extent_of(batch));
+    const train::Bucket shared = train::rounded_up(all, facts_of(1024));
+    for (train::MicroBatch& batch : ranks) {
+      batch.of_ranks = all;
+      const train::Bucket bucket = train::bucket_of(batch, facts_of(1024));
+      if (!(bucket == shared)) ++alone;
+      const train::MicroBatch padded = train::pad_to(batch, bucket, 1);
+      EXPECT_EQ(padded.source.tokens(), bucket.source_tokens);
+      EXPECT_EQ(padded.labels.tokens(), bucket.target_tokens);
+      EXPECT_EQ(padded.source.sequences(), bucket.slots);
+    }
+  }
+  EXPECT_EQ(alone, 0);
+}
+
+TEST(Bucket, ARankThatCannotBeFilledUpToTheOthersHasItsOwn) {
+  // Sequences enough for all slots but one, which cannot take a thousand tokens.
+  train::MicroBatch few = draw_batch(std::vector<int64_t>(7, 1), std::vector<int64_t>(7, 1));
+  few.of_ranks = data::BatchExtent{1400, 1400, 7, 7, 200, 200};
+  const train::Bucket bucket = train::bucket_of(few, facts_of(256));
+  EXPECT_LT(bucket.source_tokens, 256);
+  EXPECT_EQ(train::pad_to(few, bucket, 1).source.tokens(), bucket.source_tokens);
+}
+
 TEST(Bucket, NeighbouringBatchesShareOne) {
   std::set<train::Bucket> buckets;
   for (int64_t more = 0; more < 64; ++more) {
