@@ -84,18 +84,22 @@ copy_libraries() {
   mkdir "$root/lib"
   libraries >"$staging/libraries"
   while read -r path; do
-    [ ! -e "$root/lib/$(basename "$path")" ] || fail "two libraries are named $(basename "$path")" "$(cat "$staging/libraries")"
+    [ ! -e "$root/lib/$(basename "$path")" ] || fail "two libraries are named $(basename "$path")" "One is $path."
     cp -L "$path" "$root/lib/"
   done <"$staging/libraries"
 }
 
-# Print the distribution's packages that the archive has something of, one a line.
-packages() {
-  local path
-  printf '%s\n' "${compiled_in[@]}"
-  grep -v "^$deps/" "$staging/libraries" | while read -r path; do
-    dpkg-query -S "$(realpath "$path")" "$path" 2>/dev/null | head -n 1 | sed 's/:.*//'
+# Print the distribution's package that library $1 is of. It may know it by the path before /lib became a link.
+package_of() {
+  local path owner
+  path=$(realpath "$1")
+  for path in "$path" "${path#/usr}"; do
+    if owner=$(dpkg-query -S "$path" 2>/dev/null); then
+      printf '%s\n' "${owner%%:*}"
+      return
+    fi
   done
+  fail "no package of the distribution has $1, so its licence is not known"
 }
 
 # Print the names of the wheels that libraries are carried of, one a line.
@@ -106,13 +110,20 @@ wheels() {
 }
 
 copy_licences() {
-  local package wheel
+  local path package wheel packages=("${compiled_in[@]}")
   mkdir "$root/licenses"
   cp "$repository/LICENSE" "$root/LICENSE"
-  while read -r package; do
+  while read -r path; do
+    case $path in "$deps"/*) continue ;; esac
+    package=$(package_of "$path")
+    packages+=("$package")
+  done <"$staging/libraries"
+  for package in "${packages[@]}"; do
     [ -s "/usr/share/doc/$package/copyright" ] || fail "package $package has no licence text"
     cp -L "/usr/share/doc/$package/copyright" "$root/licenses/$package.txt"
-  done < <(packages | sort -u)
+  done
+  dpkg-query -W -f '${binary:Package} ${Version} (source ${source:Package} ${source:Version})\n' "${packages[@]}" |
+    sort -u >"$root/licenses/packages.txt"
   while read -r wheel; do
     cp -r "$deps/licenses/$wheel" "$root/licenses/$wheel" ||
       fail "the licence of $wheel is missing" "Run scripts/setup.sh again: it unpacks it."
@@ -146,8 +157,9 @@ MLflow over https needs the system's certificates (Debian: ca-certificates). Ran
 (Debian: openmpi-bin); txtsum launch needs nothing.
 
 libtxtsum_arrow.so reads Arrow and Parquet files, libtxtsum_mpi.so speaks MPI; both are opened when they are needed.
-The licences of all that is carried are in licenses/. NVIDIA's libraries may be passed on as part of this program under
-the terms there.
+The licences of all that is carried are in licenses/. The distribution's libraries are as the distribution has them;
+licenses/packages.txt names the packages, whose sources it offers under the same names. NVIDIA's libraries may be passed
+on as part of this program under the terms there.
 END
 }
 

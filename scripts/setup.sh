@@ -315,6 +315,7 @@ unpack_licences() {
   local names
   mapfile -t names < <(unzip -Z1 "$1" | grep -iE '(^|/)(licen[cs]e|notice)[^/]*$' || true)
   [ ${#names[@]} -gt 0 ] || return 0
+  mkdir -p "$2"
   unzip -qoj "$1" "${names[@]}" -d "$2"
 }
 
