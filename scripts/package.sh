@@ -54,6 +54,18 @@ distribution_library() {
   printf '%s\n' "$path"
 }
 
+# Print where .deps has the library $1, or its own path: the program may have been linked with a toolkit's runtime.
+pinned() {
+  local file
+  for file in "$deps"/{torch,arrow}/lib/"$(basename "$1")" "$deps"/nvidia/*/lib/"$(basename "$1")"; do
+    if [ -f "$file" ]; then
+      printf '%s\n' "$file"
+      return
+    fi
+  done
+  realpath --no-symlinks "$1"
+}
+
 # Print the paths of all libraries to carry, one a line.
 libraries() {
   local roots=("$folder/txtsum" "$folder/libtxtsum_arrow.so") listing pattern
@@ -74,7 +86,7 @@ libraries() {
     awk '$2 == "=>" && $3 ~ /^\// { print $3 }' <<<"$listing"
     printf '%s\n' "${roots[@]:2}"
   } | while read -r path; do
-    basename "$path" | grep -qE "$system_libraries" || realpath --no-symlinks "$path"
+    basename "$path" | grep -qE "$system_libraries" || pinned "$path"
   done | sort -u
 }
 

@@ -38,7 +38,7 @@ Ledger::Scope::~Scope() noexcept(false) {
 
 Ledger::Ledger(LedgerOptions options, MeterSet meters, const core::Clock& clock)
     : options_(std::move(options)), meters_(std::move(meters)), clock_(clock), cpu_utilisation_(options_.proc_root) {
-  record_.start_unix_seconds = clock_.unix_seconds();
+  record_.start_unix_seconds = record_.end_unix_seconds = clock_.unix_seconds();
   record_.host_name = options_.host_name;
   record_.device_name = options_.device_name;
   record_.device_count = options_.device_count;

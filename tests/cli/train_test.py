@@ -167,6 +167,10 @@ class CliTest(unittest.TestCase):
         killed, gap = self.root / "killed", 2.0
         process = self.start(killed)
         self.wait_for(killed / "checkpoints/step-100/DONE", process)
+        record = killed / "attempts/attempt-0001.json"
+        while json.loads(record.read_text())["last_update"] < 100:  # It follows the checkpoint.
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
         process.kill()
         process.communicate(timeout=120)
         time.sleep(gap)
@@ -183,6 +187,8 @@ class CliTest(unittest.TestCase):
         # The gap is nobody's: neither attempt has it, and so no phase and no price has.
         between = second["start_unix_seconds"] - first["end_unix_seconds"]
         self.assertGreater(between, gap)
+        self.assertLess(between, 120)
+        self.assertGreater(first["phases"]["train"]["seconds"], 0)
         self.assertAlmostEqual(report["total"]["seconds"], first["seconds"] + second["seconds"], places=6)
         self.assertEqual(report["cost"]["wall_seconds"], report["total"]["seconds"])
         self.assertAlmostEqual(report["phases"]["train"]["seconds"],

@@ -190,6 +190,14 @@ TEST_F(LedgerTest, TheGapBetweenAttemptsIsNobodys) {
   EXPECT_DOUBLE_EQ(train.joules[static_cast<size_t>(EnergyComponent::kCpu)].modelled, 240);
 }
 
+TEST_F(LedgerTest, AnAttemptThatIsKilledAtOnceEndsWhereItBegan) {
+  options_.sample_period_seconds = 0;
+  const Ledger ledger(options_, meters(), clock_);
+  const AttemptRecord read = metrics::read_attempts(options_.attempts_folder).attempts.at(0);
+  EXPECT_DOUBLE_EQ(read.start_unix_seconds, clock_.unix_seconds());
+  EXPECT_DOUBLE_EQ(read.end_unix_seconds, read.start_unix_seconds);
+}
+
 TEST_F(LedgerTest, KeepsWhatWasReadBeforeAndTheMostOfWhoSharesTheDevices) {
   int others = 0;
   options_.idle = {{EnergyComponent::kGpu, 70, 1, "counter"}};
