@@ -75,7 +75,7 @@ std::string driver_problem(const ops::DriverFacts& driver, const std::string& ve
 std::string architecture_problem(const ops::DeviceFacts& gpu, const std::string& architectures) {
   std::istringstream list(architectures);
   std::string built;
-  for (std::string one; std::getline(list, one, ';');) {
+  for (std::string one; std::getline(list, one, ',');) {
     if (runs_on(one, gpu.major, gpu.minor)) return "";
     const std::string number = one.substr(0, one.find('-'));
     built += (built.empty() ? "" : ", ") + number;

@@ -19,7 +19,7 @@ namespace txtsum::app {
 std::string driver_problem(const ops::DriverFacts& driver, const std::string& version);
 
 /// Why the binary has no code for a GPU; empty where it has. `architectures` are CMake's, as
-/// `75-real;80-real;90a-real`: code for 8.0 runs on 8.6 too, code for 9.0a on 9.0 alone. Where none is named, nothing
+/// `75-real,80-real,90a-real`: code for 8.0 runs on 8.6 too, code for 9.0a on 9.0 alone. Where none is named, nothing
 /// is refused.
 std::string architecture_problem(const ops::DeviceFacts& gpu, const std::string& architectures);
 

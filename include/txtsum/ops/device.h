@@ -21,7 +21,7 @@ struct DeviceFacts {
 /// Whether this binary has code for GPUs at all.
 bool built_for_gpus();
 
-/// The GPU architectures that this binary has code for, as CMake names them (`75-real;80-real`); empty without any.
+/// The GPU architectures that this binary has code for, as CMake names them (`75-real,80-real`); empty without any.
 std::string built_architectures();
 
 /// What CUDA says of the driver, before any GPU is opened. All zero in a binary without code for GPUs.

@@ -62,7 +62,7 @@ TEST(DriverProblem, NoDriverNoGpuAndOtherErrorsAreToldApart) {
 ops::DeviceFacts card(int major, int minor) { return {"Card", "0000:01:00.0", 0, major, minor}; }
 
 TEST(ArchitectureProblem, CodeRunsOnLaterCardsOfItsGeneration) {
-  const std::string built = "75-real;80-real;90a-real";
+  const std::string built = "75-real,80-real,90a-real";
   for (const auto& [major, minor] : {std::pair{7, 5}, {8, 0}, {8, 6}, {8, 9}, {9, 0}}) {
     EXPECT_EQ(app::architecture_problem(card(major, minor), built), "") << major << "." << minor;
   }
