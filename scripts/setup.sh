@@ -109,7 +109,7 @@ wanted_wheels() {
 
 # Print what .deps must have been made of to be up to date.
 deps_stamp() {
-  printf '%s\n' "layout 1${with_cuda:+ cuda nccl.h}${with_compiler:+ nvcc}"
+  printf '%s\n' "layout 2${with_cuda:+ cuda nccl.h}${with_compiler:+ nvcc}"
   wanted_wheels
 }
 
@@ -310,6 +310,15 @@ complete_toolkit() {
   ln -s libcudart.so.13 "$1/lib/libcudart.so"
 }
 
+# Leave the licence texts of wheel $1 in folder $2: scripts/package.sh carries them with the libraries.
+unpack_licences() {
+  local names
+  mapfile -t names < <(unzip -Z1 "$1" | grep -iE '(^|/)(licen[cs]e|notice)[^/]*$' || true)
+  [ ${#names[@]} -gt 0 ] || return 0
+  mkdir -p "$2"
+  unzip -qoj "$1" "${names[@]}" -d "$2"
+}
+
 unpack_libraries() {
   local staging=$deps/staging requirement file names
   local excluded=('*/libtorch_python*' '*/libshm*' '*/libtorch_cuda_linalg*')
@@ -320,19 +329,19 @@ unpack_libraries() {
     say "unpacking $requirement"
     case $requirement in
       torch==*)
-        unzip -q "$wheels/$file" 'torch/lib/*' 'torch/include/*' torch/version.py 'torch-*/licenses/*' \
+        unzip -q "$wheels/$file" 'torch/lib/*' 'torch/include/*' torch/version.py \
           -d "$staging" -x "${excluded[@]}" ;;
       nvidia-cudnn-frontend==*)
-        unzip -q "$wheels/$file" 'include/*' 'nvidia_cudnn_frontend-*/licenses/*' -d "$staging/cudnn_frontend" ;;
+        unzip -q "$wheels/$file" 'include/*' -d "$staging/cudnn_frontend" ;;
       *)
         mapfile -t names < <(unzip -Z1 "$wheels/$file" | needed_of_cuda)
         unzip -q "$wheels/$file" "${names[@]}" -d "$staging" ;;
     esac
+    unpack_licences "$wheels/$file" "$staging/licenses/${requirement%%==*}"
   done < <(wanted_wheels)
   [ -z "$with_compiler" ] || complete_toolkit "$staging/nvidia/cu13"
   rm -rf "$deps/stamp" "$deps/torch" "$deps/nvidia" "$deps/cudnn_frontend" "$deps/licenses"
-  mv "$staging"/torch-*/licenses "$deps/licenses"
-  mv "$staging/torch" "$staging/nvidia" "$deps/"
+  mv "$staging/torch" "$staging/nvidia" "$staging/licenses" "$deps/"
   [ -z "$with_cuda" ] || mv "$staging/cudnn_frontend" "$deps/"
   rm -rf "$staging"
 }

@@ -1,17 +1,36 @@
 #include "app/compute_device.h"
 
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <utility>
+#include <unistd.h>
 
+#include <set>
+#include <string>
+
+#include "app/gpu_driver.h"
 #include "app/run_ledger.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/json.h"
 #include "txtsum/core/log.h"
+#include "txtsum/metrics/nvml.h"
 #include "txtsum/parallel/make_communicator.h"
 
 namespace txtsum::app {
+namespace {
+
+void require_driver() {
+  const metrics::NvmlLibrary nvml = metrics::open_nvml();
+  const std::string version = nvml.nvml ? nvml.nvml->driver_version().value.value_or("") : "";
+  const std::string problem = driver_problem(ops::driver_facts(), version);
+  if (!problem.empty()) throw core::EnvironmentError("run.device=cuda: " + problem);
+}
+
+void add_process(std::vector<metrics::UsedGpu>& gpus, const std::string& pci_bus_id, uint32_t process) {
+  for (metrics::UsedGpu& gpu : gpus) {
+    if (gpu.pci_bus_id == pci_bus_id) return gpu.process_ids.push_back(process);
+  }
+  gpus.push_back({pci_bus_id, {process}});
+}
+
+}  // namespace
 
 ComputeDevice open_device(config::Device device, const parallel::RankEnvironment& rank) {
   ComputeDevice result;
@@ -21,15 +40,14 @@ ComputeDevice open_device(config::Device device, const parallel::RankEnvironment
         "run.device=cuda: this binary has no code for GPUs. Build it with `cmake --preset cuda`, or set "
         "run.device=cpu");
   }
+  require_driver();
   const std::vector<ops::DeviceFacts> gpus = ops::visible_gpus();
-  if (gpus.empty()) {
-    throw std::runtime_error(
-        "run.device=cuda: the driver shows this process no GPU (see nvidia-smi and CUDA_VISIBLE_DEVICES); or set "
-        "run.device=cpu");
-  }
   result.device = parallel::device_of_rank(rank, /*on_gpu=*/true);
   result.gpu = gpus.at(static_cast<size_t>(result.device.index()));
-  result.gpus_here = {*result.gpu};
+  if (const std::string problem = architecture_problem(*result.gpu, ops::built_architectures()); !problem.empty()) {
+    throw core::EnvironmentError("run.device=cuda: " + problem);
+  }
+  result.gpus_here = {{result.gpu->pci_bus_id, {static_cast<uint32_t>(getpid())}}};
   ops::use_device(result.device);
   return result;
 }
@@ -37,20 +55,15 @@ ComputeDevice open_device(config::Device device, const parallel::RankEnvironment
 void count_devices(ComputeDevice& device, parallel::Communicator& ranks) {
   if (ranks.world() == 1) return;
   const std::string here = host_name();
-  core::Json own{{"host", here}, {"gpu", device.gpu ? device.gpu->pci_bus_id : ""}};
-  if (device.gpu) own["name"] = device.gpu->name;
+  const core::Json own{{"host", here}, {"gpu", device.gpu ? device.gpu->pci_bus_id : ""}, {"process", getpid()}};
   std::set<std::string> hosts, places;
   device.gpus_here.clear();
   for (const std::string& bytes : ranks.gather_bytes(core::to_line(own))) {
     const core::Json found = core::Json::parse(bytes);
     const auto host = found.at("host").get<std::string>(), gpu = found.at("gpu").get<std::string>();
     hosts.insert(host);
-    const bool is_new = places.insert(host + " " + gpu).second;
-    if (!is_new || gpu.empty() || host != here) continue;
-    ops::DeviceFacts facts;
-    facts.name = found.at("name").get<std::string>();
-    facts.pci_bus_id = gpu;
-    device.gpus_here.push_back(std::move(facts));
+    places.insert(host + " " + gpu);
+    if (!gpu.empty() && host == here) add_process(device.gpus_here, gpu, found.at("process").get<uint32_t>());
   }
   device.devices = static_cast<int>(places.size());
   if (hosts.size() == 1 || ranks.rank() != 0) return;

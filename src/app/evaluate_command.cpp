@@ -164,7 +164,9 @@ int run_evaluate(const EvaluateOptions& options, const std::vector<std::string>&
                  const std::string& command_line) {
   const config::ExperimentConfig config = load_request(options, overrides);
   const Split split = options.split == "test" ? Split::kTest : Split::kValidation;
+  const std::vector<metrics::IdlePower> idle = idle_power(config, core::system_clock());
   run_on_ranks(config, [&](parallel::Communicator& ranks, ComputeDevice& device) {
+    device.idle = idle;
     count_devices(device, ranks);
     if (ranks.rank() > 0) return follow(config, split, device, ranks);
     make_room(config);

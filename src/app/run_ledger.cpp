@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <thread>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "txtsum/config/field.h"
 #include "txtsum/core/build_info.h"
 #include "txtsum/metrics/host_sampler.h"
+#include "txtsum/parallel/rank_environment.h"
 
 namespace txtsum::app {
 namespace {
@@ -33,18 +35,32 @@ std::string host_name() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
-metrics::MeterSet open_meters(const config::ResourcesConfig& resources, const std::vector<ops::DeviceFacts>& gpus,
+metrics::MeterSet open_meters(const config::ResourcesConfig& resources, const std::vector<std::string>& pci_bus_ids,
                               const core::Clock& clock) {
   // A run on the CPU uses no GPU, so none is asked for its energy.
-  if (gpus.empty()) return metrics::make_meters(energy_options(resources), {}, nullptr, "no GPU is used", clock);
-  std::vector<std::string> bus_ids;
-  for (const ops::DeviceFacts& gpu : gpus) bus_ids.push_back(gpu.pci_bus_id);
+  if (pci_bus_ids.empty()) return metrics::make_meters(energy_options(resources), {}, nullptr, "no GPU is used", clock);
   const metrics::NvmlLibrary nvml = metrics::open_nvml();
-  return metrics::make_meters(energy_options(resources), bus_ids, nvml.nvml, nvml.problem, clock);
+  return metrics::make_meters(energy_options(resources), pci_bus_ids, nvml.nvml, nvml.problem, clock);
+}
+
+std::vector<metrics::IdlePower> idle_power(const config::ExperimentConfig& config, const core::Clock& clock) {
+  std::vector<std::string> gpus;
+  if (config.run.device == config::Device::kCuda) {
+    // Of several ranks on this machine each takes the next GPU.
+    const auto ranks = static_cast<size_t>(std::max<int64_t>(parallel::rank_environment().local_world, 1));
+    for (const ops::DeviceFacts& gpu : ops::visible_gpus()) {
+      if (gpus.size() < ranks) gpus.push_back(gpu.pci_bus_id);
+    }
+  }
+  return metrics::read_idle_power(open_meters(config.resources, gpus, clock), clock, [](double seconds) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+  });
 }
 
 std::unique_ptr<metrics::Ledger> start_ledger(const config::ResourcesConfig& resources, const ComputeDevice& device,
                                               const std::string& attempts_folder, const core::Clock& clock) {
+  std::vector<std::string> bus_ids;
+  for (const metrics::UsedGpu& gpu : device.gpus_here) bus_ids.push_back(gpu.pci_bus_id);
   metrics::LedgerOptions options;
   options.attempts_folder = attempts_folder;
   options.sample_period_seconds = resources.sampling_seconds;
@@ -55,10 +71,14 @@ std::unique_ptr<metrics::Ledger> start_ledger(const config::ResourcesConfig& res
     options.take_peak_device_bytes = ops::take_peak_device_bytes;
     options.synchronize_device = [place = device.device] { ops::synchronize(place); };
     if (const metrics::NvmlLibrary nvml = metrics::open_nvml(); nvml.nvml) {
-      options.device_utilisation = metrics::nvml_utilisation_reader(nvml.nvml, {device.gpu->pci_bus_id});
+      options.device_utilisation = metrics::nvml_utilisation_reader(nvml.nvml, bus_ids);
+      options.device_sharing = [nvml = nvml.nvml, gpus = device.gpus_here] {
+        return metrics::read_sharing(nvml, gpus);
+      };
     }
   }
-  return std::make_unique<metrics::Ledger>(options, open_meters(resources, device.gpus_here, clock), clock);
+  options.idle = device.idle;
+  return std::make_unique<metrics::Ledger>(options, open_meters(resources, bus_ids, clock), clock);
 }
 
 metrics::CarbonOptions carbon_options(const config::ResourcesConfig& resources) {
@@ -94,7 +114,7 @@ metrics::AttemptFiles all_attempts(const std::string& attempts_folder, metrics::
 
 metrics::Footprint current_footprint(const config::ResourcesConfig& resources, const std::string& attempts_folder,
                                      metrics::Ledger& ledger) {
-  return metrics::footprint_of(all_attempts(attempts_folder, ledger).attempts,
+  return metrics::footprint_of(all_attempts(attempts_folder, ledger),
                                metrics::find_carbon_intensity(carbon_options(resources)),
                                metrics::find_price(cost_options(resources)), 1);
 }

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "app/compute_device.h"
-#include "txtsum/config/resources_config.h"
+#include "txtsum/config/experiment_config.h"
 #include "txtsum/core/clock.h"
 #include "txtsum/core/json.h"
 #include "txtsum/metrics/carbon.h"
@@ -22,9 +22,13 @@ std::string host_name();
 std::unique_ptr<metrics::Ledger> start_ledger(const config::ResourcesConfig& resources, const ComputeDevice& device,
                                               const std::string& attempts_folder, const core::Clock& clock);
 
-/// The meters of this machine, those of `gpus` included.
-metrics::MeterSet open_meters(const config::ResourcesConfig& resources, const std::vector<ops::DeviceFacts>& gpus,
+/// The meters of this machine, those of the GPUs with these PCI bus ids included.
+metrics::MeterSet open_meters(const config::ResourcesConfig& resources, const std::vector<std::string>& pci_bus_ids,
                               const core::Clock& clock);
+
+/// What this machine and the GPUs that a run with this config will use draw before it: call it before the device is
+/// opened. Takes a second where something is measured, no time where nothing is.
+std::vector<metrics::IdlePower> idle_power(const config::ExperimentConfig& config, const core::Clock& clock);
 
 /// Section resources in the words of layer metrics.
 metrics::CarbonOptions carbon_options(const config::ResourcesConfig& resources);

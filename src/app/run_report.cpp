@@ -41,9 +41,11 @@ std::string number(double value, const char* unit) {
   return text;
 }
 
+constexpr const char* kAtLeast = "at least ";
+
 std::string figure_text(const metrics::Figure& figure, const char* unit, double factor = 1.0) {
   if (!figure.known()) return "missing: " + figure.note;
-  std::string text = number(*figure.value * factor, unit);
+  std::string text = (figure.lower_bound ? kAtLeast : "") + number(*figure.value * factor, unit);
   text.append(" (").append(metrics::provenance_name(figure.provenance));
   if (!figure.source.empty()) text.append(": ").append(figure.source);
   return text.append(")");
@@ -64,7 +66,7 @@ core::Json write_report(const RunFolder& folder, const ReportParts& parts, metri
   inputs.gpu_work = parts.gpu_work;
   inputs.rank_work = parts.rank_work;
   inputs.attempts = all_attempts(folder.file(kAttemptsFolder), ledger);
-  inputs.freezing = with_spared_work(parts.freezing, metrics::add_up(inputs.attempts.attempts));
+  inputs.freezing = with_spared_work(parts.freezing, metrics::add_up(inputs.attempts));
   inputs.carbon = carbon_options(parts.config.resources);
   inputs.cost = cost_options(parts.config.resources);
   inputs.device_peak = device_peak_options(parts.config.resources);
@@ -108,11 +110,12 @@ std::string footprint_text(const config::ResourcesConfig& resources, const std::
                            metrics::Ledger& ledger) {
   const metrics::Footprint footprint = current_footprint(resources, attempts_folder, ledger);
   Table table;
-  table.add_row({"time", format_duration(footprint.seconds)});
+  table.add_row({"time", (footprint.lower_bound ? kAtLeast : "") + format_duration(footprint.seconds)});
   table.add_row({"energy", figure_text(footprint.energy_kwh, "kWh")});
   const metrics::CarbonEstimate& carbon = footprint.carbon;
   if (carbon.low_grams.known()) {
-    table.add_row({"carbon", number(*carbon.low_grams.value, "to ") + number(*carbon.high_grams.value, "g CO2e")});
+    table.add_row({"carbon", (carbon.low_grams.lower_bound ? kAtLeast : "") + number(*carbon.low_grams.value, "to ") +
+                                 number(*carbon.high_grams.value, "g CO2e")});
   } else {
     table.add_row({"carbon", figure_text(carbon.low_grams, "g CO2e")});
   }

@@ -70,7 +70,7 @@ void write_predictions(const RunFolder& folder, const data::Dataset& dataset, co
 
 /// Seconds of generation over all attempts.
 double generate_seconds(const RunFolder& folder, metrics::Ledger& ledger) {
-  const metrics::RunTotals totals = metrics::add_up(all_attempts(folder.file(kAttemptsFolder), ledger).attempts);
+  const metrics::RunTotals totals = metrics::add_up(all_attempts(folder.file(kAttemptsFolder), ledger));
   return totals.phases[static_cast<size_t>(metrics::Phase::kGenerate)].seconds;
 }
 

@@ -2,6 +2,7 @@
 #include "app/rank_checks.h"
 #include "app/rank_guard.h"
 #include "app/run_folder.h"
+#include "app/run_ledger.h"
 #include "app/training_run.h"
 #include "txtsum/config/load.h"
 #include "txtsum/core/json.h"
@@ -43,7 +44,9 @@ void train_as_rank(const config::ExperimentConfig& config, parallel::Communicato
 
 int run_train(const TrainOptions& options, const std::vector<std::string>& overrides, const std::string& command_line) {
   const config::ExperimentConfig config = config::load_experiment(options.config, overrides);
+  const std::vector<metrics::IdlePower> idle = idle_power(config, core::system_clock());
   run_on_ranks(config, [&](parallel::Communicator& ranks, ComputeDevice& device) {
+    device.idle = idle;
     count_devices(device, ranks);
     require_shared_folder(config, ranks);
     train_as_rank(config, ranks, device, command_line);

@@ -61,7 +61,7 @@ void write_training_results(const RunFolder& folder, const TrainingSummary& summ
                             const std::vector<core::Json>& steps, metrics::Ledger& ledger) {
   const train::TrainOutcome& outcome = summary.outcome;
   const config::ExperimentConfig& config = summary.config;
-  const metrics::RunTotals totals = metrics::add_up(all_attempts(folder.file(kAttemptsFolder), ledger).attempts);
+  const metrics::RunTotals totals = metrics::add_up(all_attempts(folder.file(kAttemptsFolder), ledger));
   const auto phase = [&](metrics::Phase which) -> const metrics::PhaseTotals& {
     return totals.phases[static_cast<size_t>(which)];
   };

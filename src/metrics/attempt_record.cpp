@@ -83,6 +83,41 @@ core::Json meters_to_json(const AttemptRecord& record) {
   return meters;
 }
 
+core::Json idle_to_json(const std::vector<IdlePower>& idle) {
+  core::Json list = core::Json::array();
+  for (const IdlePower& power : idle) {
+    list.push_back({{"component", energy_component_name(power.component)},
+                    {"watts", power.watts},
+                    {"seconds", power.seconds},
+                    {"source", power.source}});
+  }
+  return list;
+}
+
+core::Json sharing_to_json(const std::vector<DeviceSharing>& sharing) {
+  core::Json list = core::Json::array();
+  for (const DeviceSharing& device : sharing) {
+    list.push_back({{"device", device.device},
+                    {"mig", optional_json(device.mig)},
+                    {"other_processes", optional_json(device.other_processes)},
+                    {"note", device.note}});
+  }
+  return list;
+}
+
+/// What records of earlier versions do not have.
+void parse_surroundings(const core::Json& json, AttemptRecord& record) {
+  for (const core::Json& item : json.value("idle", core::Json::array())) {
+    record.idle.push_back({energy_component_from_name(item.at("component").get<std::string>()),
+                           item.at("watts").get<double>(), item.at("seconds").get<double>(),
+                           item.at("source").get<std::string>()});
+  }
+  for (const core::Json& item : json.value("sharing", core::Json::array())) {
+    record.sharing.push_back({item.at("device").get<std::string>(), optional_value<bool>(item.at("mig")),
+                              optional_value<int>(item.at("other_processes")), item.at("note").get<std::string>()});
+  }
+}
+
 AttemptRecord parse_record(const core::Json& json) {
   AttemptRecord record;
   record.attempt = json.at("attempt").get<int>();
@@ -105,6 +140,7 @@ AttemptRecord parse_record(const core::Json& json) {
     record.missing.push_back(
         {energy_component_from_name(item.at("component").get<std::string>()), item.at("reason").get<std::string>()});
   }
+  parse_surroundings(json, record);
   for (int i = 0; i < kPhaseCount; ++i) {
     const Phase phase = static_cast<Phase>(i);
     record.phase(phase) = phase_from_json(json.at("phases").at(std::string(phase_name(phase))));
@@ -189,6 +225,8 @@ core::Json to_json(const AttemptRecord& record) {
   for (const MissingMeter& item : record.missing) {
     json["missing"].push_back({{"component", energy_component_name(item.component)}, {"reason", item.reason}});
   }
+  json["idle"] = idle_to_json(record.idle);
+  json["sharing"] = sharing_to_json(record.sharing);
   for (int i = 0; i < kPhaseCount; ++i) {
     const Phase phase = static_cast<Phase>(i);
     json["phases"][std::string(phase_name(phase))] = phase_to_json(record.phase(phase));
@@ -228,6 +266,14 @@ AttemptFiles read_attempts(const std::string& folder) {
     }
   }
   return files;
+}
+
+std::vector<size_t> killed_without_notice(const std::vector<AttemptRecord>& attempts) {
+  std::vector<size_t> places;
+  for (size_t place = 0; place + 1 < attempts.size(); ++place) {
+    if (attempts[place].outcome == kRunning) places.push_back(place);
+  }
+  return places;
 }
 
 RepeatedWork repeated_work(const std::vector<AttemptRecord>& attempts) {

@@ -117,7 +117,9 @@ CarbonEstimate estimate_carbon(const Figure& energy_kwh, const CarbonIntensity& 
   const auto [low, high] = std::minmax_element(result.grams.begin(), result.grams.end());
   const auto figure_of = [&](std::vector<double>::iterator place) {
     const CarbonFactor& factor = intensity.factors[static_cast<size_t>(place - result.grams.begin())];
-    return modelled(*place, "g CO2e", factor.table, factor.year, energy_kwh.note);
+    Figure grams = modelled(*place, "g CO2e", factor.table, factor.year, energy_kwh.note);
+    grams.lower_bound = energy_kwh.lower_bound;
+    return grams;
   };
   result.low_grams = figure_of(low);
   result.high_grams = figure_of(high);

@@ -129,7 +129,7 @@ std::string row_run_id(const EmissionsFacts& facts, int attempt) {
 }
 
 std::string attempt_row(const AttemptRecord& attempt, const CarbonIntensity& intensity, const EmissionsFacts& facts) {
-  const RunTotals totals = add_up({attempt});
+  const RunTotals totals = add_up({{attempt}, {}});
   std::map<std::string, std::string> row;
   add_facts(row, facts);
   row["run_id"] = row_run_id(facts, attempt.attempt);

@@ -35,6 +35,13 @@ Figure missing(std::string unit, std::string reason) {
   return {std::nullopt, std::move(unit), Provenance::kMissing, "", std::nullopt, std::move(reason)};
 }
 
+Figure at_least(Figure figure, const std::string& reason) {
+  if (!figure.known() || reason.empty()) return figure;
+  figure.lower_bound = true;
+  figure.note += (figure.note.empty() ? "" : "; ") + ("at least: " + reason);
+  return figure;
+}
+
 Figure scaled(const Figure& figure, double factor, std::string unit) {
   Figure result = figure;
   if (result.value) *result.value *= factor;
@@ -50,6 +57,7 @@ core::Json to_json(const Figure& figure) {
   json["source"] = figure.source;
   if (figure.year) json["year"] = *figure.year;
   if (!figure.note.empty()) json["note"] = figure.note;
+  if (figure.lower_bound) json["bound"] = "lower";
   return json;
 }
 

@@ -38,11 +38,12 @@ Ledger::Scope::~Scope() noexcept(false) {
 
 Ledger::Ledger(LedgerOptions options, MeterSet meters, const core::Clock& clock)
     : options_(std::move(options)), meters_(std::move(meters)), clock_(clock), cpu_utilisation_(options_.proc_root) {
-  record_.start_unix_seconds = clock_.unix_seconds();
+  record_.start_unix_seconds = record_.end_unix_seconds = clock_.unix_seconds();
   record_.host_name = options_.host_name;
   record_.device_name = options_.device_name;
   record_.device_count = options_.device_count;
   record_.missing = meters_.missing;
+  record_.idle = options_.idle;
   for (PhaseRecord& phase : record_.phases) phase.joules.assign(meters_.meters.size(), 0.0);
   for (const auto& meter : meters_.meters) {
     last_joules_.push_back(meter->read_joules());
@@ -51,6 +52,7 @@ Ledger::Ledger(LedgerOptions options, MeterSet meters, const core::Clock& clock)
   last_process_cpu_seconds_ = process_cpu_seconds(options_.proc_root).value_or(0);
   last_sample_seconds_ = clock_.monotonic_seconds();
   start_power_window();
+  note_sharing();
   if (!options_.attempts_folder.empty()) {
     record_.attempt = next_attempt_number(options_.attempts_folder);
     record_path_ = attempt_path(options_.attempts_folder, record_.attempt);
@@ -111,12 +113,14 @@ void Ledger::sample() {
 
 void Ledger::save() {
   sample();
+  note_sharing();
   write_record();
 }
 
 void Ledger::finish(const std::string& outcome) {
   if (options_.synchronize_device) options_.synchronize_device();
   stop_sampling();
+  note_sharing();
   {
     const std::lock_guard lock(mutex_);
     take_sample();
@@ -192,6 +196,13 @@ void Ledger::sample_host(double seconds, PhaseRecord& current) {
   if (options_.take_peak_device_bytes) raise_to(current.peak_device_memory_bytes, options_.take_peak_device_bytes());
 }
 
+void Ledger::note_sharing() {
+  if (!options_.device_sharing) return;
+  const std::vector<DeviceSharing> reading = options_.device_sharing();  // Outside mutex_: the driver takes its time.
+  const std::lock_guard lock(mutex_);
+  add_reading(record_.sharing, reading);
+}
+
 void Ledger::write_record() {
   const std::lock_guard write_lock(write_mutex_);
   AttemptRecord copy;
@@ -222,6 +233,7 @@ void Ledger::run_sampling() {
     take_sample();
     if (clock_.monotonic_seconds() - last_write_seconds_ < options_.write_period_seconds) continue;
     lock.unlock();
+    note_sharing();
     write_periodically();
     lock.lock();
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 #include <utility>
 
 #include "txtsum/core/error.h"
@@ -24,6 +25,15 @@ struct MemoryInfo {
   unsigned long long used;
 };
 
+struct ProcessInfo {
+  unsigned int process_id;
+  unsigned long long memory_bytes;
+  unsigned int gpu_instance;
+  unsigned int compute_instance;
+};
+constexpr Status kInsufficientSize = 7;
+using ListProcesses = Status (*)(void*, unsigned int*, ProcessInfo*);
+
 struct Functions {
   Status (*init)() = nullptr;
   Status (*shutdown)() = nullptr;
@@ -35,6 +45,9 @@ struct Functions {
   Status (*utilisation)(void*, UtilisationRates*) = nullptr;
   Status (*memory)(void*, MemoryInfo*) = nullptr;
   Status (*mig_mode)(void*, unsigned int*, unsigned int*) = nullptr;
+  Status (*driver_version)(char*, unsigned int) = nullptr;
+  ListProcesses computing = nullptr;
+  ListProcesses drawing = nullptr;
 };
 
 template <typename Function>
@@ -54,6 +67,9 @@ Functions bind_all(void* handle) {
   bind(handle, "nvmlDeviceGetUtilizationRates", functions.utilisation);
   bind(handle, "nvmlDeviceGetMemoryInfo", functions.memory);
   bind(handle, "nvmlDeviceGetMigMode", functions.mig_mode);
+  bind(handle, "nvmlSystemGetDriverVersion", functions.driver_version);
+  bind(handle, "nvmlDeviceGetComputeRunningProcesses_v3", functions.computing);
+  bind(handle, "nvmlDeviceGetGraphicsRunningProcesses_v3", functions.drawing);
   return functions;
 }
 
@@ -67,16 +83,17 @@ class DriverNvml : public Nvml {
   DriverNvml(const DriverNvml&) = delete;
   DriverNvml& operator=(const DriverNvml&) = delete;
 
+  NvmlAnswer<std::string> driver_version() override {
+    return text(call_.driver_version,
+                [&](char* buffer, unsigned int size) { return call_.driver_version(buffer, size); });
+  }
   NvmlAnswer<Device> device_by_pci_bus_id(const std::string& pci_bus_id) override {
     void* device = nullptr;
     return answer<Device>(call_.device_by_pci, device,
                           [&] { return call_.device_by_pci(pci_bus_id.c_str(), &device); });
   }
   NvmlAnswer<std::string> name(Device device) override {
-    std::string buffer(97, '\0');  // NVML_DEVICE_NAME_V2_BUFFER_SIZE and an end mark.
-    auto result = answer<std::string>(call_.name, buffer, [&] { return call_.name(device, buffer.data(), 96); });
-    if (result.value) result.value->resize(result.value->find('\0'));
-    return result;
+    return text(call_.name, [&](char* buffer, unsigned int size) { return call_.name(device, buffer, size); });
   }
   NvmlAnswer<uint64_t> total_energy_millijoules(Device device) override {
     unsigned long long energy = 0;
@@ -99,6 +116,15 @@ class DriverNvml : public Nvml {
     if (!raw.value) return {std::nullopt, raw.problem};
     return {info.used, ""};
   }
+  NvmlAnswer<std::vector<uint32_t>> process_ids(Device device) override {
+    std::set<uint32_t> all;
+    for (const ListProcesses list : {call_.computing, call_.drawing}) {
+      const auto some = processes(list, device);
+      if (!some.value) return {std::nullopt, some.problem};
+      for (const ProcessInfo& process : *some.value) all.insert(process.process_id);
+    }
+    return {std::vector<uint32_t>(all.begin(), all.end()), ""};
+  }
   NvmlAnswer<bool> mig_enabled(Device device) override {
     unsigned int current = 0;
     unsigned int pending = 0;
@@ -106,6 +132,28 @@ class DriverNvml : public Nvml {
   }
 
  private:
+  /// NVML says how many there are where the room does not do; a few more may have come until the next call.
+  NvmlAnswer<std::vector<ProcessInfo>> processes(ListProcesses list, Device device) const {
+    std::vector<ProcessInfo> found(64);
+    unsigned int count = 0;
+    const auto call = [&] {
+      count = static_cast<unsigned int>(found.size());
+      return list(device, &count, found.data());
+    };
+    if (list && call() == kInsufficientSize) found.resize(count + 64);
+    auto result = answer<std::vector<ProcessInfo>>(list, found, call);
+    if (result.value) result.value->resize(count);
+    return result;
+  }
+
+  template <typename Function, typename Call>
+  NvmlAnswer<std::string> text(Function function, const Call& call) const {
+    std::string buffer(97, '\0');  // NVML_DEVICE_NAME_V2_BUFFER_SIZE and an end mark.
+    auto result = answer<std::string>(function, buffer, [&] { return call(buffer.data(), 96U); });
+    if (result.value) result.value->resize(result.value->find('\0'));
+    return result;
+  }
+
   // `result` is read after `call` has filled it.
   template <typename Value, typename Function, typename Result, typename Call>
   NvmlAnswer<Value> answer(Function function, const Result& result, const Call& call) const {

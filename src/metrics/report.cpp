@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "metrics/report_doubts.h"
 #include "metrics/report_phases.h"
 #include "txtsum/core/build_info.h"
 #include "txtsum/core/clock.h"
@@ -43,24 +44,26 @@ core::Json carbon_json(const ReportInputs& inputs, const CarbonIntensity& intens
   return json;
 }
 
-core::Json cost_json(const ReportInputs& inputs, const Figure& price, double seconds) {
-  return {{"vm_size", inputs.cost.vm_size},
-          {"region", inputs.cost.region},
-          {"priority", inputs.cost.priority},
-          {"machine_count", inputs.cost.machine_count},
-          {"usd_per_hour", to_json(price)},
-          {"wall_seconds", seconds},
-          {"total_usd", to_json(estimate_cost(seconds, price, inputs.cost.machine_count))}};
+core::Json cost_json(const ReportInputs& inputs, const Figure& price, const RunTotals& totals) {
+  const double seconds = totals.whole.seconds;
+  const Figure total = at_least(estimate_cost(seconds, price, inputs.cost.machine_count), totals.lower_bound);
+  return {{"vm_size", inputs.cost.vm_size},   {"region", inputs.cost.region},
+          {"priority", inputs.cost.priority}, {"machine_count", inputs.cost.machine_count},
+          {"usd_per_hour", to_json(price)},   {"wall_seconds", seconds},
+          {"total_usd", to_json(total)}};
 }
 
-core::Json repeated_json(const std::vector<AttemptRecord>& attempts, const Figure& total_kwh) {
+core::Json repeated_json(const std::vector<AttemptRecord>& attempts, const RunTotals& totals, const Figure& total_kwh) {
   const RepeatedWork repeated = repeated_work(attempts);
   const std::string source = "share of the repeating attempts' train phase, by updates";
+  Figure kwh = total_kwh;
+  if (kwh.known()) {
+    kwh = modelled(repeated.joules / kJoulesPerKwh, "kWh", source, std::nullopt, total_kwh.note);
+    kwh.lower_bound = total_kwh.lower_bound;
+  }
   return {{"updates", repeated.updates},
-          {"seconds", to_json(modelled(repeated.seconds, "s", source))},
-          {"energy_kwh", to_json(total_kwh.known() ? modelled(repeated.joules / kJoulesPerKwh, "kWh", source,
-                                                              std::nullopt, total_kwh.note)
-                                                   : total_kwh)}};
+          {"seconds", to_json(at_least(modelled(repeated.seconds, "s", source), totals.lower_bound))},
+          {"energy_kwh", to_json(kwh)}};
 }
 
 /// Limits of the figures that hold for every run.
@@ -95,6 +98,7 @@ core::Json missing_json(const RunTotals& totals, const CarbonIntensity& intensit
 core::Json attempts_json(const std::vector<AttemptRecord>& attempts) {
   core::Json list = core::Json::array();
   for (const AttemptRecord& attempt : attempts) list.push_back(to_json(attempt));
+  for (const size_t place : killed_without_notice(attempts)) list[place]["bound"] = "lower";
   return list;
 }
 
@@ -112,7 +116,7 @@ core::Json head_json(const ReportInputs& inputs) {
 
 core::Json make_report(const ReportInputs& inputs) {
   const std::vector<AttemptRecord>& attempts = inputs.attempts.attempts;
-  const RunTotals totals = add_up(attempts);
+  const RunTotals totals = add_up(inputs.attempts);
   const PhaseFactors factors{find_carbon_intensity(inputs.carbon), find_price(inputs.cost), inputs.cost.machine_count,
                              find_device_peak(inputs.device_peak)};
   const Figure total_kwh = energy_kwh(totals, totals.whole);
@@ -123,11 +127,13 @@ core::Json make_report(const ReportInputs& inputs) {
         phase_to_json(totals, totals.phases[static_cast<size_t>(i)], factors);
   }
   report["carbon"] = carbon_json(inputs, factors.carbon, total_kwh);
-  report["cost"] = cost_json(inputs, factors.usd_per_hour, totals.whole.seconds);
+  report["cost"] = cost_json(inputs, factors.usd_per_hour, totals);
   report["device_peak"] = to_json(factors.peak_tflops);
   report["missing"] = missing_json(totals, factors.carbon, factors.usd_per_hour, factors.peak_tflops);
+  report["doubts"] = doubts_json(inputs.attempts);
+  report["idle_watts"] = idle_watts_json(totals, attempts);
   report["outside"] = outside_json();
-  report["work_done_twice"] = repeated_json(attempts, total_kwh);
+  report["work_done_twice"] = repeated_json(attempts, totals, total_kwh);
   report["attempts"] = attempts_json(attempts);
   report["unreadable_attempts"] = inputs.attempts.unreadable;
   report["freezing"] = object_or_empty(inputs.freezing);

@@ -1,5 +1,7 @@
 #include "metrics/report_phases.h"
 
+#include <utility>
+
 namespace txtsum::metrics {
 namespace {
 
@@ -24,9 +26,16 @@ core::Json energy_json(const RunTotals& totals, const PhaseTotals& phase) {
   return json;
 }
 
+/// A quotient of two sums: where both lack the same end of an attempt, it is no bound.
+Figure quotient(const Figure& sum, double factor, std::string unit) {
+  Figure result = scaled(sum, factor, std::move(unit));
+  result.lower_bound = false;
+  return result;
+}
+
 Figure mean_watts(const Figure& kwh, double seconds) {
   if (seconds <= 0) return missing("W", "the phase took no time");
-  return scaled(kwh, kWattsPerKw * kSecondsPerHour / seconds, "W");
+  return quotient(kwh, kWattsPerKw * kSecondsPerHour / seconds, "W");
 }
 
 Figure peak_watts(const PhaseTotals& phase, const Figure& kwh) {
@@ -34,7 +43,7 @@ Figure peak_watts(const PhaseTotals& phase, const Figure& kwh) {
   if (!phase.peak_watts) return missing("W", "the phase was shorter than one power window (0.2 s)");
   std::string note("highest mean over one sampling period");
   if (!kwh.note.empty()) note.append("; ").append(kwh.note);
-  return {phase.peak_watts, "W", kwh.provenance, kwh.source, kwh.year, note};
+  return {phase.peak_watts, "W", kwh.provenance, kwh.source, kwh.year, note, kwh.lower_bound};
 }
 
 Figure share(double busy, double observed, const std::string& source, const std::string& reason) {
@@ -79,10 +88,10 @@ core::Json per_unit_json(const PhaseTotals& phase, const Bill& bill, int64_t cou
   if (count <= 0) return nullptr;
   const double factor = batch / static_cast<double>(count);
   return {{"seconds", phase.seconds * factor},
-          {"energy_wh", to_json(scaled(bill.kwh, 1000.0 * factor, "Wh"))},
-          {"carbon_grams_low", to_json(scaled(bill.carbon.low_grams, factor, "g CO2e"))},
-          {"carbon_grams_high", to_json(scaled(bill.carbon.high_grams, factor, "g CO2e"))},
-          {"cost_usd", to_json(scaled(bill.usd, factor, "USD"))}};
+          {"energy_wh", to_json(quotient(bill.kwh, 1000.0 * factor, "Wh"))},
+          {"carbon_grams_low", to_json(quotient(bill.carbon.low_grams, factor, "g CO2e"))},
+          {"carbon_grams_high", to_json(quotient(bill.carbon.high_grams, factor, "g CO2e"))},
+          {"cost_usd", to_json(quotient(bill.usd, factor, "USD"))}};
 }
 
 core::Json rates_json(const PhaseTotals& phase) {
@@ -103,9 +112,10 @@ core::Json phase_to_json(const RunTotals& totals, const PhaseTotals& phase, cons
   Bill bill;
   bill.kwh = energy_kwh(totals, phase);
   bill.carbon = estimate_carbon(bill.kwh, factors.carbon);
-  bill.usd = estimate_cost(phase.seconds, factors.usd_per_hour, factors.machine_count);
+  bill.usd = at_least(estimate_cost(phase.seconds, factors.usd_per_hour, factors.machine_count), totals.lower_bound);
   core::Json json;
   json["seconds"] = phase.seconds;
+  if (!totals.lower_bound.empty()) json["bound"] = "lower";
   json["device_hours"] = phase.device_seconds / kSecondsPerHour;
   json["energy_kwh"] = energy_json(totals, phase);
   json["mean_watts"] = to_json(mean_watts(bill.kwh, phase.seconds));

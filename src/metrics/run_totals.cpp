@@ -54,17 +54,34 @@ void add_sources(const AttemptRecord& attempt, std::array<ComponentSource, kEner
   }
 }
 
+std::string why_lower_bound(const AttemptFiles& files) {
+  std::vector<std::string> numbers, reasons;
+  for (const size_t place : killed_without_notice(files.attempts)) {
+    numbers.push_back(std::to_string(files.attempts[place].attempt));
+  }
+  if (!numbers.empty()) {
+    reasons.push_back("killed without notice and counted up to its last write: attempt " + joined(numbers));
+  }
+  if (!files.unreadable.empty()) {
+    reasons.push_back("records that cannot be read and are left out: " + std::to_string(files.unreadable.size()));
+  }
+  return joined(reasons);
+}
+
 }  // namespace
 
-RunTotals add_up(const std::vector<AttemptRecord>& attempts) {
+RunTotals add_up(const AttemptFiles& files) {
   RunTotals totals;
-  for (const AttemptRecord& attempt : attempts) {
+  totals.lower_bound = why_lower_bound(files);
+  for (const AttemptRecord& attempt : files.attempts) {
     for (size_t i = 0; i < attempt.phases.size(); ++i) {
       add_phase(attempt, attempt.phases[i], totals.phases[i]);
       add_phase(attempt, attempt.phases[i], totals.whole);
     }
     raise_to(totals.whole.peak_host_rss_bytes, attempt.peak_host_rss_bytes);
     add_sources(attempt, totals.components);
+    ComponentSource& gpu = totals.components[static_cast<size_t>(EnergyComponent::kGpu)];
+    for (const std::string& doubt : sharing_doubts(attempt.sharing)) add_once(gpu.notes, doubt);
   }
   return totals;
 }
@@ -84,8 +101,9 @@ Figure component_energy_kwh(const RunTotals& totals, const PhaseTotals& phase, E
   std::string note = joined(source.notes);
   if (source.measured && source.modelled) note += (note.empty() ? "" : "; ") + std::string("partly measured");
   if (!source.missing.empty()) note += (note.empty() ? "" : "; ") + ("not covered: " + joined(source.missing));
-  if (source.modelled) return modelled(kwh, kUnit, joined(source.sources), std::nullopt, note);
-  return measured(kwh, kUnit, joined(source.sources), note);
+  return at_least(source.modelled ? modelled(kwh, kUnit, joined(source.sources), std::nullopt, note)
+                                  : measured(kwh, kUnit, joined(source.sources), note),
+                  totals.lower_bound);
 }
 
 Figure energy_kwh(const RunTotals& totals, const PhaseTotals& phase) {
@@ -110,17 +128,19 @@ Figure energy_kwh(const RunTotals& totals, const PhaseTotals& phase) {
     return missing(kUnit, "no component of the machine has a meter; see each component for the way out");
   const std::string source = "sum of: " + joined(known);
   const std::string note = unknown.empty() ? "" : "without: " + joined(unknown);
-  return any_modelled ? modelled(kwh, kUnit, source, std::nullopt, note) : measured(kwh, kUnit, source, note);
+  return at_least(any_modelled ? modelled(kwh, kUnit, source, std::nullopt, note) : measured(kwh, kUnit, source, note),
+                  totals.lower_bound);
 }
 
-Footprint footprint_of(const std::vector<AttemptRecord>& attempts, const CarbonIntensity& intensity,
-                       const Figure& usd_per_hour, int machine_count) {
-  const RunTotals totals = add_up(attempts);
+Footprint footprint_of(const AttemptFiles& files, const CarbonIntensity& intensity, const Figure& usd_per_hour,
+                       int machine_count) {
+  const RunTotals totals = add_up(files);
   Footprint footprint;
   footprint.seconds = totals.whole.seconds;
   footprint.energy_kwh = energy_kwh(totals, totals.whole);
   footprint.carbon = estimate_carbon(footprint.energy_kwh, intensity);
-  footprint.cost_usd = estimate_cost(footprint.seconds, usd_per_hour, machine_count);
+  footprint.cost_usd = at_least(estimate_cost(footprint.seconds, usd_per_hour, machine_count), totals.lower_bound);
+  footprint.lower_bound = !totals.lower_bound.empty();
   return footprint;
 }
 

@@ -49,6 +49,22 @@ auto with_generator(const Body& body) {
 
 }  // namespace
 
+std::string built_architectures() { return TXTSUM_CUDA_ARCHITECTURES; }
+
+DriverFacts driver_facts() {
+  DriverFacts facts;
+  if (cudaDriverGetVersion(&facts.driver_cuda) != cudaSuccess) facts.driver_cuda = 0;
+  if (cudaRuntimeGetVersion(&facts.runtime_cuda) != cudaSuccess) facts.runtime_cuda = CUDART_VERSION;
+  const cudaError_t error = cudaGetDeviceCount(&facts.devices);
+  facts.error = static_cast<int>(error);
+  if (error != cudaSuccess) {
+    facts.devices = 0;
+    facts.problem = cudaGetErrorString(error);
+  }
+  cudaGetLastError();  // clears it: the caller decides what follows
+  return facts;
+}
+
 std::vector<DeviceFacts> visible_gpus() {
   std::vector<DeviceFacts> found;
   int count = 0;
@@ -138,6 +154,10 @@ void set_device_generator_offset(uint64_t offset) {
 }
 
 #else
+
+std::string built_architectures() { return {}; }
+
+DriverFacts driver_facts() { return {}; }
 
 std::vector<DeviceFacts> visible_gpus() { return {}; }
 

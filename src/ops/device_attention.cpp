@@ -10,6 +10,7 @@
 #include "cudnn_attention.h"
 #include "device_args.h"
 #include "txtsum/ops/device.h"
+#include "txtsum/ops/gpu_generation.h"
 
 namespace txtsum::ops::cuda {
 namespace {
@@ -23,8 +24,8 @@ bool is_fp32(const at::Tensor& q) { return q.scalar_type() == at::kFloat; }
 
 /// Whether cuDNN may serve attention of this type and width of heads on the current GPU.
 bool cudnn_plans(at::ScalarType dtype, int64_t head_width) {
-  static const bool hopper = current_gpu_major() >= 9;
-  return hopper && (dtype == at::kBFloat16 || dtype == at::kHalf) && head_width % 16 == 0 && head_width <= 128 &&
+  static const bool has_cudnn = has_cudnn_attention(current_gpu_major());
+  return has_cudnn && (dtype == at::kBFloat16 || dtype == at::kHalf) && head_width % 16 == 0 && head_width <= 128 &&
          !at::globalContext().deterministicAlgorithms();
 }
 

@@ -6,6 +6,7 @@
 
 #include "txtsum/core/check.h"
 #include "txtsum/ops/device.h"
+#include "txtsum/ops/gpu_generation.h"
 
 #ifdef TXTSUM_WITH_CUDA
 #include "device_args.h"
@@ -66,8 +67,8 @@ cuda::TileAttention arguments(const at::Tensor& qkv_NE, const TileAttentionResul
 }  // namespace
 
 bool tile_attention_serves(at::ScalarType dtype, int64_t head_width) {
-  static const bool ampere = current_gpu_major() >= 8;
-  return ampere && (dtype == at::kBFloat16 || dtype == at::kHalf) && (head_width == 64 || head_width == 128);
+  static const bool has_tiles = has_flash_attention(current_gpu_major());
+  return has_tiles && (dtype == at::kBFloat16 || dtype == at::kHalf) && (head_width == 64 || head_width == 128);
 }
 
 TileAttentionResult tile_attention(const at::Tensor& qkv_NE, const TileAttentionOptions& options) {

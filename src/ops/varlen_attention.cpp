@@ -11,6 +11,7 @@
 #include "txtsum/core/check.h"
 #include "txtsum/ops/device.h"
 #include "txtsum/ops/dropout.h"
+#include "txtsum/ops/gpu_generation.h"
 #include "txtsum/ops/tile_attention.h"
 
 namespace txtsum::ops {
@@ -321,8 +322,8 @@ bool attention_is_fused(at::ScalarType dtype, bool drops_probabilities, int64_t 
   if (biased_head_width > 0) return !drops_probabilities && tile_attention_serves(dtype, biased_head_width);
   // The libraries' fp32 kernel draws another dropout mask in backward than in forward; FlashAttention-2 wants Ampere.
   if (dtype == at::kFloat) return !drops_probabilities;
-  static const bool ampere = current_gpu_major() >= 8;
-  return ampere;
+  static const bool flash = has_flash_attention(current_gpu_major());
+  return flash;
 }
 
 void compile_attention_ahead(int64_t head_width, at::ScalarType dtype) {

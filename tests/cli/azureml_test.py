@@ -27,7 +27,7 @@ REPOSITORY = pathlib.Path(sys.argv.pop(1)).resolve()
 PROGRAM = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else pathlib.Path("no program")
 AZUREML = REPOSITORY / "azureml"
 CONFIG_REFERENCE = REPOSITORY / "docs/config_reference.md"
-IMAGE_CONFIGS = "/opt/txtsum/configs/"  # where the image has configs/ (azureml/environments/collect_runtime.sh)
+IMAGE_CONFIGS = "/opt/txtsum/configs/"  # where the image has configs/ (azureml/environments/Dockerfile)
 LOADERS = {"commandJob": load_job, "environment": load_environment, "data": load_data}
 
 

@@ -370,10 +370,13 @@ class CommandsTest(unittest.TestCase):
         self.assertIn("holds the splits 'train', 'validation', 'test'; name the folder of one", result.stderr)
 
     def test_a_module_that_cannot_be_opened_is_a_data_error_with_the_way_out(self):
-        (self.root / ARROW_MODULE.name).write_text("no library")
+        folder = self.root / "carried"
+        folder.mkdir()
+        shutil.copy2(PROGRAM, folder)
+        (folder / ARROW_MODULE.name).write_text("no library")
         parquet = "tests/fixtures/data/arrow/files/none.parquet"
         arguments = ["summarize", "--model", "configs/models/txtsum-mini", "--input", parquet]
-        result = run(*arguments, env={**os.environ, "LD_LIBRARY_PATH": str(self.root)})
+        result = subprocess.run([folder / PROGRAM.name, *arguments], cwd=REPOSITORY, capture_output=True, text=True)
         self.assertEqual(result.returncode, 3)
         self.assertIn(parquet + ": reading it needs Arrow, and its module cannot be opened (", result.stderr)
         self.assertIn("run scripts/setup.sh", result.stderr)
@@ -445,7 +448,11 @@ class CommandsTest(unittest.TestCase):
         json_form = json.loads(run("info", "--json").stdout)
         self.assertIn("bart", json_form["model_families"])
         self.assertEqual(json_form["cpu_count"], os.cpu_count())
-        self.assertIn(json_form["libtorch"], run("info").stdout)
+        table = run("info").stdout
+        self.assertIn(json_form["libtorch"], table)
+        self.assertIn(json_form["driver"]["state"], table)
+        self.assertEqual(json_form["built_for_gpus"], "needed" in json_form["driver"])
+        self.assertEqual(len(json_form["gpus"]), len(json_form["devices"]) - 1)
 
     def test_results_to_a_full_disk_are_an_error(self):
         if not os.path.exists("/dev/full"):

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -163,17 +164,74 @@ class CliTest(unittest.TestCase):
         self.assertEqual(len(json.loads((stopped / "report.json").read_text())["attempts"]), 2)
 
     def test_a_killed_run_goes_on_from_its_last_checkpoint_and_says_what_was_done_twice(self):
-        killed = self.root / "killed"
+        killed, gap = self.root / "killed", 2.0
         process = self.start(killed)
         self.wait_for(killed / "checkpoints/step-100/DONE", process)
+        record = killed / "attempts/attempt-0001.json"
+        while json.loads(record.read_text())["last_update"] < 100:  # It follows the checkpoint.
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
         process.kill()
         process.communicate(timeout=120)
+        time.sleep(gap)
         resumed = run("train", SMOKE, f"run.output={killed}", *LONG)
         self.assertEqual(resumed.returncode, 0, resumed.stderr)
+        self.assertRegex(resumed.stdout, r"time +at least ")
         updates = [update for update, _, _ in losses(killed)]
         self.assertEqual(updates, sorted(set(updates)))
         report = json.loads((killed / "report.json").read_text())
-        self.assertEqual([attempt["outcome"] for attempt in report["attempts"]], ["running", "finished"])
+        first, second = report["attempts"]
+        self.assertEqual([first["outcome"], second["outcome"]], ["running", "finished"])
+        self.assertEqual([first.get("bound"), second.get("bound"), report["total"].get("bound")], ["lower", None, "lower"])
+        self.assertEqual([doubt["what"].split(":")[0] for doubt in report["doubts"]], ["attempt 1"])
+        # The gap is nobody's: neither attempt has it, and so no phase and no price has.
+        between = second["start_unix_seconds"] - first["end_unix_seconds"]
+        self.assertGreater(between, gap)
+        self.assertLess(between, 120)
+        self.assertGreater(first["phases"]["train"]["seconds"], 0)
+        self.assertAlmostEqual(report["total"]["seconds"], first["seconds"] + second["seconds"], places=6)
+        self.assertEqual(report["cost"]["wall_seconds"], report["total"]["seconds"])
+        self.assertAlmostEqual(report["phases"]["train"]["seconds"],
+                               sum(attempt["phases"]["train"]["seconds"] for attempt in (first, second)), places=6)
+        for attempt in (first, second):
+            self.assertLess(abs(attempt["end_unix_seconds"] - attempt["start_unix_seconds"] - attempt["seconds"]), 0.5)
+
+    def test_idle_watts_are_read_before_the_run_where_there_is_a_meter(self):
+        folder, domain = self.root / "idle", self.root / "powercap/intel-rapl:0"
+        domain.mkdir(parents=True)
+        (domain / "name").write_text("package-0\n")
+        (domain / "max_energy_range_uj").write_text("262143328850\n")
+        watts, ended, began = 40.0, threading.Event(), time.monotonic()
+
+        def count():
+            while True:
+                whole = self.root / "energy_uj"
+                whole.write_text(f"{int((time.monotonic() - began) * watts * 1e6)}\n")
+                whole.replace(domain / "energy_uj")
+                if ended.wait(0.01):
+                    return
+
+        counter = threading.Thread(target=count)
+        counter.start()
+        while not (domain / "energy_uj").exists():
+            time.sleep(0.01)
+        try:
+            result = run("train", SMOKE, f"run.output={folder}", *SHORT, f"resources.rapl_root={domain.parent}")
+        finally:
+            ended.set()
+            counter.join()
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads((folder / "report.json").read_text())
+        idle = report["idle_watts"]["cpu"]
+        self.assertEqual((idle["tag"], idle["unit"]), ("measured", "W"))
+        self.assertAlmostEqual(idle["value"], watts, delta=4)
+        self.assertGreaterEqual(report["attempts"][0]["idle"][0]["seconds"], 1.0)
+        # The second that it takes is booked to no phase.
+        attempt = report["attempts"][0]
+        self.assertAlmostEqual(attempt["seconds"], attempt["end_unix_seconds"] - attempt["start_unix_seconds"], delta=0.5)
+        self.assertAlmostEqual(report["total"]["mean_watts"]["value"], watts, delta=4)
+        without = json.loads((self.done / "report.json").read_text())["idle_watts"]
+        self.assertEqual((without["gpu"]["tag"], without["gpu"]["note"]), ("missing", "no GPU is in use"))
 
     def test_resume_by_path_continues_in_another_folder(self):
         other = self.root / "other"

@@ -169,9 +169,25 @@ class GpuTest(unittest.TestCase):
         whole = report["total"]["energy_kwh"]["gpu"]
         self.assertEqual(whole["tag"], "measured", whole)
         self.assertIn("NVML", whole["source"])
+        self.assertEqual(report["idle_watts"]["gpu"]["tag"], "measured", report["idle_watts"])
+        self.assertGreater(report["phases"]["train"]["peak_watts"]["value"], report["idle_watts"]["gpu"]["value"])
+        self.assertEqual(len(report["attempts"][0]["sharing"]), 1)
         parts = sum(phase["energy_kwh"]["gpu"]["value"] or 0 for phase in phases)
         self.assertAlmostEqual(parts / whole["value"], 1, delta=0.02)
         self.assertAlmostEqual(sum(phase["seconds"] for phase in phases) / report["total"]["seconds"], 1, delta=0.02)
+
+    def test_info_says_that_the_driver_fits_and_what_is_fused(self):
+        found = json.loads(run("info", "--json").stdout)
+        self.assertEqual(found["driver"]["state"].split(",")[0], "fits", found["driver"])
+        self.assertEqual(found["gpus"][0]["code"], "there")
+        flash = "FlashAttention-2" in str(found["gpus"][0]["fused"])
+        self.assertEqual(flash, float(found["gpus"][0]["capability"]) >= 8)
+
+    def test_no_gpu_to_see_ends_before_anything_is_read(self):
+        arguments = training(self.root / "blind", "data.train=no/such/file.jsonl", "model.checkpoint=no/such/model")
+        result = run(*arguments, CUDA_VISIBLE_DEVICES="")
+        self.assertEqual(result.returncode, 71, result.stderr[-2000:])
+        self.assertIn("CUDA_VISIBLE_DEVICES", result.stderr)
 
     def test_out_of_memory_says_what_was_asked_and_what_helps(self):
         # The GPU's memory is made small for this process: 80 MiB of 80 GiB.

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "txtsum/core/json.h"
+#include "txtsum/metrics/device_sharing.h"
 #include "txtsum/metrics/energy_meter.h"
+#include "txtsum/metrics/idle_power.h"
 
 namespace txtsum::metrics {
 
@@ -46,10 +48,13 @@ struct PhaseRecord {
   Work work;
 };
 
+/// The outcome of an attempt that has not said how it ended.
+inline constexpr const char* kRunning = "running";
+
 /// One start of the program in a run folder. Its file is rewritten whole, so a killed attempt leaves its last state.
 struct AttemptRecord {
   int attempt = 0;  ///< 1, 2, ...
-  std::string outcome = "running";
+  std::string outcome = kRunning;
   double start_unix_seconds = 0;
   double end_unix_seconds = 0;  ///< Of the last write.
   std::string host_name;
@@ -61,6 +66,8 @@ struct AttemptRecord {
   int64_t failed_writes = 0;                   ///< Periodic writes that failed; the next good one holds everything.
   std::vector<MeterInfo> meters;
   std::vector<MissingMeter> missing;
+  std::vector<IdlePower> idle;         ///< Before the attempt's work.
+  std::vector<DeviceSharing> sharing;  ///< Each GPU that the attempt used on this machine.
   std::array<PhaseRecord, kPhaseCount> phases;
 
   PhaseRecord& phase(Phase phase) { return phases[static_cast<size_t>(phase)]; }
@@ -83,6 +90,10 @@ struct AttemptFiles {
 };
 /// Reads every attempt of a run. A file that cannot be read is named, not fatal: a resume must not fail on it.
 AttemptFiles read_attempts(const std::string& folder);
+
+/// The places of those attempts that a later one has followed although they never said how they ended: what they did
+/// after their last write is in no record.
+std::vector<size_t> killed_without_notice(const std::vector<AttemptRecord>& attempts);
 
 /// Updates done more than once because a resume went back behind what an earlier attempt had reached.
 struct RepeatedWork {

@@ -25,9 +25,10 @@ struct Figure {
   std::optional<double> value;
   std::string unit;
   Provenance provenance = Provenance::kMissing;
-  std::string source;       ///< Meter, table or config key; empty when missing.
-  std::optional<int> year;  ///< Of the table; unset for meters and the user's own values.
-  std::string note;         ///< Why it is missing and the way out, or what the value leaves out.
+  std::string source;        ///< Meter, table or config key; empty when missing.
+  std::optional<int> year;   ///< Of the table; unset for meters and the user's own values.
+  std::string note;          ///< Why it is missing and the way out, or what the value leaves out.
+  bool lower_bound = false;  ///< The true value is this or more; the note says why.
 
   bool known() const { return value.has_value(); }
 };
@@ -37,10 +38,14 @@ Figure modelled(double value, std::string unit, std::string source, std::optiona
                 std::string note = "");
 Figure missing(std::string unit, std::string reason);
 
+/// The figure as a lower bound for `reason`; as it is where there is no reason or no value.
+Figure at_least(Figure figure, const std::string& reason);
+
 /// The figure times `factor` in another unit, with the same origin; a missing figure stays missing.
 Figure scaled(const Figure& figure, double factor, std::string unit);
 
-/// `{"value", "unit", "tag", "source", "year", "note"}`; year and note only where there is one.
+/// `{"value", "unit", "tag", "source", "year", "note", "bound"}`; year and note only where there is one, bound
+/// (`lower`) only for a lower bound.
 core::Json to_json(const Figure& figure);
 
 }  // namespace txtsum::metrics

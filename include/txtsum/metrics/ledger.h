@@ -27,6 +27,8 @@ struct LedgerOptions {
   std::string proc_root = "/proc";
   std::function<std::optional<double>()> device_utilisation;       ///< Mean over the devices, 0 to 1.
   std::function<std::optional<int64_t>()> take_peak_device_bytes;  ///< Peak since the last call, largest device.
+  std::function<std::vector<DeviceSharing>()> device_sharing;      ///< Who is on the devices now; at each write.
+  std::vector<IdlePower> idle;                                     ///< Read before the run.
   std::function<void()> synchronize_device;  ///< Called before a phase ends, so that its kernels are booked to it.
 };
 
@@ -84,6 +86,7 @@ class Ledger {
   void take_power_peak();
   void start_power_window();
   void sample_host(double seconds, PhaseRecord& current);
+  void note_sharing();
   void write_record();
   void write_periodically();
   void run_sampling();

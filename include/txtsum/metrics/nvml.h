@@ -26,6 +26,8 @@ class Nvml {
  public:
   using Device = void*;
   virtual ~Nvml() = default;
+  /// Of the driver, such as 580.65.06.
+  virtual NvmlAnswer<std::string> driver_version() = 0;
   /// `pci_bus_id` as cudaDeviceGetPCIBusId writes it: NVML's order of devices ignores CUDA_VISIBLE_DEVICES.
   virtual NvmlAnswer<Device> device_by_pci_bus_id(const std::string& pci_bus_id) = 0;
   virtual NvmlAnswer<std::string> name(Device device) = 0;
@@ -35,6 +37,8 @@ class Nvml {
   virtual NvmlAnswer<NvmlUtilisation> utilisation(Device device) = 0;
   /// Bytes in use on the device, by all processes.
   virtual NvmlAnswer<uint64_t> memory_used_bytes(Device device) = 0;
+  /// Numbers of the processes that compute or draw on the card, each once.
+  virtual NvmlAnswer<std::vector<uint32_t>> process_ids(Device device) = 0;
   /// True where the card is cut into MIG slices: its counters then cover all slices.
   virtual NvmlAnswer<bool> mig_enabled(Device device) = 0;
 };

@@ -44,12 +44,15 @@ struct ComponentSource {
 
 /// Sum over the attempts of a run.
 struct RunTotals {
+  std::string lower_bound;  ///< Why the sums are lower bounds; empty where they are not.
   std::array<PhaseTotals, kPhaseCount> phases;
   PhaseTotals whole;
   std::array<ComponentSource, kEnergyComponentCount> components;
 };
 
-RunTotals add_up(const std::vector<AttemptRecord>& attempts);
+/// An attempt that was killed without notice (killed_without_notice), or whose record cannot be read, makes the sums
+/// lower bounds.
+RunTotals add_up(const AttemptFiles& files);
 
 /// Energy of one component in kWh. Modelled where any part of it is; missing where no meter covers it.
 Figure component_energy_kwh(const RunTotals& totals, const PhaseTotals& phase, EnergyComponent component);
@@ -63,8 +66,9 @@ struct Footprint {
   Figure energy_kwh;
   CarbonEstimate carbon;
   Figure cost_usd;
+  bool lower_bound = false;  ///< Of the seconds; the figures say it of themselves.
 };
-Footprint footprint_of(const std::vector<AttemptRecord>& attempts, const CarbonIntensity& intensity,
-                       const Figure& usd_per_hour, int machine_count);
+Footprint footprint_of(const AttemptFiles& files, const CarbonIntensity& intensity, const Figure& usd_per_hour,
+                       int machine_count);
 
 }  // namespace txtsum::metrics

@@ -21,6 +21,19 @@ struct DeviceFacts {
 /// Whether this binary has code for GPUs at all.
 bool built_for_gpus();
 
+/// The GPU architectures that this binary has code for, as CMake names them (`75-real,80-real`); empty without any.
+std::string built_architectures();
+
+/// What CUDA says of the driver, before any GPU is opened. All zero in a binary without code for GPUs.
+struct DriverFacts {
+  int driver_cuda = 0;   ///< Newest CUDA that the driver, or what stands in front of it, serves: 13000; 0: no driver.
+  int runtime_cuda = 0;  ///< CUDA of the runtime that is linked.
+  int devices = 0;       ///< GPUs that the process sees.
+  int error = 0;         ///< CUDA's number of what kept it from counting them; 0: nothing.
+  std::string problem;   ///< Its words for that.
+};
+DriverFacts driver_facts();
+
 /// The GPUs that the process sees (CUDA_VISIBLE_DEVICES narrows them); none in a binary without code for them or on a
 /// machine without a driver.
 std::vector<DeviceFacts> visible_gpus();

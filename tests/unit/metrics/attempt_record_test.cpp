@@ -31,6 +31,8 @@ TEST(AttemptRecord, SurvivesItsFile) {
   record.outcome = "stopped by signal 15";
   record.host_name = "node";
   record.missing = {{metrics::EnergyComponent::kRam, "why"}};
+  record.idle = {{metrics::EnergyComponent::kCpu, 31.5, 1.0, "RAPL"}};
+  record.sharing = {{"card", true, 2, ""}, {"other card", std::nullopt, std::nullopt, "why"}};
   record.phase(Phase::kTrain).peak_watts = 99;
   record.phase(Phase::kTrain).work = {1, 2, 3, 4, 5, 6e18};
   record.phase(Phase::kSave).peak_host_rss_bytes = int64_t{1} << 40;
@@ -39,6 +41,28 @@ TEST(AttemptRecord, SurvivesItsFile) {
   EXPECT_EQ(metrics::to_json(read), json);
   EXPECT_EQ(*read.phase(Phase::kSave).peak_host_rss_bytes, int64_t{1} << 40);
   EXPECT_FALSE(read.phase(Phase::kLoad).peak_watts.has_value());
+  EXPECT_DOUBLE_EQ(read.idle.at(0).watts, 31.5);
+  EXPECT_EQ(read.sharing.at(0).other_processes, 2);
+  EXPECT_FALSE(read.sharing.at(1).mig.has_value());
+}
+
+TEST(AttemptRecord, OfAnEarlierVersionKnowsNothingOfItsSurroundings) {
+  core::Json json = metrics::to_json(attempt(1, 0, 5, 1, 1));
+  json.erase("idle");
+  json.erase("sharing");
+  const AttemptRecord read = metrics::attempt_from_json(json, "path");
+  EXPECT_TRUE(read.idle.empty());
+  EXPECT_TRUE(read.sharing.empty());
+}
+
+TEST(KilledWithoutNotice, IsWhoNeverSaidHowItEndedAndHasASuccessor) {
+  std::vector<AttemptRecord> attempts{attempt(1, 0, 10, 1, 1), attempt(2, 5, 20, 1, 1), attempt(3, 20, 30, 1, 1)};
+  EXPECT_EQ(metrics::killed_without_notice(attempts), (std::vector<size_t>{0, 1}));
+  attempts[1].outcome = "stopped by signal 15";
+  EXPECT_EQ(metrics::killed_without_notice(attempts), (std::vector<size_t>{0}));
+  // The newest one may still run.
+  EXPECT_TRUE(metrics::killed_without_notice({attempts[0]}).empty());
+  EXPECT_TRUE(metrics::killed_without_notice({}).empty());
 }
 
 TEST(AttemptRecord, WrongFileNamesThePathAndIsLeftOut) {

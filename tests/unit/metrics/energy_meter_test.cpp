@@ -101,7 +101,7 @@ TEST_F(EnergyMeterTest, WithoutCounterPowerIsIntegratedAndSaidSo) {
 }
 
 TEST_F(EnergyMeterTest, GpuWithoutAnyReadingIsMissingWithTheKey) {
-  nvml_->cards[kCardA] = {std::nullopt, std::nullopt, std::nullopt, false};
+  nvml_->cards[kCardA] = {std::nullopt, std::nullopt, std::nullopt, false, {}};
   const MeterSet set = make({kCardA});
   EXPECT_EQ(find(set, EnergyComponent::kGpu), nullptr);
   EXPECT_THAT(missing_reason(set, EnergyComponent::kGpu), HasSubstr("resources.gpu_tdp_watts"));
@@ -123,7 +123,7 @@ TEST_F(EnergyMeterTest, UnknownDeviceAndMissingDriverSayWhy) {
 
 TEST_F(EnergyMeterTest, StatedGpuWattsAreModelledByUtilisation) {
   options_.gpu_tdp_watts = 400;
-  nvml_->cards[kCardA] = {std::nullopt, std::nullopt, 0.25, false};
+  nvml_->cards[kCardA] = {std::nullopt, std::nullopt, 0.25, false, {}};
   const MeterSet set = make({kCardA});
   auto* meter = find(set, EnergyComponent::kGpu);
   clock_.now += 10;
@@ -241,6 +241,13 @@ TEST(NvmlLibrary, ReadsADriverThroughItsFunctionTable) {
   EXPECT_EQ(*library.nvml->power_milliwatts(*device.value).value, 250000u);
   EXPECT_DOUBLE_EQ(library.nvml->utilisation(*device.value).value->device_share, 0.75);
   EXPECT_EQ(*library.nvml->memory_used_bytes(*device.value).value, 3000u);
+  EXPECT_EQ(*library.nvml->driver_version().value, "580.65.06");
+  // More than there is room for at first, and one process in both lists.
+  const auto processes = library.nvml->process_ids(*device.value);
+  ASSERT_TRUE(processes.value.has_value()) << processes.problem;
+  EXPECT_EQ(processes.value->size(), 101u);
+  EXPECT_EQ(processes.value->front(), 1000u);
+  EXPECT_EQ(processes.value->back(), 5000u);
   EXPECT_EQ(library.nvml->mig_enabled(*device.value).problem, "this driver's NVML does not have the call");
   EXPECT_EQ(library.nvml->device_by_pci_bus_id("0000:99:00.0").problem, "Not Found");
 }

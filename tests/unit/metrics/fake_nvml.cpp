@@ -5,6 +5,22 @@
 namespace {
 int card = 0;
 constexpr int kNotFound = 6;
+constexpr int kInsufficientSize = 7;
+
+struct ProcessInfo {
+  unsigned int pid;
+  unsigned long long used_memory;
+  unsigned int gpu_instance;
+  unsigned int compute_instance;
+};
+
+int list(unsigned int first, unsigned int step, unsigned int there, unsigned int* count, ProcessInfo* processes) {
+  const unsigned int room = *count;
+  *count = there;
+  if (room < there) return kInsufficientSize;
+  for (unsigned int i = 0; i < there; ++i) processes[i] = {first + step * i, 1ULL << 30, 0xFFFFFFFF, 0xFFFFFFFF};
+  return 0;
+}
 }  // namespace
 
 extern "C" {
@@ -45,5 +61,18 @@ int nvmlDeviceGetMemoryInfo(void*, unsigned long long* info) {
   info[1] = 7000;
   info[2] = 3000;
   return 0;
+}
+
+int nvmlSystemGetDriverVersion(char* version, unsigned int length) {
+  std::snprintf(version, length, "580.65.06");
+  return 0;
+}
+
+int nvmlDeviceGetComputeRunningProcesses_v3(void*, unsigned int* count, ProcessInfo* processes) {
+  return list(1000, 1, 100, count, processes);
+}
+
+int nvmlDeviceGetGraphicsRunningProcesses_v3(void*, unsigned int* count, ProcessInfo* processes) {
+  return list(1000, 4000, 2, count, processes);
 }
 }

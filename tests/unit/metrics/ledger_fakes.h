@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct FakeCard {
   std::optional<uint32_t> milliwatts = 100'000;
   std::optional<double> utilisation = 0.5;
   bool mig = false;
+  std::optional<std::vector<uint32_t>> processes = std::vector<uint32_t>();
 };
 
 /// NVML over cards by canonical PCI bus id.
@@ -33,6 +35,7 @@ class FakeNvml : public metrics::Nvml {
  public:
   std::map<std::string, FakeCard> cards;
 
+  metrics::NvmlAnswer<std::string> driver_version() override { return {"580.1", ""}; }
   metrics::NvmlAnswer<Device> device_by_pci_bus_id(const std::string& id) override {
     const auto found = cards.find(metrics::canonical_pci_bus_id(id));
     if (found == cards.end()) return {std::nullopt, "Not Found"};
@@ -49,6 +52,9 @@ class FakeNvml : public metrics::Nvml {
     return {metrics::NvmlUtilisation{*share, 0.0}, ""};
   }
   metrics::NvmlAnswer<uint64_t> memory_used_bytes(Device) override { return {std::nullopt, "Not Supported"}; }
+  metrics::NvmlAnswer<std::vector<uint32_t>> process_ids(Device device) override {
+    return answer(card(device).processes);
+  }
   metrics::NvmlAnswer<bool> mig_enabled(Device device) override { return {card(device).mig, ""}; }
 
  private:

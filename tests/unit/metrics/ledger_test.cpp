@@ -11,6 +11,7 @@
 
 #include "support/temporary_folder.h"
 #include "txtsum/core/error.h"
+#include "txtsum/metrics/run_totals.h"
 #include "unit/metrics/ledger_fakes.h"
 
 namespace txtsum::tests {
@@ -166,6 +167,50 @@ TEST_F(LedgerTest, AKilledAttemptLeavesItsLastRecordAndTheNextCountsOn) {
   EXPECT_EQ(files.attempts[1].resumed_from_update, 3);
   EXPECT_EQ(files.attempts[1].last_update, 5);
   EXPECT_EQ(files.attempts[1].outcome, "finished");
+}
+
+TEST_F(LedgerTest, TheGapBetweenAttemptsIsNobodys) {
+  {
+    Ledger first(options_, meters(), clock_);
+    first.switch_phase(Phase::kTrain);
+    pass(20, 100, 10);
+    first.save();
+  }
+  pass(3600, 500, 500);  // The machine does something else.
+  Ledger second(options_, meters(), clock_);
+  pass(1, 50, 10);
+  second.switch_phase(Phase::kTrain);
+  pass(4, 100, 10);
+  second.finish("finished");
+  const metrics::RunTotals totals = metrics::add_up(metrics::read_attempts(options_.attempts_folder));
+  const auto& train = totals.phases[static_cast<size_t>(Phase::kTrain)];
+  EXPECT_DOUBLE_EQ(train.seconds, 24);
+  EXPECT_DOUBLE_EQ(totals.whole.seconds, 25);
+  EXPECT_DOUBLE_EQ(train.joules[static_cast<size_t>(EnergyComponent::kGpu)].measured, 2400);
+  EXPECT_DOUBLE_EQ(train.joules[static_cast<size_t>(EnergyComponent::kCpu)].modelled, 240);
+}
+
+TEST_F(LedgerTest, AnAttemptThatIsKilledAtOnceEndsWhereItBegan) {
+  options_.sample_period_seconds = 0;
+  const Ledger ledger(options_, meters(), clock_);
+  const AttemptRecord read = metrics::read_attempts(options_.attempts_folder).attempts.at(0);
+  EXPECT_DOUBLE_EQ(read.start_unix_seconds, clock_.unix_seconds());
+  EXPECT_DOUBLE_EQ(read.end_unix_seconds, read.start_unix_seconds);
+}
+
+TEST_F(LedgerTest, KeepsWhatWasReadBeforeAndTheMostOfWhoSharesTheDevices) {
+  int others = 0;
+  options_.idle = {{EnergyComponent::kGpu, 70, 1, "counter"}};
+  options_.device_sharing = [&] { return std::vector<metrics::DeviceSharing>{{"card", false, others, ""}}; };
+  Ledger ledger(options_, meters(), clock_);
+  others = 2;
+  ledger.save();
+  others = 1;
+  ledger.finish("finished");
+  const AttemptRecord read = metrics::read_attempts(options_.attempts_folder).attempts.at(0);
+  EXPECT_EQ(read.sharing.at(0).other_processes, 2);
+  EXPECT_DOUBLE_EQ(read.idle.at(0).watts, 70);
+  EXPECT_DOUBLE_EQ(read.phase(Phase::kLoad).joules[0], 0);
 }
 
 TEST_F(LedgerTest, ThreadSamplesAndWritesByItself) {

@@ -123,6 +123,85 @@ TEST(Report, WorkDoneTwiceIsShown) {
   EXPECT_DOUBLE_EQ(twice.at("energy_kwh").at("value").get<double>(), 0.125);
 }
 
+/// The first attempt was killed without notice, ten minutes before the second one began.
+metrics::ReportInputs killed_once() {
+  metrics::ReportInputs killed = inputs();
+  killed.attempts.attempts[0].outcome = metrics::kRunning;
+  killed.attempts.attempts[1].start_unix_seconds = killed.attempts.attempts[0].end_unix_seconds + 600;
+  return killed;
+}
+
+TEST(Report, SumsOverAKilledAttemptAreLowerBoundsAndTaggedSo) {
+  const Json report = metrics::make_report(killed_once());
+  const Json& total = report.at("total");
+  EXPECT_EQ(total.at("bound"), "lower");
+  EXPECT_EQ(total.at("energy_kwh").at("total").at("bound"), "lower");
+  EXPECT_EQ(total.at("energy_kwh").at("gpu").at("tag"), "measured");
+  EXPECT_THAT(total.at("energy_kwh").at("gpu").at("note").get<std::string>(),
+              HasSubstr("at least: killed without notice and counted up to its last write: attempt 1"));
+  EXPECT_EQ(report.at("phases").at("train").at("cost_usd").at("bound"), "lower");
+  EXPECT_EQ(report.at("carbon").at("high_grams").at("bound"), "lower");
+  EXPECT_EQ(report.at("cost").at("total_usd").at("bound"), "lower");
+  EXPECT_EQ(report.at("work_done_twice").at("seconds").at("bound"), "lower");
+  EXPECT_EQ(report.at("attempts")[0].at("bound"), "lower");
+  EXPECT_FALSE(report.at("attempts")[1].contains("bound"));
+  ASSERT_EQ(report.at("doubts").size(), 1u);
+  EXPECT_THAT(report.at("doubts")[0].at("reason").get<std::string>(), HasSubstr("600.0 s before the next one"));
+  // The gap is in no sum.
+  EXPECT_DOUBLE_EQ(total.at("seconds").get<double>(), 7200);
+  EXPECT_DOUBLE_EQ(report.at("cost").at("wall_seconds").get<double>(), 7200);
+}
+
+TEST(Report, QuotientsOfWhatIsKnownAreNoBounds) {
+  const Json train = metrics::make_report(killed_once()).at("phases").at("train");
+  EXPECT_FALSE(train.at("mean_watts").contains("bound"));
+  EXPECT_FALSE(train.at("per_example").at("energy_wh").contains("bound"));
+  EXPECT_EQ(train.at("peak_watts").at("bound"), "lower");
+}
+
+TEST(Report, ARecordThatCannotBeReadMakesLowerBounds) {
+  metrics::ReportInputs torn = inputs();
+  torn.attempts.unreadable = {"attempt-0003.json: torn"};
+  const Json report = metrics::make_report(torn);
+  EXPECT_EQ(report.at("total").at("energy_kwh").at("total").at("bound"), "lower");
+  EXPECT_EQ(report.at("doubts")[0].at("reason"), "attempt-0003.json: torn");
+}
+
+TEST(Report, AttemptsThatSaidHowTheyEndedAreNoBounds) {
+  metrics::ReportInputs running = inputs();
+  running.attempts.attempts[1].outcome = metrics::kRunning;  // This one writes the report.
+  const Json report = metrics::make_report(running);
+  EXPECT_TRUE(report.at("doubts").empty());
+  EXPECT_FALSE(report.at("total").contains("bound"));
+  EXPECT_FALSE(report.at("total").at("energy_kwh").at("total").contains("bound"));
+}
+
+TEST(Report, OthersOnTheDeviceAndMigAreFlagged) {
+  metrics::ReportInputs shared = inputs();
+  shared.attempts.attempts[1].sharing = {{"card", true, 3, ""}};
+  const Json report = metrics::make_report(shared);
+  ASSERT_EQ(report.at("doubts").size(), 2u);
+  EXPECT_THAT(report.at("doubts")[0].at("what").get<std::string>(), HasSubstr("attempt 2"));
+  EXPECT_THAT(report.at("doubts")[0].at("reason").get<std::string>(), HasSubstr("MIG is on"));
+  EXPECT_THAT(report.at("doubts")[1].at("reason").get<std::string>(), HasSubstr("up to 3 other processes"));
+  EXPECT_THAT(report.at("total").at("energy_kwh").at("gpu").at("note").get<std::string>(),
+              HasSubstr("other processes were on it"));
+}
+
+TEST(Report, IdleWattsAreTheNewestAttemptsOrMissingWithTheReason) {
+  metrics::ReportInputs idle = inputs();
+  idle.attempts.attempts[0].idle = {{EnergyComponent::kGpu, 60, 1, "old"}};
+  idle.attempts.attempts[1].idle = {{EnergyComponent::kGpu, 70, 1, "NVML energy counter, card"}};
+  const Json watts = metrics::make_report(idle).at("idle_watts");
+  EXPECT_DOUBLE_EQ(watts.at("gpu").at("value").get<double>(), 70);
+  EXPECT_EQ(watts.at("gpu").at("tag"), "measured");
+  EXPECT_EQ(watts.at("gpu").at("source"), "NVML energy counter, card");
+  EXPECT_EQ(watts.at("cpu").at("tag"), "missing");
+  EXPECT_EQ(watts.at("cpu").at("note"), "a model knows no idle draw");
+  EXPECT_THAT(watts.at("ram").at("note").get<std::string>(), HasSubstr("no dram counter"));
+  EXPECT_EQ(metrics::make_report({}).at("idle_watts").at("gpu").at("note"), "no GPU is in use");
+}
+
 TEST(Report, NothingStatedIsMissingWithKeysAndNeverZero) {
   metrics::ReportInputs bare;
   bare.attempts.attempts = {one_hour(1, 0, 10)};
@@ -143,8 +222,8 @@ TEST(Report, NothingStatedIsMissingWithKeysAndNeverZero) {
 
 TEST(Report, FootprintIsTheReportsTotal) {
   const auto all = inputs();
-  const auto footprint = metrics::footprint_of(all.attempts.attempts, metrics::find_carbon_intensity(all.carbon),
-                                               metrics::find_price(all.cost), 1);
+  const auto footprint =
+      metrics::footprint_of(all.attempts, metrics::find_carbon_intensity(all.carbon), metrics::find_price(all.cost), 1);
   EXPECT_DOUBLE_EQ(*footprint.energy_kwh.value, 0.7);
   EXPECT_DOUBLE_EQ(*footprint.cost_usd.value, 13.96);
 }
@@ -158,7 +237,10 @@ TEST(Report, CanBeWrittenForAValidator) {
   metrics::ReportInputs bare;
   bare.attempts.attempts = {one_hour(1, 0, 10)};
   bare.attempts.attempts[0].meters.clear();
+  bare.attempts.attempts[0].idle = {{EnergyComponent::kCpu, 30, 1, "RAPL"}};
+  bare.attempts.attempts[0].sharing = {{"card", true, 1, ""}, {"other", std::nullopt, std::nullopt, "why"}};
   bare.attempts.unreadable = {"attempt-0002.json: torn"};
+  core::write_file(std::string(folder) + "/killed.json", core::to_pretty_text(metrics::make_report(killed_once())));
   core::write_file(std::string(folder) + "/bare.json", core::to_pretty_text(metrics::make_report(bare)));
   metrics::EmissionsFacts facts;
   facts.run_id = "run";

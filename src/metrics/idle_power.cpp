@@ -1,0 +1,36 @@
+#include "txtsum/metrics/idle_power.h"
+
+#include <algorithm>
+
+namespace txtsum::metrics {
+
+std::vector<IdlePower> read_idle_power(const MeterSet& meters, const core::Clock& clock,
+                                       const std::function<void(double seconds)>& wait) {
+  std::vector<EnergyMeter*> measuring;
+  for (const auto& meter : meters.meters) {
+    if (meter->info().provenance == Provenance::kMeasured) measuring.push_back(meter.get());
+  }
+  std::vector<IdlePower> idle;
+  if (measuring.empty()) return idle;
+  std::vector<double> before;
+  for (EnergyMeter* meter : measuring) before.push_back(meter->read_joules());
+  const double begin = clock.monotonic_seconds();
+  wait(kIdleSeconds);
+  const double seconds = clock.monotonic_seconds() - begin;
+  if (seconds <= 0) return idle;
+  for (size_t i = 0; i < measuring.size(); ++i) {
+    const double watts = (measuring[i]->read_joules() - before[i]) / seconds;
+    const MeterInfo info = measuring[i]->info();
+    const auto same = std::find_if(idle.begin(), idle.end(),
+                                   [&](const IdlePower& power) { return power.component == info.component; });
+    if (same == idle.end()) {
+      idle.push_back({info.component, watts, seconds, info.source});
+    } else {
+      same->watts += watts;
+      same->source += "; " + info.source;
+    }
+  }
+  return idle;
+}
+
+}  // namespace txtsum::metrics
