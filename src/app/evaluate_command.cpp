@@ -9,6 +9,7 @@
 #include "app/rank_guard.h"
 #include "app/run_folder.h"
 #include "app/run_ledger.h"
+#include "app/run_lock.h"
 #include "app/run_report.h"
 #include "app/split_evaluation.h"
 #include "app/start_table.h"
@@ -123,6 +124,7 @@ class Evaluation {
       throw;
     }
     write_report(folder_, parts, *ledger_, clock_);
+    forget_summary_log(folder_);
     print(quality_text(parts.quality.at(split_name(split_))) + "\n" +
           footprint_text(config_.resources, folder_.file(kAttemptsFolder), *ledger_) +
           "report: " + folder_.file(kReportFile) + "\n");
@@ -167,6 +169,7 @@ int run_evaluate(const EvaluateOptions& options, const std::vector<std::string>&
   run_on_ranks(config, [&](parallel::Communicator& ranks, ComputeDevice& device) {
     count_devices(device, ranks);
     if (ranks.rank() > 0) return follow(config, split, device, ranks);
+    const RunLock lock(config.run.output);
     make_room(config);
     Evaluation(config, split, command_line, device, ranks).run();
   });

@@ -22,6 +22,21 @@ std::string make_temporary_folder() {
   return pattern;
 }
 
+/// Whether core::write_file calls a file so until it is whole: NAME.tmp.PID.
+bool is_temporary(const std::string& name) {
+  const size_t mark = name.rfind(".tmp.");
+  return mark != std::string::npos && mark + 5 < name.size() &&
+         name.find_first_not_of("0123456789", mark + 5) == std::string::npos;
+}
+
+/// Deletes what killed processes had not finished writing; nobody else writes here (RunLock).
+void remove_temporaries(const fs::path& folder) {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.is_regular_file() && is_temporary(entry.path().filename().string())) fs::remove(entry.path(), ignored);
+  }
+}
+
 /// Copies `source` over `target` unless both have the same size and `target` is not older.
 void copy_if_changed(const fs::path& source, const fs::path& target) {
   std::error_code error;
@@ -46,6 +61,7 @@ RunFolder::RunFolder(std::string path, config::Publish publish)
   std::error_code error;
   fs::create_directories(path_, error);
   if (error) throw core::DataError(path_ + ": cannot make the run folder: " + error.message());
+  for (const char* part : {"", kAttemptsFolder, kCheckpointsFolder}) remove_temporaries(fs::path(path_) / part);
   live_ = path_;
   if (mode_ == io::PublishMode::kInPlace) {
     live_ = make_temporary_folder();

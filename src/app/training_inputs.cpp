@@ -32,10 +32,7 @@ void load_data(const config::ExperimentConfig& config, TrainingInputs& inputs) {
     splits.push_back({"test", &inputs.test_data->dataset});
   }
   inputs.data_report = data::make_data_report(splits);
-  const data::SplitReport& train = inputs.data_report.splits.front();
-  inputs.data_fingerprint =
-      core::content_hash(tokenizer.fingerprint() + " " + std::to_string(train.examples) + " " +
-                         std::to_string(train.source.tokens) + " " + std::to_string(train.target.tokens));
+  inputs.data_fingerprint = core::content_hash(tokenizer.fingerprint() + " " + inputs.train_data.dataset.fingerprint());
 }
 
 }  // namespace
