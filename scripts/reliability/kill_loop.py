@@ -7,15 +7,17 @@ A tiny training saves every 2 updates, validates with summaries every 6, and sum
 run once without interruption; then again in another folder, killed at random moments and started again by the same
 command until it ends, then in a new folder, until N kills have been made. After each kill:
 
-  * every step with a DONE has the bytes of the unbroken run's step, and so have the finished model and the predictions
-    where they are there;
+  * every step with a DONE has the bytes of the unbroken run's step, and so have the finished model and the
+    predictions where they are there;
   * the newest step is not older than before, and no work is lost but what follows it: at most 2 updates;
   * every JSON file can be read; of the step log at most the last line is torn;
   * summaries of the test split that were written are there, and the next attempt keeps them.
 
+With --in-place (checkpoint.publish=in_place) summaries and the finished model are compared at the end alone.
+
 After the next start the log says from which step it went on, and that is the newest. At each end everything equals the
-unbroken run: model, predictions, scores, log lines and saved steps. With --evaluate the same is done to `txtsum evaluate`. Exit code
-1 where anything was lost.
+unbroken run: model, predictions, scores, log lines and saved steps. With --evaluate the same is done to `txtsum
+evaluate`. Exit code 1 where anything was lost.
 """
 
 import argparse
@@ -37,8 +39,8 @@ TRAINING = [
     run_files.SMOKE, "data.max_train_examples=64", "data.max_validation_examples=8", "data.max_test_examples=12",
     "train.batch_size=8", "train.epochs=3", "train.log_every_updates=1", "model.dropout=0.1",
     f"validation.every_updates={VALIDATE_EVERY}", "validation.max_generated_examples=4",
-    f"checkpoint.every_updates={SAVE_EVERY}", "generation.slots=2", "generation.beams=2", "metrics.bootstrap_resamples=50",
-    "run.threads=1",
+    f"checkpoint.every_updates={SAVE_EVERY}", "generation.slots=2", "generation.beams=2",
+    "metrics.bootstrap_resamples=50", "run.threads=1",
 ]
 SCORES = ("predict_rouge1", "predict_rouge2", "predict_rougeL", "predict_rougeLsum", "predict_loss", "predict_gen_len")
 START_SHARE = 0.15  # of the kills that fall before the first update, where there is little to lose
@@ -47,7 +49,7 @@ START_SHARE = 0.15  # of the kills that fall before the first update, where ther
 def read_json_files(folder):
     """Names of JSON files that cannot be read."""
     torn = []
-    for path in [*folder.glob("*.json"), *folder.glob("attempts/*.json"), *folder.glob("model/*.json")]:
+    for path in [*folder.glob("*.json"), *folder.glob("attempts/*.json")]:
         try:
             json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
@@ -74,6 +76,7 @@ class Loop:
         self.program, self.root, self.job, self.rng = program, root, job, rng
         self.phases, self.lost, self.problems = collections.Counter(), collections.Counter(), []
         self.kills = self.rounds = 0
+        self.pace = 1.0  # How slow the machine is now, beside the unbroken run.
 
     def complain(self, texts):
         for text in texts:
@@ -81,9 +84,8 @@ class Loop:
             print(f"kill {self.kills}, round {self.rounds}: {text}", flush=True)
 
     def moment(self, begins, ends):
-        if self.rng.random() < START_SHARE:
-            return self.rng.uniform(0, begins)
-        return self.rng.uniform(begins, ends)
+        first, last = (0, begins) if self.rng.random() < START_SHARE else (begins, ends)
+        return self.pace * self.rng.uniform(first, last)
 
     def attempt(self, folder, begins, ends, may_kill):
         """Starts the job once. Returns whether it ended by itself."""
@@ -98,6 +100,8 @@ class Loop:
             self.complain([f"exit code {process.returncode}: {log[-500:]}"])
         self.complain(self.job.check_log(folder, log, before))
         ended = process.returncode == 0
+        if may_kill:
+            self.pace *= 0.8 if ended else 1.04
         if not ended:
             self.kills += 1
             phase, lost = self.job.what_was_hit(folder, log)
@@ -165,16 +169,16 @@ class Training:
         steps, lines = run_files.finished_steps(folder), run_files.log_lines(folder, ("update",))
         newest, last = max(steps, default=0), lines[-1]["update"] if lines else 0
         lost = max(0, last - newest)
+        if "parameters" not in log and "nothing to do" not in log:
+            return "loading", lost
         if any((folder / "checkpoints").glob(".step-*")):
             return "saving", lost
         if (folder / "report.json").exists():
             return "report", lost
         if summaries_in(folder):
-            return "test summaries", lost
-        if "finished model" in log or (folder / ".model.partial").exists():
-            return "finished model, test split's loss", lost
-        if "parameters" not in log:
-            return "loading", lost
+            return "test split: summaries, scores", lost
+        if "finished model: " in log or (folder / ".model.partial").exists():
+            return "finished model, test split: loss", lost
         return ("validation or saving" if last % SAVE_EVERY == 0 and lost else "training"), lost
 
     def check(self, folder, before):
@@ -191,13 +195,14 @@ class Training:
         lines = run_files.log_lines(folder, ("update",))
         if lines and lines[-1]["update"] - newest > SAVE_EVERY:
             texts.append(f"updates {newest + 1} to {lines[-1]['update']} are lost")
-        if (folder / "model").exists():
+        # In place it grows under its name, and is written anew by the next attempt.
+        if (folder / "model").exists() and not self.more:
             texts += run_files.differences(self.model, run_files.folder_content(folder / "model"), "model")
         predictions = folder / "predictions.jsonl"
         if predictions.exists() and predictions.read_bytes() != self.predictions:
             texts.append("predictions.jsonl differs")
         kept = before["summaries"]
-        if summaries_in(folder)[:len(kept)] != kept and not (folder / "report.json").exists():
+        if summaries_in(folder)[:len(kept)] != kept and not (folder / "report.json").exists() and not self.more:
             texts.append(f"{len(kept) - 1} summaries were written, and are not there now")
         return texts
 
@@ -209,6 +214,7 @@ class Training:
                                            "steps.jsonl")
         if max(run_files.finished_steps(folder), default=0) != UPDATES:
             texts.append(f"ends without step {UPDATES}")
+        texts += run_files.differences(self.model, run_files.folder_content(folder / "model"), "model")
         if not (folder / "model").exists() or not (folder / "predictions.jsonl").exists():
             texts.append("ends without model or predictions")
         if scores_of(folder) != self.scores:
@@ -298,7 +304,8 @@ def main():
     print("\nkilled while                        kills")
     for phase, count in loop.phases.most_common():
         print(f"{phase:35} {count:5}")
-    print("updates done again after a kill: " + ", ".join(f"{lost}: {count} kills" for lost, count in sorted(loop.lost.items())))
+    again = ", ".join(f"{lost}: {count} kills" for lost, count in sorted(loop.lost.items()))
+    print("updates done again after a kill: " + again)
     print(f"{loop.kills} kills, {loop.rounds} runs brought to their end, {len(loop.problems)} problems, "
           f"{time.monotonic() - begin:.0f} s, seed {options.seed}")
     return 1 if loop.problems else 0

@@ -25,8 +25,16 @@ def environment():
     return kept
 
 
+def merged(arguments):
+    """Of a key=value that comes twice the last counts; the program refuses both."""
+    found = {}
+    for argument in map(str, arguments):
+        found[argument.split("=")[0] if "=" in argument else argument] = argument
+    return list(found.values())
+
+
 def start(program, *arguments):
-    return subprocess.Popen([program, *map(str, arguments)], cwd=REPOSITORY, stdout=subprocess.DEVNULL,
+    return subprocess.Popen([program, *merged(arguments)], cwd=REPOSITORY, stdout=subprocess.DEVNULL,
                             stderr=subprocess.PIPE, text=True, env=environment())
 
 

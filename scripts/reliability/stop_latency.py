@@ -6,13 +6,15 @@ usage: stop_latency.py PROGRAM [--size tiny|small|base] [--repeats N] [--seed N]
 The model is a BART of random weights: tiny (0.2 million parameters), small (20 million) or base (100 million, BART-base
 without its vocabulary). The larger ones train with long documents, so that one update, one pass of the encoder or one
 save takes seconds on a CPU. A phase is waited for by what the program has said or written, then a moment in it is drawn.
-`ended` counts processes that were done before the signal came. Exit code 1 where a process took longer than the budget
+`ended` counts processes that were done before the signal came; `CPU s` is the most that was computed after it, which
+a loaded machine stretches. Exit code 1 where a process took longer than the budget
 (30 s: what Azure gives a low-priority node) or left with another code.
 """
 
 import argparse
 import dataclasses
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -51,6 +53,11 @@ def write_documents(path, count, words, rng):
     with path.open("w", encoding="utf-8") as file:
         for _ in range(count):
             file.write(json.dumps({"document": " ".join(rng.choices(WORDS, k=words)), "summary": " ".join(rng.choices(WORDS, k=8))}) + "\n")
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Table:
@@ -113,14 +120,14 @@ class Table:
         return run / "model"
 
     def measure(self, phase, kind):
-        """Seconds to the end, and the exit code; none where the process was faster."""
+        """Seconds to the end, of which on a CPU, and the exit code; none where the process was faster."""
         folder = self.root / "run"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(self.root / "cache", ignore_errors=True)
         log_path = self.root / "log.txt"
         output = [] if phase.arguments[0] in ("summarize", "tokenizer") else [f"run.output={folder}"]
         with log_path.open("w") as log_file:
-            process = subprocess.Popen([self.options.program, *map(str, phase.arguments), *output], cwd=run_files.REPOSITORY,
+            process = subprocess.Popen([self.options.program, *run_files.merged([*phase.arguments, *output])], cwd=run_files.REPOSITORY,
                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log_file,
                                        env=run_files.environment())
         until = time.monotonic() + SECONDS
@@ -128,31 +135,33 @@ class Table:
             time.sleep(0.005)
         time.sleep(self.rng.uniform(0.05, phase.longest_delay))
         if process.poll() is not None:
-            return None, process.returncode
-        begin = time.monotonic()
+            return None, None, process.returncode
+        begin, cpu_begin = time.monotonic(), cpu_seconds(process.pid)
         process.send_signal(kind)
-        code = process.wait(SECONDS)
-        return time.monotonic() - begin, code
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return time.monotonic() - begin, usage.ru_utime + usage.ru_stime - cpu_begin, process.returncode
 
     def line(self, phase, kind):
-        seconds, ended, codes = [], 0, set()
+        seconds, cpu, ended, codes = [], [], 0, set()
         for _ in range(self.options.repeats):
-            took, code = self.measure(phase, kind)
+            took, of_cpu, code = self.measure(phase, kind)
             if took is None:
                 ended += 1
             else:
                 seconds.append(took)
+                cpu.append(of_cpu)
                 codes.add(code)
         wrong = codes - {128 + kind} or any(value > self.options.budget for value in seconds)
         self.failed = self.failed or bool(wrong)
-        numbers = f"{sorted(seconds)[len(seconds) // 2]:8.2f} {max(seconds):8.2f}" if seconds else f"{'-':>8} {'-':>8}"
+        numbers = f"{sorted(seconds)[len(seconds) // 2]:8.2f} {max(seconds):8.2f} {max(cpu):8.2f}" if seconds else f"{'-':>8}" * 3
         print(f"{phase.name:36} {kind.name:8} {len(seconds):5} {ended:6} {numbers}  "
               f"{', '.join(map(str, sorted(codes)))}{'  WRONG' if wrong else ''}", flush=True)
 
     def run(self):
         print(f"{run_files.version(self.options.program)}, {self.options.size} model, {self.options.threads} thread(s), "
               f"seed {self.options.seed}")
-        print(f"{'phase':36} {'signal':8} {'times':>5} {'ended':>6} {'median s':>8} {'most s':>8}  exit codes", flush=True)
+        print(f"{'phase':36} {'signal':8} {'times':>5} {'ended':>6} {'median s':>8} {'most s':>8} {'CPU s':>8}  exit codes", flush=True)
         for phase in self.phases():
             if self.options.only and self.options.only not in phase.name:
                 continue

@@ -90,6 +90,7 @@ EvaluationInputs load_inputs(const config::ExperimentConfig& config, Split split
   check_lengths(config.data, loaded.model->facts());
   generate::ResolvedSettings generation = resolve_generation(config.generation, files, loaded.model->facts());
   data::LoadedDataset data = load_split(config, split, *files.tokenizer);
+  check_vocabulary(data.dataset.table().ids, loaded.model->facts(), files.folder.path);
   return {std::move(files), std::move(loaded), std::move(generation), std::move(data)};
 }
 

@@ -9,7 +9,8 @@ namespace txtsum::app {
 class RunLock {
  public:
   /// Makes the folder. Throws UserError where another process writes there, DataError where the folder cannot be
-  /// written. A mount that knows no locks gets a warning.
+  /// written. One on another machine is waited for, as long as a network mount keeps the locks of a machine that is
+  /// gone (StoppedBySignal meanwhile). A mount that knows no locks gets a warning.
   explicit RunLock(const std::string& folder);
   ~RunLock();
   RunLock(const RunLock&) = delete;

@@ -133,11 +133,7 @@ core::Json evaluate_split(const SplitRequest& request, const RunFolder& folder, 
   return quality;
 }
 
-void forget_summary_log(const RunFolder& folder) {
-  std::error_code ignored;
-  fs::remove(folder.live(kPartialFile), ignored);
-  fs::remove(folder.file(kPartialFile), ignored);  // what an earlier attempt had published
-}
+void forget_summary_log(const RunFolder& folder) { folder.remove_growing(kPartialFile); }
 
 void follow_evaluation(const SplitRequest& request, const core::Clock& clock, parallel::Communicator& ranks) {
   measure(request, nullptr, clock, ranks);

@@ -112,6 +112,7 @@ train::TrainOutcome TrainingRun::train() {
     ledger_->add_work(metrics::Phase::kValidate, work);
   });
   parts.write_folder = [this](const std::string& folder) {
+    folder_.publish_live();  // A step that is there has its log lines.
     write_step_files(folder, *inputs_.loaded, inputs_.files, config_);
   };
   parts.observers = attach_observers();
@@ -219,9 +220,10 @@ void TrainingRun::finish(const train::TrainOutcome& outcome) {
 void TrainingRun::score_test_split() {
   ledger_->switch_phase(metrics::Phase::kLoad);
   ranks_.barrier();  // The others may read the finished model now.
-  const SplitRequest request = load_test_split(inputs_, config_, device_);
+  std::optional<SplitRequest> request;
+  load_as_rank(ranks_, [&] { request.emplace(load_test_split(inputs_, config_, device_)); });
   core::log_info("scoring the test split with " + inputs_.files.folder.path);
-  quality_["test"] = evaluate_split(request, folder_, *ledger_, clock_, ranks_);
+  quality_["test"] = evaluate_split(*request, folder_, *ledger_, clock_, ranks_);
   if (!mlflow_) return;
   MlflowClient::Metrics metrics;
   for (const metrics::RougeKind& kind : metrics::kRougeKinds) {

@@ -3,6 +3,7 @@
 usage: bad_input_test.py REPOSITORY PROGRAM
 """
 
+import fcntl
 import json
 import os
 import pathlib
@@ -23,6 +24,8 @@ SMOKE = "configs/smoke/tiny_bart.yaml"
 SHORT = ["train.max_updates=12", "train.epochs=null", "train.log_every_updates=1", "checkpoint.every_updates=3",
          "checkpoint.keep_last=3", "checkpoint.best_metric=none", "validation.generate=false", "test.generate=false",
          "run.threads=1"]
+# What is written here is synced: a file system in memory is spared that.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 USER, DATA, ENVIRONMENT = 2, 3, 71
 SECONDS = 60
 
@@ -37,6 +40,12 @@ def environment():
 def run(*arguments, text="", **more):
     return subprocess.run([PROGRAM, *map(str, arguments)], cwd=REPOSITORY, input=text, capture_output=True, text=True,
                           timeout=SECONDS, env=environment(), **more)
+
+
+def train(folder, *overrides):
+    """Arguments of the short training; of a key that is set twice the last counts."""
+    values = dict(pair.split("=", 1) for pair in map(str, (*SHORT, f"run.output={folder}", *overrides)))
+    return ["train", SMOKE, *(f"{key}={value}" for key, value in values.items())]
 
 
 def losses(folder):
@@ -68,10 +77,10 @@ def write_weights(path, header, data):
 class BadInputTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.shared = pathlib.Path(tempfile.mkdtemp(prefix="txtsum-bad-input-"))
+        cls.shared = pathlib.Path(tempfile.mkdtemp(prefix="txtsum-bad-input-", dir=MEMORY))
         cls.addClassCleanup(shutil.rmtree, cls.shared)
         cls.whole = cls.shared / "whole"
-        result = run("train", SMOKE, *SHORT, f"run.output={cls.whole}")
+        result = run(*train(cls.whole))
         if result.returncode != 0:
             raise RuntimeError(result.stderr)
 
@@ -87,7 +96,7 @@ class BadInputTest(unittest.TestCase):
         return result
 
     def train_refused(self, code, wanted, *overrides, **more):
-        return self.refused(code, wanted, "train", SMOKE, *SHORT, f"run.output={self.root / 'run'}", *overrides, **more)
+        return self.refused(code, wanted, *train(self.root / "run", *overrides), **more)
 
     # Data files.
 
@@ -97,7 +106,7 @@ class BadInputTest(unittest.TestCase):
         self.train_refused(DATA, [path, *wanted], f"data.train={path}", *overrides)
 
     def test_a_missing_file(self):
-        self.train_refused(DATA, ["nothing.jsonl", "no such file"], "data.train=nothing.jsonl")
+        self.train_refused(DATA, ["nothing.jsonl", "No such file"], "data.train=nothing.jsonl")
 
     def test_an_empty_file(self):
         self.data_refused(b"", "bad.jsonl")
@@ -136,8 +145,7 @@ class BadInputTest(unittest.TestCase):
         path.unlink()
         self.assertEqual(process.wait(SECONDS), 0)
         # Another start needs it.
-        self.refused(DATA, [path, "no such file"], "train", SMOKE, *SHORT, f"run.output={self.root / 'other'}",
-                     f"data.train={path}")
+        self.refused(DATA, [path, "No such file"], *train(self.root / "other", f"data.train={path}"))
 
     def test_a_cache_that_is_cut_short_while_it_is_read(self):
         cache, folder = self.root / "cache", self.root / "run"
@@ -148,7 +156,7 @@ class BadInputTest(unittest.TestCase):
         self.assertEqual(process.wait(SECONDS), ENVIRONMENT)
         self.assertIn("cut short", process.stderr.read())
         # What is left is told from a cache, and made again.
-        again = run("train", SMOKE, *SHORT, f"run.output={self.root / 'again'}", f"data.cache={cache}")
+        again = run(*train(self.root / "again", f"data.cache={cache}"))
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertEqual(losses(self.root / "again"), losses(self.whole))
 
@@ -199,7 +207,7 @@ class BadInputTest(unittest.TestCase):
         self.model_refused(folder, folder, "wanted shape [500, 64], found [400, 64]")
         (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 300}))
         # Ids of the tokenizer would lie outside the table.
-        self.train_refused(DATA, [folder, "300", "400"], f"model.checkpoint={folder}", "model.init=random")
+        self.train_refused(DATA, [folder, "the tokenizer gives a text the id", "has 300"], f"model.checkpoint={folder}", "model.init=random")
 
     def test_a_broken_config(self):
         folder = self.model()
@@ -247,7 +255,7 @@ class BadInputTest(unittest.TestCase):
     # Run folders.
 
     def start(self, folder, *overrides):
-        process = subprocess.Popen([PROGRAM, "train", SMOKE, *SHORT, f"run.output={folder}", *overrides], cwd=REPOSITORY,
+        process = subprocess.Popen([PROGRAM, *train(folder, *overrides)], cwd=REPOSITORY,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment())
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
@@ -274,7 +282,7 @@ class BadInputTest(unittest.TestCase):
 
     def goes_on(self, folder, step, *wanted):
         """The same command goes on from `step` and ends as the unbroken run."""
-        result = run("train", SMOKE, *SHORT, f"run.output={folder}")
+        result = run(*train(folder))
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn(f"goes on from {folder}/checkpoints/step-{step} " if step else "finished model", result.stderr)
         for part in wanted:
@@ -290,12 +298,26 @@ class BadInputTest(unittest.TestCase):
         process = self.start(folder, "train.max_updates=3000")
         self.wait_for(folder / "checkpoints/step-3/DONE", process)
         for more in ((), ("run.resume=never", "run.overwrite=true")):
-            self.refused(USER, [folder, "another txtsum", f"process {process.pid}", "run.output"], "train", SMOKE, *SHORT,
-                         f"run.output={folder}", "train.max_updates=3000", *more)
+            self.refused(USER, [folder, "another txtsum", f"process {process.pid}", "run.output"], 
+                         *train(folder, "train.max_updates=3000", *more))
         self.refused(USER, "another txtsum", "evaluate", self.whole, f"run.output={folder}", "run.overwrite=true")
         self.assertIsNone(process.poll())
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(SECONDS), 128 + signal.SIGTERM)
+
+    def test_a_lock_that_a_machine_which_is_gone_has_left_is_waited_for(self):
+        folder = self.root / "run"
+        folder.mkdir()
+        with (folder / ".lock").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            held.write("process 1 on elsewhere\n")
+            held.flush()
+            process = self.start(folder)
+            line = process.stderr.readline()
+            self.assertIn("held by process 1 on elsewhere; waiting up to 120 s", line)
+            self.assertIsNone(process.poll())
+        self.assertEqual(process.wait(SECONDS), 0)
+        self.assertEqual(losses(folder), losses(self.whole))
 
     def damaged(self, step, name):
         return self.root / f"run/checkpoints/step-{step}/{name}"
@@ -334,7 +356,7 @@ class BadInputTest(unittest.TestCase):
         before = sorted(path.name for path in (folder / "checkpoints").iterdir())
         self.train_refused(USER, ["none of whose checkpoints can be continued", "run.overwrite=true"])
         self.assertEqual(sorted(path.name for path in (folder / "checkpoints").iterdir()), before)
-        result = run("train", SMOKE, *SHORT, f"run.output={folder}", "run.overwrite=true")
+        result = run(*train(folder, "run.overwrite=true"))
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(losses(folder), losses(self.whole))
 
@@ -344,12 +366,11 @@ class BadInputTest(unittest.TestCase):
         step.write_text(step.read_text().replace('"version": 1', '"version": 2'))
         for name in ("checksums.json", "DONE"):  # as the other version would have written them: not damaged
             self.damaged(9, name).unlink()
-        state = run("train", SMOKE, *SHORT, f"run.output={self.root / 'other'}",
-                    f"run.resume={folder / 'checkpoints/step-9'}")
+        state = run(*train(self.root / "other", f"run.resume={folder / 'checkpoints/step-9'}"))
         self.assertEqual(state.returncode, DATA, state.stderr)
         config = folder / "config.yaml"
         config.write_text(config.read_text() + "future:\n  key: 1\n")
-        self.refused(USER, [config, "future"], "train", SMOKE, *SHORT, f"run.output={folder}")
+        self.refused(USER, [config, "future"], *train(folder))
 
     def test_other_data_of_the_same_size_are_not_continued(self):
         folder, data = self.copy_of_run(9), self.root / "train.jsonl"
@@ -383,9 +404,9 @@ class BadInputTest(unittest.TestCase):
 
     def test_a_full_disk_and_then_room(self):
         # 0.8 MB of weights and 1.7 MB of moments a checkpoint: room for one and not for two.
-        train = f"{PROGRAM} train {SMOKE} {' '.join(SHORT)} run.output=DISK/run"
-        result = self.on_a_disk("size=4500k", f"{train}; echo code $?; ls DISK/run/checkpoints",
-                                f"mount -o remount,size=40m DISK && {train}; echo code $?",
+        command = " ".join([str(PROGRAM), *train("DISK/run")])
+        result = self.on_a_disk("size=4500k", f"{command}; echo code $?; ls DISK/run/checkpoints",
+                                f"mount -o remount,size=40m DISK && {command}; echo code $?",
                                 f"cp -r DISK/run {self.root}/run")
         self.assertEqual(result.stdout.split()[:4], ["code", "3", "latest", "step-3"], result.stderr)
         self.assertRegex(result.stderr, r"disk/run/checkpoints/\S+: cannot .*: No space left on device")
