@@ -6,6 +6,7 @@
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/core/log.h"
+#include "txtsum/core/stop_signal.h"
 #include "txtsum/io/safetensors_writer.h"
 #include "txtsum/model/long_positions.h"
 
@@ -20,6 +21,7 @@ struct ConvertOptions {
 };
 
 int run_convert(const ConvertOptions& options) {
+  core::end_at_stop_signals();
   if (fs::exists(options.target) && !fs::is_empty(options.target)) {
     throw core::UserError(options.target + " is there already: name another folder, or remove it");
   }

@@ -9,6 +9,7 @@
 #include "app/rank_guard.h"
 #include "app/run_folder.h"
 #include "app/run_ledger.h"
+#include "app/run_lock.h"
 #include "app/run_report.h"
 #include "app/split_evaluation.h"
 #include "app/start_table.h"
@@ -89,6 +90,7 @@ EvaluationInputs load_inputs(const config::ExperimentConfig& config, Split split
   check_lengths(config.data, loaded.model->facts());
   generate::ResolvedSettings generation = resolve_generation(config.generation, files, loaded.model->facts());
   data::LoadedDataset data = load_split(config, split, *files.tokenizer);
+  check_vocabulary(data.dataset.table().ids, loaded.model->facts(), files.folder.path);
   return {std::move(files), std::move(loaded), std::move(generation), std::move(data)};
 }
 
@@ -123,6 +125,7 @@ class Evaluation {
       throw;
     }
     write_report(folder_, parts, *ledger_, clock_);
+    forget_summary_log(folder_);
     print(quality_text(parts.quality.at(split_name(split_))) + "\n" +
           footprint_text(config_.resources, folder_.file(kAttemptsFolder), *ledger_) +
           "report: " + folder_.file(kReportFile) + "\n");
@@ -169,6 +172,7 @@ int run_evaluate(const EvaluateOptions& options, const std::vector<std::string>&
     device.idle = idle;
     count_devices(device, ranks);
     if (ranks.rank() > 0) return follow(config, split, device, ranks);
+    const RunLock lock(config.run.output);
     make_room(config);
     Evaluation(config, split, command_line, device, ranks).run();
   });

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <c10/core/ScalarType.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
@@ -98,6 +99,15 @@ model::LoadedModel load_for_generation(const ModelFiles& files, config::Precisio
   request.folder = files.folder.path;
   request.dtype = scalar_type(precision);
   return model::load_model(request);
+}
+
+void check_vocabulary(std::span<const int32_t> ids, const model::ModelFacts& facts, const std::string& folder) {
+  // Not the tokenizer's size: published ones have more tokens than their model, and never give those.
+  const auto largest = std::max_element(ids.begin(), ids.end());
+  if (largest == ids.end() || *largest < facts.vocabulary) return;
+  throw core::DataError(folder + ": the tokenizer gives a text the id " + std::to_string(*largest) +
+                        ", and the model's vocabulary (vocab_size in config.json) has " +
+                        std::to_string(facts.vocabulary) + ": model and tokenizer do not belong together");
 }
 
 void check_lengths(const config::DataConfig& data, const model::ModelFacts& facts) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,9 @@ model::LoadedModel load_for_training(const ModelFiles& files, const config::Expe
                                      const at::Device& device);
 /// Loads the weights for generation alone.
 model::LoadedModel load_for_generation(const ModelFiles& files, config::Precision precision, const at::Device& device);
+
+/// Refuses ids that the model's vocabulary does not hold: DataError that names the model's folder.
+void check_vocabulary(std::span<const int32_t> ids, const model::ModelFacts& facts, const std::string& folder);
 
 /// Refuses limits that the model's positions cannot hold, with the value to set.
 void check_lengths(const config::DataConfig& data, const model::ModelFacts& facts);

@@ -8,6 +8,7 @@
 #include "txtsum/core/build_info.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
+#include "txtsum/io/replace_folder.h"
 #include "txtsum/io/safetensors_writer.h"
 #include "txtsum/io/weight_folder.h"
 
@@ -100,10 +101,7 @@ void write_finished_model(const std::string& step_folder, const RunFolder& run, 
   write_small_files(folder, model::config_to_save(loaded, dtype), files, config);
   if (!renames) return;
   core::sync_path(folder);
-  fs::remove_all(target, error);
-  fs::rename(folder, target, error);
-  if (error) throw core::DataError(target + ": cannot put the finished model in place: " + error.message());
-  core::sync_path(run.path());
+  io::replace_folder(folder, target);
 }
 
 }  // namespace txtsum::app

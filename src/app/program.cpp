@@ -12,6 +12,7 @@
 #include "txtsum/app/progress_line.h"
 #include "txtsum/config/suggest.h"
 #include "txtsum/core/build_info.h"
+#include "txtsum/core/bus_error.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/log.h"
 #include "txtsum/core/stop_signal.h"
@@ -169,6 +170,7 @@ int parse_and_run(int argc, const char* const* argv) {
 int run_program(int argc, const char* const* argv) {
   core::set_before_log_line(&hide_progress_lines);
   core::install_stop_signals();
+  core::explain_bus_errors();
   std::signal(SIGXFSZ, SIG_IGN);  // A file beyond the user's limit is an error that names it, like a full disk.
   return guarded([&] { return parse_and_run(argc, argv); });
 }

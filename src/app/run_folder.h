@@ -51,6 +51,8 @@ class RunFolder {
   io::PublishMode publish_mode() const { return mode_; }
   /// Copies live files into the folder; nothing to do where they are written there. Throws DataError.
   void publish_live() const;
+  /// Deletes a file that grew, and its copies.
+  void remove_growing(const std::string& name) const;
 
  private:
   std::string path_;

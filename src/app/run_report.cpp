@@ -73,9 +73,10 @@ core::Json write_report(const RunFolder& folder, const ReportParts& parts, metri
   if (!inputs.attempts.attempts.empty()) inputs.device_peak.device_name = inputs.attempts.attempts.back().device_name;
   inputs.device_peak.precision = config::name_of(parts.config.train.precision);
   core::Json report = metrics::make_report(inputs);
-  core::write_file(folder.file(kReportFile), core::to_pretty_text(report));
   metrics::write_emissions_csv(folder.file(kEmissionsFile), inputs.attempts.attempts,
                                metrics::find_carbon_intensity(inputs.carbon), emissions_facts(parts));
+  // The last file of a run: it says whether the run is finished (plan_start).
+  core::write_file(folder.file(kReportFile), core::to_pretty_text(report));
   return report;
 }
 

@@ -6,8 +6,9 @@
 #include "txtsum/config/dump.h"
 #include "txtsum/config/load.h"
 #include "txtsum/core/error.h"
+#include "txtsum/core/json.h"
 #include "txtsum/core/log.h"
-#include "txtsum/metrics/attempt_record.h"
+#include "txtsum/io/checkpoint_folder.h"
 #include "txtsum/train/checkpoint.h"
 
 namespace txtsum::app {
@@ -42,10 +43,14 @@ std::string step_folder_of(const std::string& path) {
                         (fs::exists(path) ? "neither" : "nothing there"));
 }
 
+/// By the report: that of an attempt which was stopped stays until the one that finishes has written its own.
 bool is_finished(const std::string& folder) {
-  if (!fs::exists(folder + "/" + kReportFile)) return false;
-  const metrics::AttemptFiles files = metrics::read_attempts(folder + "/" + kAttemptsFolder);
-  return !files.attempts.empty() && files.attempts.back().outcome == "finished";
+  const std::string path = folder + "/" + kReportFile;
+  if (!fs::exists(path)) return false;
+  const core::Json report = core::read_json_file(path);
+  const auto attempts = report.find("attempts");
+  return attempts != report.end() && attempts->is_array() && !attempts->empty() &&
+         attempts->back().value("outcome", "") == "finished";
 }
 
 void make_room(const config::ExperimentConfig& config, const std::string& why) {
@@ -72,8 +77,13 @@ RunStart plan_auto(const config::ExperimentConfig& config) {
     return {};
   }
   RunStart start;
-  start.resume_from = train::find_checkpoint(folder + "/" + kCheckpointsFolder);
   start.finished = is_finished(folder);
+  if (start.finished) return start;
+  const std::string checkpoints = folder + "/" + kCheckpointsFolder;
+  start.resume_from = train::find_checkpoint(checkpoints);
+  if (start.resume_from.empty() && !io::list_finished_checkpoints(checkpoints).empty()) {
+    make_room(config, "none of whose checkpoints can be continued: they are damaged, or have no optimizer state");
+  }
   return start;
 }
 

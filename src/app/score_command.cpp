@@ -4,6 +4,7 @@
 #include "app/run_report.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
+#include "txtsum/core/stop_signal.h"
 #include "txtsum/metrics/rouge.h"
 
 namespace txtsum::app {
@@ -76,6 +77,7 @@ void write_examples(const std::string& path, const metrics::CorpusRouge& rouge) 
 }
 
 int run_score(const ScoreOptions& options) {
+  core::end_at_stop_signals();
   const std::vector<std::string> predictions = read_texts(options.predictions, options.prediction_field, {"summary"});
   const std::vector<std::string> references =
       read_texts(options.references, options.reference_field, {"reference", "summary", "highlights"});

@@ -1,5 +1,6 @@
 #include "app/split_evaluation.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "txtsum/app/table.h"
 #include "txtsum/config/dump.h"
 #include "txtsum/core/file.h"
+#include "txtsum/core/file_hash.h"
 #include "txtsum/metrics/hf_results.h"
 #include "txtsum/train/dataset_batches.h"
 #include "txtsum/train/validation_loss.h"
@@ -19,21 +21,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Stands for everything that the summaries depend on.
+/// How much work a process that is killed may take with it, where summaries are written in the temporary folder.
+constexpr double kPublishSeconds = 30;
+
+/// Stands for everything that the summaries depend on, by content: an attempt that goes on may have written the
+/// finished model anew.
 std::string summary_key(const SplitRequest& request) {
-  std::string text;
+  std::vector<std::string> lines{request.dataset.fingerprint()};
   for (const config::KeyValue& entry : config::list_values(request.config)) {
-    if (entry.key.starts_with("data.") || entry.key.starts_with("generation.") || entry.key.starts_with("train.prec")) {
-      text.append(entry.key).append("=").append(entry.value).append("\n");
-    }
+    const bool counts = entry.key.starts_with("generation.") && entry.key != "generation.slots";
+    if (counts || entry.key == "train.precision") lines.push_back(entry.key + "=" + entry.value);
   }
   for (const fs::directory_entry& entry : fs::directory_iterator(request.files.folder.path)) {
     const std::string name = entry.path().filename().string();
-    const bool counts = name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".json");
-    if (!entry.is_regular_file() || !counts) continue;
-    text.append(name).append(" ").append(std::to_string(entry.file_size())).append(" ");
-    text.append(std::to_string(entry.last_write_time().time_since_epoch().count())).append("\n");
+    const bool counts = name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".json") ||
+                        name.ends_with(".model") || name.ends_with(".txt");
+    if (entry.is_regular_file() && counts) lines.push_back(name + " " + core::file_hash(entry.path().string()));
   }
+  std::sort(lines.begin(), lines.end());  // a folder lists its files in any order
+  std::string text;
+  for (const std::string& line : lines) text.append(line).append("\n");
   return core::content_hash(text);
 }
 
@@ -96,15 +103,17 @@ core::Json evaluate_split(const SplitRequest& request, const RunFolder& folder, 
                           const core::Clock& clock, parallel::Communicator& ranks) {
   const auto scope = ledger.enter(metrics::Phase::kGenerate);
   const data::Dataset& dataset = request.dataset;
-  SummaryLog log(folder.live(kPartialFile), summary_key(request));
+  double published = clock.monotonic_seconds();
+  SummaryLog log(folder.live(kPartialFile), summary_key(request), [&] {
+    if (clock.monotonic_seconds() - published < kPublishSeconds) return;
+    folder.publish_live();
+    published = clock.monotonic_seconds();
+  });
   const auto [loss, done] = measure(request, &log, clock, ranks);
   ledger.add_work(metrics::Phase::kGenerate, done.work);
   const metrics::CorpusRouge rouge = score_summaries(
       dataset, done.summaries, rouge_options(request.config.metrics, static_cast<uint64_t>(request.config.run.seed)));
   write_predictions(folder, dataset, done.summaries, rouge);
-  log.remove();
-  std::error_code ignored;
-  fs::remove(folder.file(kPartialFile), ignored);  // what an earlier attempt had published
 
   metrics::SplitResults results;
   results.loss = loss.loss;
@@ -123,6 +132,8 @@ core::Json evaluate_split(const SplitRequest& request, const RunFolder& folder, 
   quality["weights"] = request.files.folder.path;
   return quality;
 }
+
+void forget_summary_log(const RunFolder& folder) { folder.remove_growing(kPartialFile); }
 
 void follow_evaluation(const SplitRequest& request, const core::Clock& clock, parallel::Communicator& ranks) {
   measure(request, nullptr, clock, ranks);

@@ -29,6 +29,9 @@ struct SplitRequest {
 core::Json evaluate_split(const SplitRequest& request, const RunFolder& folder, metrics::Ledger& ledger,
                           const core::Clock& clock, parallel::Communicator& ranks);
 
+/// Deletes what evaluate_split keeps for an attempt that goes on: the report has the scores now.
+void forget_summary_log(const RunFolder& folder);
+
 /// The other ranks' part of evaluate_split: they summarize with it and write nothing.
 void follow_evaluation(const SplitRequest& request, const core::Clock& clock, parallel::Communicator& ranks);
 

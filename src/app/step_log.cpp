@@ -1,5 +1,6 @@
 #include "app/step_log.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <utility>
@@ -8,19 +9,38 @@
 #include "txtsum/core/file.h"
 
 namespace txtsum::app {
+namespace {
 
-StepLog::StepLog(std::string path, int64_t resumed_update, const core::Clock& clock)
+/// Whether a training that goes on from `state` writes this line again.
+bool is_done_again(const core::Json& line, const train::TrainingState& state) {
+  const int64_t update = line.value("update", int64_t{0});
+  if (update != state.update) return update > state.update;
+  // A stop may have come between the update, its log record, its validation and its save.
+  if (line.value("event", "") == "update") return state.window.updates > 0;
+  return state.validation_pending;
+}
+
+}  // namespace
+
+StepLog::StepLog(std::string path, const std::optional<train::TrainingState>& resumed, const core::Clock& clock)
     : path_(std::move(path)), clock_(clock) {
   std::string kept;
   std::ifstream in(path_);
-  for (std::string line; resumed_update > 0 && std::getline(in, line);) {
+  const bool goes_on = resumed && in.is_open();
+  for (std::string line; goes_on && std::getline(in, line);) {
     core::Json json = core::Json::parse(line, nullptr, /*allow_exceptions=*/false);
     // A line without its end is what a killed process left.
-    if (json.is_discarded() || json.value("update", int64_t{0}) > resumed_update) continue;
+    if (json.is_discarded() || is_done_again(json, *resumed)) continue;
     kept.append(line).append("\n");
     lines_.push_back(std::move(json));
   }
   core::write_file(path_, kept);
+  if (!goes_on || resumed->validation_pending) return;
+  // The process may have been killed between the save and its line.
+  const bool has_save = std::any_of(lines_.begin(), lines_.end(), [&](const core::Json& line) {
+    return line.value("event", "") == "save" && line.value("update", int64_t{0}) == resumed->update;
+  });
+  if (!has_save) on_save(train::step_folder_name(resumed->update), resumed->update);
 }
 
 void StepLog::add(core::Json line) {

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "txtsum/core/clock.h"
 #include "txtsum/core/json.h"
+#include "txtsum/train/checkpoint.h"
 #include "txtsum/train/observer.h"
 
 namespace txtsum::app {
@@ -12,9 +14,9 @@ namespace txtsum::app {
 /// Writes steps.jsonl: a line for each log record, validation and save, with `event` saying which.
 class StepLog final : public train::TrainObserver {
  public:
-  /// Keeps the lines of earlier attempts up to update `resumed_update` (0: none) and drops what follows: that work is
-  /// done again. Throws DataError.
-  StepLog(std::string path, int64_t resumed_update, const core::Clock& clock);
+  /// Keeps the lines of earlier attempts up to the state that a training goes on from (none: it starts) and drops those
+  /// of work that is done again, so that no line is missing and none is there twice. Throws DataError.
+  StepLog(std::string path, const std::optional<train::TrainingState>& resumed, const core::Clock& clock);
 
   void on_log(const train::LogRecord& record) override;
   void on_validation(const train::ValidationRecord& record) override;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <utility>
 
@@ -51,7 +50,8 @@ Summaries summaries_from_json(const core::Json& json) {
   return summaries;
 }
 
-SummaryLog::SummaryLog(std::string path, const std::string& key) : path_(std::move(path)) {
+SummaryLog::SummaryLog(std::string path, const std::string& key, std::function<void()> after_add)
+    : path_(std::move(path)), after_add_(std::move(after_add)) {
   const std::string head = core::to_line({{"key", key}});
   std::ifstream in(path_);
   std::string line;
@@ -73,11 +73,8 @@ void SummaryLog::add(int64_t document, const Summaries& summaries) {
   std::ofstream out(path_, std::ios::app);
   out << core::to_line({{"document", document}, {"summaries", to_json(summaries)}}) << '\n' << std::flush;
   if (!out) throw core::DataError(path_ + ": cannot write");
-}
-
-void SummaryLog::remove() {
-  std::error_code ignored;
-  std::filesystem::remove(path_, ignored);
+  out.close();
+  if (after_add_) after_add_();
 }
 
 metrics::Work summarize(const Summarizer& summarizer, const generate::SourceSet& documents,

@@ -37,16 +37,15 @@ core::Json to_json(const Summary& summary);
 /// file's first line says what the summaries depend on; one with another first line is started anew.
 class SummaryLog {
  public:
-  /// `key` stands for weights, settings and documents.
-  SummaryLog(std::string path, const std::string& key);
+  /// `key` stands for weights, settings and documents. `after_add` is called when more has been written.
+  SummaryLog(std::string path, const std::string& key, std::function<void()> after_add = {});
   /// What an earlier attempt has left.
   const std::vector<std::pair<int64_t, Summaries>>& found() const { return found_; }
   void add(int64_t document, const Summaries& summaries);
-  /// Deletes the file: the summaries are elsewhere now.
-  void remove();
 
  private:
   std::string path_;
+  std::function<void()> after_add_;
   std::vector<std::pair<int64_t, Summaries>> found_;
 };
 

@@ -165,7 +165,10 @@ void summarize_as_rank(const SummarizeOptions& options, const config::Experiment
     core::log_info("weights: " + files.folder.path);
     core::log_debug("\n" + generation_table(resolved.origins));
     const int64_t most = std::min(config.data.max_source_tokens, facts.max_source_tokens);
-    load_as_rank(ranks, [&] { encoded = encode(documents, config, *files.tokenizer, most); });
+    load_as_rank(ranks, [&] {
+      encoded = encode(documents, config, *files.tokenizer, most);
+      for (const std::vector<int32_t>& ids : encoded.ids) check_vocabulary(ids, facts, files.folder.path);
+    });
   }
   share_ids(encoded, ranks);
   const Summarizer summarizer{*loaded->model, resolved.settings, *files.tokenizer, core::system_clock()};

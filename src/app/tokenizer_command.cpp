@@ -8,6 +8,7 @@
 #include "txtsum/core/error.h"
 #include "txtsum/core/json.h"
 #include "txtsum/core/log.h"
+#include "txtsum/core/stop_signal.h"
 #include "txtsum/text/bpe_trainer.h"
 #include "txtsum/text/tokenizer.h"
 
@@ -66,6 +67,7 @@ class TextFiles {
 };
 
 int run_train(const TokenizerOptions& options) {
+  core::end_at_stop_signals();
   if (std::filesystem::exists(options.folder + "/tokenizer.json") && !options.overwrite) {
     throw core::UserError(options.folder + " holds a tokenizer already: take another --output, or add --overwrite");
   }
@@ -77,6 +79,7 @@ int run_train(const TokenizerOptions& options) {
 }
 
 int run_encode(const TokenizerOptions& options) {
+  core::end_at_stop_signals();
   const auto tokenizer = text::Tokenizer::load(options.folder);
   std::string line, out;
   while (std::getline(std::cin, line)) {
@@ -103,6 +106,7 @@ std::vector<int32_t> ids_of(const std::string& line, const std::string& where, c
 }
 
 int run_decode(const TokenizerOptions& options) {
+  core::end_at_stop_signals();
   const auto tokenizer = text::Tokenizer::load(options.folder);
   std::string line;
   for (int64_t number = 1; std::getline(std::cin, line); ++number) {

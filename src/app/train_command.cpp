@@ -1,8 +1,11 @@
+#include <optional>
+
 #include "app/command.h"
 #include "app/rank_checks.h"
 #include "app/rank_guard.h"
 #include "app/run_folder.h"
 #include "app/run_ledger.h"
+#include "app/run_lock.h"
 #include "app/training_run.h"
 #include "txtsum/config/load.h"
 #include "txtsum/core/json.h"
@@ -28,6 +31,8 @@ RunStart agreed_start(const config::ExperimentConfig& config, parallel::Communic
 
 void train_as_rank(const config::ExperimentConfig& config, parallel::Communicator& ranks, const ComputeDevice& device,
                    const std::string& command_line) {
+  std::optional<RunLock> lock;
+  if (ranks.rank() == 0) lock.emplace(config.run.output);
   const RunStart start = agreed_start(config, ranks);
   if (start.finished) {
     if (ranks.rank() != 0) return;

@@ -31,11 +31,11 @@ void load_data(const config::ExperimentConfig& config, TrainingInputs& inputs) {
     inputs.test_data = load_split(config, Split::kTest, tokenizer);
     splits.push_back({"test", &inputs.test_data->dataset});
   }
+  for (const data::NamedDataset& split : splits) {
+    check_vocabulary(split.dataset->table().ids, inputs.loaded->model->facts(), inputs.files.folder.path);
+  }
   inputs.data_report = data::make_data_report(splits);
-  const data::SplitReport& train = inputs.data_report.splits.front();
-  inputs.data_fingerprint =
-      core::content_hash(tokenizer.fingerprint() + " " + std::to_string(train.examples) + " " +
-                         std::to_string(train.source.tokens) + " " + std::to_string(train.target.tokens));
+  inputs.data_fingerprint = core::content_hash(tokenizer.fingerprint() + " " + inputs.train_data.dataset.fingerprint());
 }
 
 }  // namespace
@@ -171,7 +171,9 @@ void follow_training(const config::ExperimentConfig& config, const RunStart& sta
   }
   if (!scores_test_split(inputs, config)) return;
   ranks.barrier();  // rank 0 writes the finished model
-  follow_evaluation(load_test_split(inputs, config, device), clock, ranks);
+  std::optional<SplitRequest> request;
+  load_as_rank(ranks, [&] { request.emplace(load_test_split(inputs, config, device)); });
+  follow_evaluation(*request, clock, ranks);
 }
 
 }  // namespace txtsum::app

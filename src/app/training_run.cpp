@@ -22,21 +22,29 @@
 namespace txtsum::app {
 namespace {
 
-/// Prints the start table, and keeps the run folder up to date at saves.
-class RunObserver final : public train::TrainObserver {
+/// Prints the start table.
+class StartObserver final : public train::TrainObserver {
  public:
-  RunObserver(std::function<void(const train::RunFacts&)> started, const RunFolder& folder)
-      : started_(std::move(started)), folder_(folder) {}
+  explicit StartObserver(std::function<void(const train::RunFacts&)> started) : started_(std::move(started)) {}
   void on_start(const train::RunFacts& facts) override { started_(facts); }
-  void on_save(const std::string&, int64_t) override { folder_.publish_live(); }
 
  private:
   std::function<void(const train::RunFacts&)> started_;
+};
+
+/// Keeps the run folder up to date at saves.
+class PublishObserver final : public train::TrainObserver {
+ public:
+  explicit PublishObserver(const RunFolder& folder) : folder_(folder) {}
+  void on_save(const std::string&, int64_t) override { folder_.publish_live(); }
+
+ private:
   const RunFolder& folder_;
 };
 
-int64_t resumed_update(const RunStart& start) {
-  return start.resume_from.empty() ? 0 : train::read_training_state(start.resume_from).update;
+std::optional<train::TrainingState> resumed_state(const RunStart& start) {
+  if (start.resume_from.empty()) return std::nullopt;
+  return train::read_training_state(start.resume_from);
 }
 
 }  // namespace
@@ -104,6 +112,7 @@ train::TrainOutcome TrainingRun::train() {
     ledger_->add_work(metrics::Phase::kValidate, work);
   });
   parts.write_folder = [this](const std::string& folder) {
+    folder_.publish_live();  // A step that is there has its log lines.
     write_step_files(folder, *inputs_.loaded, inputs_.files, config_);
   };
   parts.observers = attach_observers();
@@ -111,34 +120,32 @@ train::TrainOutcome TrainingRun::train() {
   settings.resume_from = start_.resume_from;
   settings.resume_hint = command_line_;
   train::Trainer trainer(std::move(settings), std::move(parts));
-  ledger_->resume_from(resumed_update(start_));
+  ledger_->resume_from(resumed_state(start_).value_or(train::TrainingState()).update);
   return trainer.run();
 }
 
 std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
-  run_observer_ = std::make_unique<RunObserver>(
-      [this](const train::RunFacts& facts) {
-        const StartFacts start{config_,
-                               inputs_.files,
-                               *inputs_.loaded->model,
-                               inputs_.generation.origins,
-                               inputs_.data_report,
-                               ledger_->record(),
-                               threads_,
-                               inputs_.batches->one_micro_batch(),
-                               ranks_.world()};
-        core::log_info("\n" + start_table(start, facts) + "\n" + generation_table(inputs_.generation.origins) + "\n" +
-                       freeze_table(freeze_facts()) + data_table(inputs_.data_report));
-      },
-      folder_);
+  start_observer_ = std::make_unique<StartObserver>([this](const train::RunFacts& facts) {
+    const StartFacts start{config_,
+                           inputs_.files,
+                           *inputs_.loaded->model,
+                           inputs_.generation.origins,
+                           inputs_.data_report,
+                           ledger_->record(),
+                           threads_,
+                           inputs_.batches->one_micro_batch(),
+                           ranks_.world()};
+    core::log_info("\n" + start_table(start, facts) + "\n" + generation_table(inputs_.generation.origins) + "\n" +
+                   freeze_table(freeze_facts()) + data_table(inputs_.data_report));
+  });
   terminal_ = std::make_unique<TerminalObserver>(clock_);
-  steps_ = std::make_unique<StepLog>(folder_.live(kStepsFile), resumed_update(start_), clock_);
+  steps_ = std::make_unique<StepLog>(folder_.live(kStepsFile), resumed_state(start_), clock_);
   const model::Seq2SeqModel& model = *inputs_.loaded->model;
   metrics::TrainableParts trainable = trainable_parts(model.facts(), model.arena().layout());
   trainable.encoder_runs = inputs_.encoder_cache == nullptr;
   ledger_observer_ = std::make_unique<LedgerObserver>(*ledger_, shape_of(model.facts()), trainable);
   // The ledger first: what the others do belongs to the phase that has begun.
-  std::vector<train::TrainObserver*> observers{ledger_observer_.get(), run_observer_.get(), terminal_.get(),
+  std::vector<train::TrainObserver*> observers{ledger_observer_.get(), start_observer_.get(), terminal_.get(),
                                                steps_.get()};
   const FootprintReader footprint_reader = [this] { return footprint(); };
   if (config_.report.tensorboard) {
@@ -154,6 +161,9 @@ std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
     mlflow_observer_ = std::make_unique<MlflowObserver>(*mlflow_, footprint_reader);
     observers.push_back(mlflow_observer_.get());
   }
+  // When the others have written their files.
+  publish_observer_ = std::make_unique<PublishObserver>(folder_);
+  observers.push_back(publish_observer_.get());
   return observers;
 }
 
@@ -210,9 +220,10 @@ void TrainingRun::finish(const train::TrainOutcome& outcome) {
 void TrainingRun::score_test_split() {
   ledger_->switch_phase(metrics::Phase::kLoad);
   ranks_.barrier();  // The others may read the finished model now.
-  const SplitRequest request = load_test_split(inputs_, config_, device_);
+  std::optional<SplitRequest> request;
+  load_as_rank(ranks_, [&] { request.emplace(load_test_split(inputs_, config_, device_)); });
   core::log_info("scoring the test split with " + inputs_.files.folder.path);
-  quality_["test"] = evaluate_split(request, folder_, *ledger_, clock_, ranks_);
+  quality_["test"] = evaluate_split(*request, folder_, *ledger_, clock_, ranks_);
   if (!mlflow_) return;
   MlflowClient::Metrics metrics;
   for (const metrics::RougeKind& kind : metrics::kRougeKinds) {
@@ -225,6 +236,7 @@ void TrainingRun::report() {
   const ReportParts parts{config_,  command_line_, environment_, to_json(inputs_.data_report),
                           quality_, freezing_,     gpu_work_,    rank_work_};
   const core::Json written = write_report(folder_, parts, *ledger_, clock_);
+  if (quality_.contains("test")) forget_summary_log(folder_);
   folder_.publish_live();
   std::string text;
   if (quality_.contains("test")) text.append("test split\n").append(quality_text(quality_.at("test"))).append("\n");

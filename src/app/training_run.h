@@ -61,7 +61,7 @@ class TrainingRun {
   std::unique_ptr<TensorboardObserver> tensorboard_;
   std::unique_ptr<MlflowClient> mlflow_;
   std::unique_ptr<MlflowObserver> mlflow_observer_;
-  std::unique_ptr<train::TrainObserver> run_observer_;
+  std::unique_ptr<train::TrainObserver> start_observer_, publish_observer_;
   std::unique_ptr<TraceObserver> trace_;
   core::Json quality_ = core::Json::object();
   core::Json freezing_, gpu_work_, rank_work_;

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "txtsum/core/utf8.h"
+
 namespace txtsum::config {
 namespace {
 
@@ -119,6 +121,12 @@ std::optional<YamlError> find_tab(std::string_view text) {
 }  // namespace
 
 YamlNode parse_yaml(std::string_view text) {
+  if (const size_t valid = core::valid_utf8_bytes(text); valid != text.size()) {
+    const std::string_view before = text.substr(0, valid);
+    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+    const size_t column = valid - (before.rfind('\n') + 1) + 1;
+    throw YamlError{"not valid UTF-8", static_cast<int>(line), static_cast<int>(column)};
+  }
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
     if (documents.empty()) return {};

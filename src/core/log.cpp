@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "txtsum/core/error.h"
+#include "txtsum/core/utf8.h"
 
 namespace txtsum::core {
 namespace {
@@ -46,7 +47,7 @@ std::atomic<void (*)()> before_log_line{nullptr};
 void write_line(spdlog::level::level_enum level, std::string_view text) {
   if (!logger().should_log(level)) return;
   if (auto* hook = before_log_line.load()) hook();
-  logger().log(level, text);
+  logger().log(level, printable_utf8(text));  // it may quote any file
 }
 
 }  // namespace

@@ -16,15 +16,25 @@ void on_signal(int signal) {
   g_signal.store(signal);
 }
 
-}  // namespace
+void end_now(int signal) { ::_exit(128 + signal); }
 
-void install_stop_signals() {
+void set_handler(void (*handler)(int)) {
   struct sigaction action {};
-  action.sa_handler = on_signal;
+  action.sa_handler = handler;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
+}
+
+}  // namespace
+
+void install_stop_signals() { set_handler(on_signal); }
+
+void end_at_stop_signals() {
+  set_handler(end_now);
+  // One that came before.
+  if (const int signal = stop_signal()) end_now(signal);
 }
 
 int stop_signal() { return g_signal.load(); }

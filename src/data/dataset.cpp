@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "txtsum/core/check.h"
+#include "txtsum/core/file.h"
 
 namespace txtsum::data {
 
@@ -28,6 +29,13 @@ std::span<const int32_t> Dataset::piece(int64_t number) const {
   const int64_t begin = table_.offsets[static_cast<size_t>(number)];
   const int64_t end = table_.offsets[static_cast<size_t>(number) + 1];
   return table_.ids.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+}
+
+std::string Dataset::fingerprint() const {
+  const auto hash_of = [](const auto& values) {
+    return core::content_hash({reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+  };
+  return core::content_hash(hash_of(table_.ids) + hash_of(table_.offsets));
 }
 
 std::vector<int64_t> Dataset::token_counts() const {

@@ -94,6 +94,11 @@ class RowSource {
   RowCounts counts_;
 };
 
+void require_not_stopped() {
+  const int signal = core::stop_signal();
+  if (signal != 0) throw core::StoppedBySignal("stopped while tokenizing; nothing was saved, start again", signal);
+}
+
 TokenRow encode_row(const PendingRow& row, const DatasetOptions& options, const Encode& encode) {
   TokenRow made;
   Encoded source = encode(options.source_prefix + row.record.source, options.max_source_tokens);
@@ -117,12 +122,13 @@ TokenTable tokenize(const DatasetOptions& options, const Encode& encode) {
   std::vector<PendingRow> chunk(kRowsPerChunk);
   std::vector<TokenRow> made(kRowsPerChunk);
   for (size_t count = kRowsPerChunk; count == kRowsPerChunk;) {
-    if (const int signal = core::stop_signal(); signal != 0) {
-      throw core::StoppedBySignal("stopped while tokenizing; nothing was saved, start again", signal);
-    }
+    require_not_stopped();
     count = 0;
     while (count < kRowsPerChunk && source.next(chunk[count])) ++count;
-    run_parallel(count, threads, [&](size_t i) { made[i] = encode_row(chunk[i], options, encode); });
+    run_parallel(count, threads, [&](size_t i) {
+      require_not_stopped();
+      made[i] = encode_row(chunk[i], options, encode);
+    });
     for (size_t i = 0; i < count; ++i) builder.add(made[i]);
   }
   return builder.finish(source.counts());

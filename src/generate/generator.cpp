@@ -15,6 +15,7 @@
 #include "txtsum/core/check.h"
 #include "txtsum/core/error.h"
 #include "txtsum/ops/device.h"
+#include "txtsum/ops/stop_scope.h"
 
 namespace txtsum::generate {
 namespace {
@@ -98,9 +99,21 @@ class Generation {
     const Admission admission = queue_.admit(taken);
     if (admission.empty()) return;
     const at::NoGradGuard no_grad;
-    session_->admit(admission.slots, model_.encode(admission.tokens, {}), admission.tokens);
+    session_->admit(admission.slots, encode(admission.tokens), admission.tokens);
     for (size_t i = 0; i < admission.slots.size(); ++i) {
       slots_[static_cast<size_t>(admission.slots[i])] = {admission.examples[i], start_search(settings_), true};
+    }
+  }
+
+  at::Tensor encode(const ops::RaggedTokens& source) const {
+    ops::StopScope stop_scope("stopped in the encoder");
+    model::ForwardContext context;
+    context.scope = &stop_scope;
+    try {
+      return model_.encode(source, context);
+    } catch (const core::StoppedBySignal&) {
+      queue_.check_signal();  // says how much is left
+      throw;
     }
   }
 

@@ -33,6 +33,13 @@ std::optional<int64_t> step_of(const std::string& name) {
   return step;
 }
 
+/// Whether the folder was finished once. A DONE without content is what a process killed in writing it left.
+bool has_done(const std::string& folder) {
+  std::error_code error;
+  const uint64_t bytes = fs::file_size(folder + "/" + kDoneFile, error);
+  return !error && bytes > 0;
+}
+
 /// Reads the checksum list after checking it against DONE. Throws DataError.
 std::vector<ListedFile> read_checksums(const std::string& folder) {
   const std::string done_path = folder + "/" + kDoneFile;
@@ -111,14 +118,20 @@ void verify_checkpoint(const std::string& folder) {
   }
 }
 
-std::vector<CheckpointPlace> list_checkpoints(const std::string& root) {
+std::vector<CheckpointPlace> list_finished_checkpoints(const std::string& root) {
   std::vector<CheckpointPlace> places;
   if (!fs::is_directory(root)) return places;
   for (const auto& item : fs::directory_iterator(root)) {
     const std::optional<int64_t> step = step_of(item.path().filename().string());
-    if (step && is_complete(item.path().string())) places.push_back({*step, item.path().string()});
+    if (step && has_done(item.path().string())) places.push_back({*step, item.path().string()});
   }
   std::sort(places.begin(), places.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
+  return places;
+}
+
+std::vector<CheckpointPlace> list_checkpoints(const std::string& root) {
+  std::vector<CheckpointPlace> places = list_finished_checkpoints(root);
+  std::erase_if(places, [](const CheckpointPlace& place) { return !is_complete(place.path); });
   return places;
 }
 
@@ -150,8 +163,8 @@ std::vector<std::string> remove_unfinished_checkpoints(const std::string& root) 
     constexpr std::string_view kSuffix = ".partial";
     const bool is_partial = name.size() > kSuffix.size() + 1 && name[0] == '.' && name.ends_with(kSuffix) &&
                             step_of(name.substr(1, name.size() - kSuffix.size() - 1)).has_value();
-    const bool is_broken = step_of(name).has_value() && !is_complete(item.path().string());
-    if (is_partial || is_broken) removed.push_back(item.path().string());
+    const bool is_unfinished = step_of(name).has_value() && !has_done(item.path().string());
+    if (is_partial || is_unfinished) removed.push_back(item.path().string());
   }
   std::sort(removed.begin(), removed.end());
   for (const std::string& path : removed) remove_checkpoint_folder(path);

@@ -1,8 +1,3 @@
-#include <fcntl.h>
-#include <stdio.h>  // renameat2 is not in <cstdio>'s namespace
-
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <utility>
 
@@ -14,6 +9,7 @@
 #include "txtsum/core/file_hash.h"
 #include "txtsum/core/json.h"
 #include "txtsum/io/checkpoint_folder.h"
+#include "txtsum/io/replace_folder.h"
 
 namespace txtsum::io {
 namespace fs = std::filesystem;
@@ -79,28 +75,6 @@ void CheckpointWriter::write_checksums() {
   write(kChecksumsFile, core::to_pretty_text(list));
 }
 
-void CheckpointWriter::move_into_place() {
-  const std::string final_path = root_ + "/" + name_;
-  if (::rename(folder_.c_str(), final_path.c_str()) != 0) {
-    const bool occupied = errno == EEXIST || errno == ENOTEMPTY;
-    if (occupied) {
-      // Exchanging the two names leaves no moment without a complete checkpoint of this step. Where the file system
-      // cannot exchange, the old one is unmade first; checkpoints of other steps are still there.
-      if (::renameat2(AT_FDCWD, folder_.c_str(), AT_FDCWD, final_path.c_str(), RENAME_EXCHANGE) == 0) {
-        remove_checkpoint_folder(folder_);
-      } else {
-        remove_checkpoint_folder(final_path);
-      }
-    }
-    if (fs::exists(folder_) && ::rename(folder_.c_str(), final_path.c_str()) != 0) {
-      throw core::DataError(
-          folder_ + ": cannot rename folder to " + final_path + ": " + std::strerror(errno) +
-          "; on a mount that cannot rename folders (Azure's blob mounts), choose publishing in place");
-    }
-  }
-  core::sync_path(root_);
-}
-
 std::string CheckpointWriter::publish() {
   TXTSUM_CHECK(!published_, folder_);
   observe("sync files");
@@ -112,7 +86,7 @@ std::string CheckpointWriter::publish() {
   core::sync_path(folder_);
   if (mode_ == PublishMode::kRename) {
     observe("rename");
-    move_into_place();
+    replace_folder(folder_, root_ + "/" + name_);
   }
   published_ = true;
   observe("write latest");

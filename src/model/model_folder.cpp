@@ -9,6 +9,7 @@
 #include "transformer_model.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/random.h"
+#include "txtsum/core/stop_signal.h"
 #include "txtsum/model/freezing.h"
 #include "txtsum/model/model_outline.h"
 #include "txtsum/ops/band_attention.h"
@@ -23,11 +24,17 @@ constexpr const char* kFirstToken = "first";
 constexpr const char* kRandomBlocksKey = "txtsum_random_blocks";
 constexpr const char* kTransformersBlocks = "transformers";
 
+/// Called before each weight: gigabytes from a slow mount take minutes.
+void require_not_stopped() {
+  if (const int signal = core::stop_signal()) throw core::StoppedBySignal("stopped while weights were loaded", signal);
+}
+
 /// Each parameter draws from a stream of its own, so the weights do not depend on the threads.
 void draw_random_weights(Arena& arena, const std::vector<ParameterSpec>& specs, const TransformerArchitecture& a,
                          uint64_t seed) {
   at::parallel_for(0, static_cast<int64_t>(specs.size()), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
+      require_not_stopped();
       const ParameterSpec& spec = specs[static_cast<size_t>(i)];
       const ArenaEntry& entry = *arena.layout().find(spec.name);
       const at::Tensor values = arena.entry_values(entry);
@@ -143,6 +150,7 @@ std::vector<at::Tensor> read_weights(NamedWeights& weights, const TransformerArc
                                      const Arena& arena, const at::Tensor& bias_V) {
   std::vector<at::Tensor> sources;
   for (const ArenaEntry& entry : arena.layout().entries()) {
+    require_not_stopped();
     at::Tensor tensor = weights.take(entry.name, entry.shape);
     if (!tensor.defined() && may_be_missing(architecture, entry)) {
       tensor = sinusoidal_positions(entry.shape[0], entry.shape[1]);

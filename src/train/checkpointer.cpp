@@ -98,7 +98,8 @@ std::string Checkpointer::save(const TrainingState& state) const {
 std::string Checkpointer::publish(io::CheckpointWriter& writer, const TrainingState& state) const {
   std::string folder = writer.publish();
   if (config_.keep_last) {
-    std::vector<int64_t> protected_steps;
+    // The one just written too: where a training goes on from an earlier step, newer numbers may be there.
+    std::vector<int64_t> protected_steps{state.update};
     if (state.best_update > 0) protected_steps.push_back(state.best_update);
     io::remove_old_checkpoints(root_, *config_.keep_last, protected_steps);
   }

@@ -26,7 +26,8 @@ std::vector<int64_t> example_numbers(const ops::RaggedTokens& tokens) {
 
 }  // namespace
 
-HostUpdateStep::HostUpdateStep(const UpdateParts& parts) : parts_(parts), scope_(make_block_scope(parts)) {}
+HostUpdateStep::HostUpdateStep(const UpdateParts& parts)
+    : parts_(parts), scope_(make_block_scope(parts)), stop_scope_("stopped in an update", scope_.get()) {}
 
 void HostUpdateStep::start(const GlobalBatch& batch, int64_t update, double learning_rate) {
   TXTSUM_CHECK(batch.target_tokens > 0, "update ", update, " has no target tokens");
@@ -72,18 +73,19 @@ void HostUpdateStep::add_micro_batch(const GlobalBatch& all, size_t index, int64
   context.training = true;
   context.seed = parts_.seed;
   context.update = update;
-  context.scope = scope_.get();
+  // Ranks that go on would wait for one that stops alone.
+  const bool alone = parts_.sharding.communicator().world() == 1;
+  context.scope = alone ? &stop_scope_ : scope_.get();
   if (batch.encoded_ND.defined()) context.encoded_ND = batch.encoded_ND.to(device);
   parts_.sharding.begin_micro_batch({index == 0, index + 1 == all.micro_batches.size()});
   const model::LossSum sum =
       parts_.model.loss(ops::to_device(batch.source, device), ops::to_device(batch.labels, device),
                         parts_.config.label_smoothing, context);
   const double loss = sum.loss.item<double>();
-  // Ranks that go on would wait for this one.
-  if (!std::isfinite(loss) && parts_.sharding.communicator().world() == 1) {
-    const GlobalBatch alone{{batch}, example_numbers(batch.labels), batch.source.tokens(), batch.labels.tokens()};
+  if (!std::isfinite(loss) && alone) {
+    const GlobalBatch one{{batch}, example_numbers(batch.labels), batch.source.tokens(), batch.labels.tokens()};
     const WholeWeights whole(parts_.sharding);
-    refuse_update(parts_.batches, {update, "loss", loss, first_bad_block(parts_, alone, update), alone.examples});
+    refuse_update(parts_.batches, {update, "loss", loss, first_bad_block(parts_, one, update), one.examples});
   }
   // Where the output projection alone learns, its gradient is there already and no graph was built.
   if (sum.loss.requires_grad()) torch::autograd::backward({sum.loss});

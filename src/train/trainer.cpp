@@ -278,7 +278,13 @@ void Trainer::Loop::finish_update() {
 }
 
 void Trainer::Loop::train_update() {
-  if (started_.empty()) start_update();
+  if (started_.empty()) {
+    try {
+      start_update();
+    } catch (const core::StoppedBySignal& stopped) {
+      leave(stopped.exit_code() - 128);  // what was done of the update is done again
+    }
+  }
   while (started_.size() < kUpdatesUnderWay && may_run_ahead(started_.back())) start_update();
   finish_update();
 }

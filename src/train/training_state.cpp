@@ -156,18 +156,17 @@ TrainingState read_training_state(const std::string& step_folder) {
 }
 
 std::string find_checkpoint(const std::string& checkpoint_folder) {
-  const std::vector<io::CheckpointPlace> places = io::list_checkpoints(checkpoint_folder);
+  constexpr const char* kGoesOn = "; looking for an earlier checkpoint to resume from";
+  const std::vector<io::CheckpointPlace> places = io::list_finished_checkpoints(checkpoint_folder);
   for (auto place = places.rbegin(); place != places.rend(); ++place) {
-    if (!resumable(place->path)) {
-      core::log_warning(place->path + " has no optimizer state; looking for an earlier checkpoint to resume from");
-      continue;
-    }
     try {
       io::verify_checkpoint(place->path);
-      return place->path;
     } catch (const core::DataError& error) {
-      core::log_warning(std::string(error.what()) + "; looking for an earlier checkpoint to resume from");
+      core::log_warning(std::string(error.what()) + kGoesOn);
+      continue;
     }
+    if (resumable(place->path)) return place->path;
+    core::log_warning(place->path + " has no optimizer state" + kGoesOn);
   }
   return {};
 }

@@ -6,9 +6,15 @@
 
 #include "txtsum/core/error.h"
 #include "txtsum/core/stop_signal.h"
+#include "txtsum/ops/stop_scope.h"
 #include "txtsum/parallel/agreed_stop.h"
 
 namespace txtsum::train {
+namespace {
+
+constexpr const char* kStopped = "stopped while measuring the validation loss";
+
+}  // namespace
 
 ValidationLoss validation_loss(const model::Seq2SeqModel& model, MicroBatchSource& split, double label_smoothing,
                                parallel::Communicator& ranks) {
@@ -16,17 +22,21 @@ ValidationLoss validation_loss(const model::Seq2SeqModel& model, MicroBatchSourc
   const at::Device device = model.arena().device();
   const at::Tensor sums_2 = at::zeros({2}, at::TensorOptions().dtype(at::kDouble).device(device));
   ValidationLoss result;
+  ops::StopScope stop_scope(kStopped);
+  const bool alone = ranks.world() == 1;  // else all leave together, behind the loop
   for (int64_t i = ranks.rank(); i < split.size(); i += ranks.world()) {
     if (core::stop_signal() != 0) break;
     const MicroBatch batch = split.micro_batch(i);
+    model::ForwardContext context;
+    if (alone) context.scope = &stop_scope;
     const model::LossSum sum = model.loss(ops::to_device(batch.source, device), ops::to_device(batch.labels, device),
-                                          label_smoothing, model::ForwardContext{});
+                                          label_smoothing, context);
     sums_2.select(0, 0).add_(sum.loss);
     sums_2.select(0, 1).add_(sum.nll);
     result.target_tokens += sum.tokens;
   }
   if (const int signal = parallel::agreed_stop_signal(ranks)) {
-    throw core::StoppedBySignal("stopped while measuring the validation loss", signal);
+    throw core::StoppedBySignal(kStopped, signal);
   }
   const at::Tensor own_2 = sums_2.cpu();
   std::vector<double> sums{own_2[0].item<double>(), own_2[1].item<double>(), static_cast<double>(result.target_tokens)};

@@ -330,6 +330,18 @@ class CommandsTest(unittest.TestCase):
         self.assertEqual(process.wait(30), 128 + signal.SIGINT)
         self.assertIn("stopped while texts were read", process.stderr.read())
 
+    def test_a_command_with_nothing_to_save_ends_at_a_signal(self):
+        for kind in (signal.SIGTERM, signal.SIGINT):
+            process = subprocess.Popen([PROGRAM, "tokenizer", "encode", "configs/models/txtsum-mini"], cwd=REPOSITORY,
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self.addCleanup(process.communicate)
+            self.addCleanup(process.kill)
+            process.stdin.write("a line\n")
+            process.stdin.flush()
+            self.assertTrue(process.stdout.readline().startswith("["))
+            process.send_signal(kind)
+            self.assertEqual(process.wait(30), 128 + kind)
+
     def test_rows_of_any_data_file_are_summarized(self):
         texts = ["A program that prints, \"in quotes\", a greeting.", "Two\nlines of a text about programs."]
         rows = [{"id": f"r{i}", "body": text} for i, text in enumerate(texts)]

@@ -6,6 +6,9 @@ namespace txtsum::core {
 /// main.
 void install_stop_signals();
 
+/// Makes SIGTERM and SIGINT end the process at once, with 128 + signal: for commands that have nothing to save.
+void end_at_stop_signals();
+
 /// The signal that asked the process to stop, or 0. Loops of any length poll it: training, validation, generation,
 /// loading.
 int stop_signal();

@@ -38,6 +38,9 @@ class Dataset {
   /// Target tokens of each example.
   std::vector<int64_t> target_counts() const;
 
+  /// Stands for all ids and where each text begins: equal for the same examples in the same order.
+  std::string fingerprint() const;
+
   bool has_texts() const { return !texts_.empty() || size() == 0; }
   const ExampleText& text(int64_t example) const;
   const TokenTable& table() const { return table_; }

@@ -50,7 +50,6 @@ class CheckpointWriter {
   void observe(std::string_view stage) const;
   void sync_files() const;
   void write_checksums();
-  void move_into_place();
 
   std::string root_;
   std::string name_;
@@ -78,6 +77,9 @@ void verify_checkpoint(const std::string& folder);
 /// not exist has none.
 std::vector<CheckpointPlace> list_checkpoints(const std::string& root);
 
+/// The folders `step-N` in `root` that were finished once: they have a DONE, whatever became of their files. By step.
+std::vector<CheckpointPlace> list_finished_checkpoints(const std::string& root);
+
 /// The complete checkpoint with the highest step.
 std::optional<CheckpointPlace> latest_checkpoint(const std::string& root);
 
@@ -87,8 +89,9 @@ std::optional<CheckpointPlace> latest_checkpoint(const std::string& root);
 std::vector<int64_t> remove_old_checkpoints(const std::string& root, int64_t keep_last,
                                             const std::vector<int64_t>& protected_steps);
 
-/// Removes what killed processes left in `root`: partial folders and `step-N` folders that are not complete. To be
-/// called while nobody writes there. Returns the paths removed. Throws DataError.
+/// Removes what killed processes left in `root`: partial folders and `step-N` folders without DONE. One that was
+/// finished and is damaged stays: it may be all that there is. To be called while nobody writes there. Returns the
+/// paths removed. Throws DataError.
 std::vector<std::string> remove_unfinished_checkpoints(const std::string& root);
 
 }  // namespace txtsum::io

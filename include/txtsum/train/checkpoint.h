@@ -35,7 +35,8 @@ std::string step_folder_name(int64_t update);
 TrainingState read_training_state(const std::string& step_folder);
 
 /// Newest whole step folder with optimizer state in `checkpoint_folder` (`RUN/checkpoints`); empty when there is none.
-/// Folders that are torn (no DONE, wrong size or checksum) are passed over with a warning.
+/// Folders that were finished and are damaged (a file is missing, or has another size or checksum) are passed over with
+/// a warning, and those without DONE, which were not, without one.
 std::string find_checkpoint(const std::string& checkpoint_folder);
 
 }  // namespace txtsum::train

@@ -43,6 +43,15 @@ TEST(RaggedBatch, PutsExamplesOneAfterTheOther) {
   EXPECT_THROW(collate(dataset, std::vector<int64_t>{3}), core::InternalError);
 }
 
+TEST(Dataset, FingerprintStandsForIdsOrderAndWhereTextsEnd) {
+  const std::vector<std::vector<int32_t>> a{{1, 2, 3}, {4, 5}}, b{{6}, {7, 8}};
+  const std::string own = Dataset::from_ids(a, b).fingerprint();
+  EXPECT_EQ(Dataset::from_ids(a, b).fingerprint(), own);
+  EXPECT_NE(Dataset::from_ids({{4, 5}, {1, 2, 3}}, {{7, 8}, {6}}).fingerprint(), own);
+  EXPECT_NE(Dataset::from_ids({{1, 2}, {3, 4, 5}}, b).fingerprint(), own);
+  EXPECT_NE(Dataset::from_ids({{1, 2, 9}, {4, 5}}, b).fingerprint(), own);
+}
+
 TEST(BatchStream, GoesOnFromAnyPositionWithTheSameBatches) {
   const Dataset dataset = make_dataset(61);
   BatchStreamOptions options;

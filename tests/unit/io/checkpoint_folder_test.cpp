@@ -124,6 +124,20 @@ TEST_P(CheckpointFolder, RemovesWhatAKilledProcessLeft) {
   EXPECT_TRUE(fs::exists(folder_.path(".hidden.partial")));
 }
 
+TEST_P(CheckpointFolder, KeepsWhatWasFinishedAndIsDamaged) {
+  save(folder_.path(), 1, GetParam(), "first");
+  save(folder_.path(), 2, GetParam(), "second");
+  save(folder_.path(), 3, GetParam(), "third");
+  fs::remove(folder_.path("step-1/weights.bin"));
+  std::ofstream(folder_.path("step-2/DONE"), std::ios::trunc).flush();  // killed while it was written
+  EXPECT_EQ(remove_unfinished_checkpoints(folder_.path()), std::vector<std::string>{folder_.path("step-2")});
+  EXPECT_TRUE(fs::exists(folder_.path("step-1/state/rank-0.bin")));
+  EXPECT_THAT(steps(folder_.path()), ElementsAre(3));
+  const std::vector<CheckpointPlace> finished = list_finished_checkpoints(folder_.path());
+  ASSERT_EQ(finished.size(), 2u);
+  EXPECT_EQ(finished.front().step, 1);
+}
+
 TEST_P(CheckpointFolder, NamesTheBadFile) {
   save(folder_.path(), 3, GetParam(), "content");
   const std::string weights = folder_.path("step-3/weights.bin");

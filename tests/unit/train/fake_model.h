@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -67,6 +68,7 @@ class FakeModel final : public model::Seq2SeqModel {
     key.positions_N = target.positions_N;
     const auto body = [this, key](const std::vector<at::Tensor>& inputs) {
       ++body_calls;
+      if (in_body) in_body(body_calls);
       const at::Tensor hidden = inputs[0] + inputs[1];
       const at::Tensor up = ops::linear(hidden, arena_.ref("up"), {});
       return hidden +
@@ -104,6 +106,7 @@ class FakeModel final : public model::Seq2SeqModel {
   std::vector<std::pair<std::string, at::Tensor>> buffers() const override { return {}; }
 
   mutable int64_t body_calls = 0, encode_calls = 0;
+  std::function<void(int64_t call)> in_body;  ///< Where it is set, called in the middle of a pass.
 
  private:
   static std::vector<model::ParameterSpec> specs(const std::vector<std::string>& frozen) {

@@ -102,6 +102,32 @@ TEST_P(Resume, AtEveryUpdateGivesTheBitsOfAStraightRun) {
   }
 }
 
+TEST_P(Resume, FromAStopWithinAnUpdateGivesTheBitsOfAStraightRun) {
+  const TemporaryFolder folder;
+  Attempt straight(folder.path("straight"), GetParam().dtype, GetParam().frozen_names());
+  GetParam().apply(straight);
+  const train::TrainOutcome whole = straight.run();
+  const int64_t calls = straight.model.body_calls;
+
+  const int64_t stop = calls / 2;
+  Attempt first(folder.path("run"), GetParam().dtype, GetParam().frozen_names());
+  GetParam().apply(first);
+  first.model.in_body = [&](int64_t call) {
+    if (call == stop) core::set_stop_signal(15);
+  };
+  EXPECT_THROW(first.run(), core::StoppedBySignal);
+  core::set_stop_signal(0);
+  EXPECT_EQ(first.model.body_calls, stop) << "it was heard late";
+
+  Attempt second(folder.path("run"), GetParam().dtype, GetParam().frozen_names());
+  GetParam().apply(second);
+  second.settings.resume_from = train::find_checkpoint(folder.path("run"));
+  const train::TrainOutcome outcome = second.run();
+  EXPECT_EQ(first.recorder.updates.size() + second.recorder.updates.size(), straight.recorder.updates.size());
+  EXPECT_EQ(outcome.mean_loss, whole.mean_loss);
+  EXPECT_TRUE(at::equal(second.weights(), straight.weights()));
+}
+
 TEST(Checkpoint, SaysWhatItSavedWhenStopped) {
   const TemporaryFolder folder;
   Attempt attempt(folder.path("run"));
@@ -165,6 +191,21 @@ TEST(Checkpoint, KeepsTheFingerprintAndThePosition) {
   EXPECT_EQ(state.update, 4);
   EXPECT_EQ(state.epoch, 1);
   EXPECT_EQ(state.batch, 1);
+}
+
+TEST(Checkpoint, OfAnEarlierStepIsKeptThoughNewerNumbersAreThere) {
+  const TemporaryFolder folder;
+  Attempt first(folder.path("run"));
+  first.settings.checkpoint.every_updates = 1;
+  first.run();
+  Attempt second(folder.path("run"));
+  second.settings.checkpoint.every_updates = 1;
+  second.settings.checkpoint.keep_last = 1;
+  second.settings.train.max_updates = 3;
+  second.settings.resume_from = folder.path("run/step-2");
+  const std::string last = second.run().last_checkpoint;
+  EXPECT_EQ(last, folder.path("run/step-3"));
+  EXPECT_TRUE(std::filesystem::exists(last + "/DONE"));
 }
 
 TEST(Checkpoint, OfAFinishedTrainingGoesNoFurther) {
