@@ -78,9 +78,19 @@ Figure difference(const Figure& first, const Figure& second) {
   if (!first.known()) return missing(first.unit, "the first is missing: " + first.note);
   if (!second.known()) return missing(first.unit, "the second is missing: " + second.note);
   const bool both = first.provenance == Provenance::kMeasured && second.provenance == Provenance::kMeasured;
-  Figure result{*second.value - *first.value, first.unit, both ? Provenance::kMeasured : Provenance::kModelled,
-                first.source == second.source ? first.source : first.source + "; " + second.source, std::nullopt, ""};
+  Figure result{*second.value - *first.value,
+                first.unit,
+                both ? Provenance::kMeasured : Provenance::kModelled,
+                first.source == second.source ? first.source : first.source + "; " + second.source,
+                std::nullopt,
+                ""};
   if (first.year == second.year) result.year = first.year;
+  if (first.note == second.note) {
+    result.note = first.note;
+  } else {
+    result.note = "the first: " + (first.note.empty() ? "all of it" : first.note) +
+                  "; the second: " + (second.note.empty() ? "all of it" : second.note);
+  }
   return result;
 }
 

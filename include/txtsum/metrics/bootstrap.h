@@ -38,8 +38,8 @@ struct Interval {
 
 /// Draws the rows of the row-major matrix `values` (rows x `columns`, at least one row) with replacement, as many as
 /// there are, `options.resamples` times. Returns the mean of each column in each resample, row-major (resamples x
-/// `columns`). `groups` divides `columns`: numpy_legacy draws the rows of each group of neighbouring columns anew, philox
-/// does not look at it. Throws UserError for less than one resample or a confidence outside [0, 1].
+/// `columns`). `groups` divides `columns`: numpy_legacy draws the rows of each group of neighbouring columns anew,
+/// philox does not look at it. Throws UserError for less than one resample or a confidence outside [0, 1].
 std::vector<double> resample_means(std::span<const double> values, size_t columns, size_t groups,
                                    const BootstrapOptions& options);
 

@@ -20,9 +20,9 @@ struct PairedDifference {
   double share_second_better = 0;
 };
 
-/// Compares `first` and `second`, row-major matrices of the same shape (documents x `columns`): documents are drawn with
-/// replacement, the same ones for both systems and all columns. One result a column. Throws UserError for less than two
-/// documents, and what resample_means() throws.
+/// Compares `first` and `second`, row-major matrices of the same shape (documents x `columns`): documents are drawn
+/// with replacement, the same ones for both systems and all columns. One result a column. Throws UserError for less
+/// than two documents, and what resample_means() throws.
 std::vector<PairedDifference> paired_bootstrap(std::span<const double> first, std::span<const double> second,
                                                size_t columns, const BootstrapOptions& options);
 
