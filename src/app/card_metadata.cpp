@@ -2,11 +2,9 @@
 
 #include "app/card_metadata.h"
 
-#include <array>
 #include <sstream>
 
-#include "txtsum/metrics/figure.h"
-#include "txtsum/metrics/rouge.h"
+#include "app/finished_run.h"
 
 namespace txtsum::app {
 namespace {
@@ -38,13 +36,12 @@ std::string dataset_yaml(const core::Json& report, const std::string& split) {
 std::string model_index(const core::Json& report) {
   const CardScores scores = card_scores(report);
   if (scores.split.empty()) return "";
-  static constexpr std::array<const char*, 4> kTitles{"ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-Lsum"};
   std::string yaml("model-index:\n");
   yaml += line("- ", "name", quoted(report.at("run_name").get<std::string>()));
   yaml += "  results:\n  - task:\n      type: summarization\n      name: Summarization\n";
   yaml += dataset_yaml(report, scores.split) + "    metrics:\n";
   for (size_t k = 0; k < metrics::kRougeKinds.size(); ++k) {
-    yaml += line("    - ", "type", "rouge") + line("      ", "name", kTitles[k]);
+    yaml += line("    - ", "type", "rouge") + line("      ", "name", kRougeTitles[k]);
     yaml += line("      ", "value", core::to_line(scores.values.at(metrics::kRougeKinds[k].name)));
   }
   return yaml;

@@ -12,6 +12,9 @@
 
 namespace txtsum::app {
 
+/// Names for people, in the order of metrics::kRougeKinds.
+inline constexpr std::array<const char*, 4> kRougeTitles{"ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-Lsum"};
+
 /// One line of predictions.jsonl.
 struct Prediction {
   std::string id;

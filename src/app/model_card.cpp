@@ -87,16 +87,15 @@ std::string introduction(const core::Json& report, const CardBase& base) {
 std::string scores_part(const core::Json& report) {
   const CardScores scores = card_scores(report);
   if (scores.split.empty()) return "Missing: no summaries were scored in this run.\n";
-  static constexpr std::array<const char*, 4> kTitles{"ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-Lsum"};
   std::vector<std::vector<std::string>> rows{{"F x 100", scores.split, "95 % interval"}};
-  for (size_t k = 0; k < kTitles.size(); ++k) {
+  for (size_t k = 0; k < kRougeTitles.size(); ++k) {
     const char* name = metrics::kRougeKinds[k].name;
     std::string interval = "missing";
     if (scores.values.contains("intervals")) {
       const core::Json& found = scores.values.at("intervals").at(name);
       interval = fixed(found.at("low").get<double>(), 2) + " to " + fixed(found.at("high").get<double>(), 2);
     }
-    rows.push_back({kTitles[k], core::to_line(scores.values.at(name)), interval});
+    rows.push_back({kRougeTitles[k], core::to_line(scores.values.at(name)), interval});
   }
   std::string text = table(rows) + "\n";
   if (!scores.values.contains("pairs")) {

@@ -237,8 +237,8 @@ std::string report_page(const std::vector<FinishedRun>& runs) {
   try {
     return page_html(runs);
   } catch (const core::Json::exception& error) {
-    throw core::DataError(folders + ": a report or a line of steps is not of the form in docs/report_schema.json: " +
-                          error.what());
+    throw core::DataError(
+        folders + ": a report or a line of steps is not of the form in docs/report_schema.json: " + error.what());
   } catch (const core::DataError& error) {
     throw core::DataError(folders + ": " + error.what());
   }

@@ -1,7 +1,6 @@
 // The page's scores: headline, intervals, differences, trade-offs.
 
 #include <algorithm>
-#include <array>
 
 #include "app/report_sections.h"
 #include "app/run_comparison.h"
@@ -13,8 +12,6 @@
 
 namespace txtsum::app {
 namespace {
-
-constexpr std::array<const char*, 4> kRougeTitles{"ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-Lsum"};
 
 /// A score with its interval; without resamples the interval is the score.
 metrics::Interval rouge_interval(const FinishedRun& run, size_t kind) {

@@ -44,18 +44,17 @@ svg .on{fill:var(--on-light)}svg .on.p1,svg .on.p3{fill:var(--on-dark)}
 .scroll{overflow-x:auto;margin:.6rem 0}
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;min-width:100%}
 th,td{padding:.38rem .9rem .38rem 0;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule);vertical-align:top}
-th:first-child,td:first-child{text-align:left}th:last-child,td:last-child{padding-right:0}
+th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--paper)}th:last-child,td:last-child{padding-right:0}
 th{font-weight:500;color:var(--soft)}table.ledger tr:last-child td{font-weight:600;border-bottom:0}
 td small{display:block;color:var(--soft)}
 table.words td,table.words th{text-align:left;white-space:normal;overflow-wrap:anywhere}
-.run{overflow-wrap:anywhere}td .run{white-space:normal}.run b{color:var(--c);font-weight:600}
+.run{overflow-wrap:anywhere}td .run{display:inline-block;min-width:7.5rem;max-width:17rem;white-space:normal}.run b{color:var(--c);font-weight:600}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;margin:0 0 1rem;padding:0;list-style:none;font-size:.9rem}
 .legend i,.swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;background:var(--c);margin-right:.45em}
 .tag{display:inline-block;width:.58em;height:.58em;border-radius:50%;border:1.5px solid var(--soft);margin-left:.4em;vertical-align:.05em}
 .tag.measured{background:var(--soft)}.tag.modelled{background:linear-gradient(90deg,var(--soft) 50%,transparent 50%)}
 .tag.missing{border-style:dotted}
-.tags{font-size:.85rem;color:var(--soft)}.tags .tag{margin:0 .35em 0 0}.tags span+span{margin-left:1.1em}
-.tags>span{white-space:nowrap}
+.tags{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;font-size:.85rem;color:var(--soft)}.tags .tag{margin:0 .35em 0 0}
 .notice{background:var(--warn-paper);border-left:3px solid var(--warn);padding:.7rem 1rem;margin-top:1.6rem}
 .notice h2{color:var(--warn);font-size:1rem;margin:0 0 .3rem}.notice ul{margin:0;padding-left:1.1rem}
 details{margin:.9rem 0}summary{cursor:pointer;color:var(--soft)}summary .run{color:var(--ink)}
