@@ -143,7 +143,7 @@ class ReportsTest(unittest.TestCase):
         result = run("compare", self.long, evaluated)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("an evaluation alone", result.stdout)
-        self.assertRegex(result.stdout, r"rouge1 .* 0\.00 .* 1\.0000 ")
+        self.assertRegex(result.stdout, r"rouge1 .* \+0\.00 .* 1\.0000 ")
 
     def test_a_report_is_one_page_without_anything_from_outside(self):
         result = run("report", self.long)
