@@ -50,7 +50,7 @@ std::string model_index(const core::Json& report) {
 std::string emissions_source(const core::Json& report, const metrics::Figure& grams) {
   std::string tables;
   for (const core::Json& factor : report.at("carbon").at("factors")) {
-    tables += (tables.empty() ? "" : ", ") + factor.at("table").get<std::string>();
+    tables += (tables.empty() ? "" : "; ") + factor.at("table").get<std::string>();
   }
   return "txtsum " + report.at("program_version").get<std::string>() + ", " +
          std::string(metrics::provenance_name(grams.provenance)) +

@@ -140,7 +140,8 @@ std::string histogram(const std::string& summary, const Axis& x, const std::stri
   const Bins bins = make_bins(extent.all, extent.end);
   Extent x_extent, y_extent;
   x_extent.take(bins.first);
-  x_extent.take(bins.first + static_cast<double>(bins.count) * bins.width);
+  constexpr double kLeastWidth = 5;  // ticks at whole numbers
+  x_extent.take(bins.first + std::max(kLeastWidth, static_cast<double>(bins.count) * bins.width));
   int64_t beyond = 0;
   std::vector<std::vector<int64_t>> counts;
   for (const HistogramSeries& each : series) {

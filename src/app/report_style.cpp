@@ -18,7 +18,7 @@ main{max-width:64rem;margin:0 auto;padding:2.5rem 1.25rem 4rem}
 h1{font-size:1.75rem;line-height:1.2;font-weight:600;margin:0 0 .3rem;overflow-wrap:anywhere}
 h2{font-size:1.15rem;font-weight:600;margin:0 0 .9rem}
 h3{font-size:1rem;font-weight:600;margin:1.6rem 0 .5rem;overflow-wrap:anywhere}
-p{margin:.4rem 0;max-width:46rem}
+p{margin:.4rem 0;max-width:46rem}sub{line-height:0}
 .soft,.sub{color:var(--soft)}.sub{font-size:.9rem}
 .over{color:var(--soft);font-size:.8rem;letter-spacing:.06em;text-transform:uppercase;margin:0 0 .4rem}
 section{margin-top:2.4rem;padding-top:1.5rem;border-top:1px solid var(--rule)}
