@@ -82,7 +82,11 @@ cat <<END
 
 Done after $(duration $((SECONDS - started))). The report is $run/report.json, the model $run/model.
 
-Next, a text of your own:
+One page of HTML on it, with curves, scores and costs:
+
+  $txtsum report $run
+
+A text of your own:
 
   echo "GNU hello prints a friendly greeting. It is the example of a well-made GNU program." |
     $txtsum summarize --model $run/model

@@ -27,6 +27,8 @@ void add_train_command(CommandLine& line);
 void add_evaluate_command(CommandLine& line);
 void add_summarize_command(CommandLine& line);
 void add_score_command(CommandLine& line);
+void add_compare_command(CommandLine& line);
+void add_report_command(CommandLine& line);
 void add_convert_command(CommandLine& line);
 void add_tokenizer_command(CommandLine& line);
 void add_check_command(CommandLine& line);

@@ -147,6 +147,8 @@ int parse_and_run(int argc, const char* const* argv) {
   add_evaluate_command(line);
   add_summarize_command(line);
   add_score_command(line);
+  add_compare_command(line);
+  add_report_command(line);
   add_convert_command(line);
   add_tokenizer_command(line);
   add_check_command(line);

@@ -112,7 +112,7 @@ namespace {
 constexpr std::array kRunFiles{kConfigFile,        kEnvironmentFile, kLogFile,           kStepsFile,
                                kPredictionsFile,   kReportFile,      kGeneratedTextFile, kTrainerStateFile,
                                kEmissionsFile,     kAttemptsFolder,  kCheckpointsFolder, kModelFolder,
-                               kTensorboardFolder, kTraceFile};
+                               kTensorboardFolder, kTraceFile,       kPageFile,          kSeveralPageFile};
 constexpr std::array kResultFiles{"all_results.json",     "train_results.json", "eval_results.json",
                                   "predict_results.json", kPartialFile,         "mlflow_run.json"};
 

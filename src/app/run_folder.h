@@ -20,6 +20,9 @@ inline constexpr const char* kPredictionsFile = "predictions.jsonl";
 inline constexpr const char* kPartialFile = "predictions.partial.jsonl";
 inline constexpr const char* kGeneratedTextFile = "generated_predictions.txt";
 inline constexpr const char* kReportFile = "report.json";
+/// What `txtsum report` writes on one run, and on several.
+inline constexpr const char* kPageFile = "report.html";
+inline constexpr const char* kSeveralPageFile = "comparison.html";
 inline constexpr const char* kTraceFile = "trace.json";
 inline constexpr const char* kTrainerStateFile = "trainer_state.json";
 inline constexpr const char* kEmissionsFile = "emissions.csv";

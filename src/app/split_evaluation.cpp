@@ -8,6 +8,7 @@
 #include "app/run_ledger.h"
 #include "app/run_report.h"
 #include "app/spread_summaries.h"
+#include "txtsum/app/html_text.h"
 #include "txtsum/app/table.h"
 #include "txtsum/config/dump.h"
 #include "txtsum/core/file.h"
@@ -44,9 +45,16 @@ std::string summary_key(const SplitRequest& request) {
   return core::content_hash(text);
 }
 
-core::Json prediction_line(const data::ExampleText& text, const Summaries& summaries,
+/// So much of each document stands beside its summary: the data may be elsewhere when a report is read.
+constexpr size_t kSourceStartCharacters = 400;
+
+core::Json prediction_line(const data::Dataset& dataset, int64_t example, const Summaries& summaries,
                            const metrics::RougeScores& scores) {
+  const data::ExampleText& text = dataset.text(example);
   core::Json line{{"id", text.id}, {"summary", summaries.front().text}, {"reference", text.reference}};
+  line["source_start"] = beginning_of(text.source, kSourceStartCharacters);
+  line["source_tokens"] = dataset.table().full_lengths[static_cast<size_t>(2 * example)];
+  line["reference_tokens"] = dataset.table().full_lengths[static_cast<size_t>(2 * example + 1)];
   line["score"] = summaries.front().score;
   line["token_ids"] = summaries.front().token_ids;
   for (const metrics::RougeKind& kind : metrics::kRougeKinds) {
@@ -67,8 +75,8 @@ void write_predictions(const RunFolder& folder, const data::Dataset& dataset, co
                        const metrics::CorpusRouge& rouge) {
   std::string lines, texts;
   for (size_t i = 0; i < summaries.size(); ++i) {
-    const data::ExampleText& text = dataset.text(static_cast<int64_t>(i));
-    lines.append(core::to_line(prediction_line(text, summaries[i], rouge.examples[i]))).append("\n");
+    const auto example = static_cast<int64_t>(i);
+    lines.append(core::to_line(prediction_line(dataset, example, summaries[i], rouge.examples[i]))).append("\n");
     texts.append(on_one_line(summaries[i].front().text)).append("\n");
   }
   core::write_file(folder.file(kPredictionsFile), lines);

@@ -69,12 +69,15 @@ TrainingRun::TrainingRun(config::ExperimentConfig config, const RunStart& start,
 
 void TrainingRun::run() {
   try {
-    load_as_rank(ranks_, [this] { inputs_ = load_training(config_, device_); });
+    load_as_rank(ranks_, [this] {
+      inputs_ = load_training(config_, device_);
+      base_ = read_card_base(inputs_.files.folder);
+    });
     if (!start_.resume_from.empty()) check_same_data(start_.resume_from, inputs_);
     const train::TrainOutcome outcome = train();
     finish(outcome);
     ledger_->finish("finished");
-    report();
+    write_model_card(folder_.file(kModelFolder), report(), base_);
     close_mlflow(MlflowStatus::kFinished);
   } catch (const core::StoppedBySignal& stopped) {
     ledger_->finish("stopped by signal " + std::to_string(stopped.exit_code() - 128));
@@ -232,10 +235,10 @@ void TrainingRun::score_test_split() {
   mlflow_->log_metrics(0, metrics);
 }
 
-void TrainingRun::report() {
+core::Json TrainingRun::report() {
   const ReportParts parts{config_,  command_line_, environment_, to_json(inputs_.data_report),
                           quality_, freezing_,     gpu_work_,    rank_work_};
-  const core::Json written = write_report(folder_, parts, *ledger_, clock_);
+  core::Json written = write_report(folder_, parts, *ledger_, clock_);
   if (quality_.contains("test")) forget_summary_log(folder_);
   folder_.publish_live();
   std::string text;
@@ -243,6 +246,7 @@ void TrainingRun::report() {
   if (!freezing_.is_null()) text.append(freeze_text(written.at("freezing")));
   text.append(footprint_text(config_.resources, folder_.file(kAttemptsFolder), *ledger_));
   print(text + "report: " + folder_.file(kReportFile) + "\n");
+  return written;
 }
 
 }  // namespace txtsum::app

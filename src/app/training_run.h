@@ -7,6 +7,7 @@
 #include "app/compute_device.h"
 #include "app/experiment.h"
 #include "app/freeze_report.h"
+#include "app/model_card.h"
 #include "app/run_folder.h"
 #include "app/start_table.h"
 #include "app/step_log.h"
@@ -40,7 +41,7 @@ class TrainingRun {
   void write_train_results(const train::TrainOutcome& outcome);
   void write_trainer_state(const train::TrainOutcome& outcome);
   void score_test_split();
-  void report();
+  core::Json report();
   void close_mlflow(MlflowStatus status);
   metrics::Footprint footprint();
 
@@ -55,6 +56,7 @@ class TrainingRun {
   int threads_ = 1;
   core::Json environment_;
   TrainingInputs inputs_;
+  CardBase base_;  ///< Of the model that training starts from; inputs_.files become the finished one's.
   std::unique_ptr<StepLog> steps_;
   std::unique_ptr<TerminalObserver> terminal_;
   std::unique_ptr<LedgerObserver> ledger_observer_;

@@ -66,6 +66,13 @@ void ReportConfig::describe(FieldVisitor& visitor) {
                 {.help = "The first update that is traced, counted from this attempt's first.",
                  .minimum = 1,
                  .changes_training = false});
+  visitor.field("language", language,
+                {.help = "Languages of the texts for the finished model's card, as codes: en, [de, fr].",
+                 .changes_training = false,
+                 .default_note = "that of the base model's card, where it has one"});
+  visitor.field("dataset", dataset,
+                {.help = "Id of the data set on the Hugging Face Hub, for the finished model's card.",
+                 .changes_training = false});
 }
 
 }  // namespace txtsum::config

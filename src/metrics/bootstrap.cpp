@@ -54,20 +54,14 @@ double percentile(const std::vector<double>& sorted, double percent) {
   return share >= 0.5 ? high - (high - low) * (1 - share) : low + (high - low) * share;
 }
 
-Interval interval_of(std::vector<double> means, double confidence) {
-  std::sort(means.begin(), means.end());
-  const double tail = (1 - confidence) / 2;
-  return {percentile(means, 100 * tail), percentile(means, 50), percentile(means, 100 * (1 - tail))};
-}
-
 }  // namespace
 
 std::string generator_name(ResampleGenerator generator) {
   return generator == ResampleGenerator::philox ? "philox" : "numpy_legacy";
 }
 
-std::vector<Interval> bootstrap_means(std::span<const double> values, size_t columns, size_t groups,
-                                      const BootstrapOptions& options) {
+std::vector<double> resample_means(std::span<const double> values, size_t columns, size_t groups,
+                                   const BootstrapOptions& options) {
   if (options.resamples < 1) {
     throw core::UserError("bootstrap resamples must be at least 1, not " + std::to_string(options.resamples));
   }
@@ -97,11 +91,23 @@ std::vector<Interval> bootstrap_means(std::span<const double> values, size_t col
       }
     }
   }
+  return means;
+}
+
+Interval percentile_interval(std::vector<double> means, double confidence) {
+  std::sort(means.begin(), means.end());
+  const double tail = (1 - confidence) / 2;
+  return {percentile(means, 100 * tail), percentile(means, 50), percentile(means, 100 * (1 - tail))};
+}
+
+std::vector<Interval> bootstrap_means(std::span<const double> values, size_t columns, size_t groups,
+                                      const BootstrapOptions& options) {
+  const std::vector<double> means = resample_means(values, columns, groups, options);
   std::vector<Interval> intervals;
   for (size_t c = 0; c < columns; ++c) {
-    std::vector<double> column(resamples);
-    for (size_t r = 0; r < resamples; ++r) column[r] = means[r * columns + c];
-    intervals.push_back(interval_of(std::move(column), options.confidence));
+    std::vector<double> column;
+    for (size_t at = c; at < means.size(); at += columns) column.push_back(means[at]);
+    intervals.push_back(percentile_interval(std::move(column), options.confidence));
   }
   return intervals;
 }

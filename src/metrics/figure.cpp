@@ -1,5 +1,6 @@
 #include "txtsum/metrics/figure.h"
 
+#include "txtsum/core/check.h"
 #include "txtsum/core/error.h"
 
 namespace txtsum::metrics {
@@ -59,6 +60,46 @@ core::Json to_json(const Figure& figure) {
   if (!figure.note.empty()) json["note"] = figure.note;
   if (figure.lower_bound) json["bound"] = "lower";
   return json;
+}
+
+Figure figure_from_json(const core::Json& json) {
+  try {
+    Figure figure;
+    if (!json.at("value").is_null()) figure.value = json.at("value").get<double>();
+    figure.unit = json.at("unit").get<std::string>();
+    figure.provenance = provenance_from_name(json.at("tag").get<std::string>());
+    figure.source = json.at("source").get<std::string>();
+    if (json.contains("year")) figure.year = json.at("year").get<int>();
+    figure.note = json.value("note", "");
+    if (figure.known() == (figure.provenance == Provenance::kMissing)) {
+      throw core::DataError("a figure's value is null exactly where its tag is missing; found " + core::to_line(json));
+    }
+    return figure;
+  } catch (const core::Json::exception& error) {
+    throw core::DataError("wanted a figure (docs/report_schema.json), found " + core::to_line(json) + ": " +
+                          error.what());
+  }
+}
+
+Figure difference(const Figure& first, const Figure& second) {
+  TXTSUM_CHECK(first.unit == second.unit, "units '", first.unit, "' and '", second.unit, "'");
+  if (!first.known()) return missing(first.unit, "the first is missing: " + first.note);
+  if (!second.known()) return missing(first.unit, "the second is missing: " + second.note);
+  const bool both = first.provenance == Provenance::kMeasured && second.provenance == Provenance::kMeasured;
+  Figure result{*second.value - *first.value,
+                first.unit,
+                both ? Provenance::kMeasured : Provenance::kModelled,
+                first.source == second.source ? first.source : first.source + "; " + second.source,
+                std::nullopt,
+                ""};
+  if (first.year == second.year) result.year = first.year;
+  if (first.note == second.note) {
+    result.note = first.note;
+  } else {
+    result.note = "the first: " + (first.note.empty() ? "all of it" : first.note) +
+                  "; the second: " + (second.note.empty() ? "all of it" : second.note);
+  }
+  return result;
 }
 
 }  // namespace txtsum::metrics

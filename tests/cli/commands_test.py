@@ -19,8 +19,8 @@ import unittest
 REPOSITORY = pathlib.Path(sys.argv.pop(1)).resolve()
 PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve()
 COMMANDS = [
-    [], ["train"], ["evaluate"], ["summarize"], ["score"], ["convert"], ["tokenizer"], ["tokenizer", "train"], ["tokenizer", "encode"],
-    ["tokenizer", "decode"], ["check"], ["plan"], ["config"], ["config", "list"], ["config", "show"], ["config", "copy"],
+    [], ["train"], ["evaluate"], ["summarize"], ["score"], ["compare"], ["report"], ["convert"], ["tokenizer"],
+    ["tokenizer", "train"], ["tokenizer", "encode"], ["tokenizer", "decode"], ["check"], ["plan"], ["config"], ["config", "list"], ["config", "show"], ["config", "copy"],
     ["config", "docs"], ["info"], ["launch"],
 ]
 PREDICTIONS = ["The cat sat on the mats.", "A program that prints greetings", "nothing in common"]

@@ -11,8 +11,7 @@ namespace txtsum::metrics {
 /// Where the resamples' row numbers come from.
 enum class ResampleGenerator {
   /// Resample r draws its rows from core::RandomStream(seed, r) with next_below(rows), the same for all columns: the
-  /// same
-  /// numbers on every machine and for any number of threads.
+  /// same numbers on every machine and for any number of threads.
   philox,
   /// NumPy's legacy generator as rouge_score uses it: np.random.seed(seed), then for each group of columns and each
   /// resample one np.random.choice(rows, size=rows) (MT19937, masked rejection). Only the seed's low 32 bits count.
@@ -37,11 +36,18 @@ struct Interval {
   double high = 0;
 };
 
-/// Bootstraps the mean of each column of the row-major matrix `values` (rows x `columns`, at least one row): draws the
-/// rows with replacement `resamples` times. One Interval a column; percentiles are interpolated linearly between order
-/// statistics, as np.percentile does. `groups` divides `columns`: numpy_legacy draws the rows of each group of
-/// neighbouring columns anew, philox does not look at it. Throws UserError for less than one resample or a confidence
-/// outside [0, 1].
+/// Draws the rows of the row-major matrix `values` (rows x `columns`, at least one row) with replacement, as many as
+/// there are, `options.resamples` times. Returns the mean of each column in each resample, row-major (resamples x
+/// `columns`). `groups` divides `columns`: numpy_legacy draws the rows of each group of neighbouring columns anew,
+/// philox does not look at it. Throws UserError for less than one resample or a confidence outside [0, 1].
+std::vector<double> resample_means(std::span<const double> values, size_t columns, size_t groups,
+                                   const BootstrapOptions& options);
+
+/// The interval of `means`, one a resample, in any order. Percentiles are interpolated linearly between order
+/// statistics, as np.percentile does.
+Interval percentile_interval(std::vector<double> means, double confidence);
+
+/// One Interval a column of resample_means() with the same arguments.
 std::vector<Interval> bootstrap_means(std::span<const double> values, size_t columns, size_t groups,
                                       const BootstrapOptions& options);
 

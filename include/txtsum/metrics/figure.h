@@ -48,4 +48,10 @@ Figure scaled(const Figure& figure, double factor, std::string unit);
 /// (`lower`) only for a lower bound.
 core::Json to_json(const Figure& figure);
 
+/// Reads what to_json gives. Throws DataError where it is not of that form.
+Figure figure_from_json(const core::Json& json);
+
+/// `second` - `first`, both in the same unit: measured where both are, modelled where one is, missing where one is.
+Figure difference(const Figure& first, const Figure& second);
+
 }  // namespace txtsum::metrics
