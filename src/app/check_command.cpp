@@ -3,6 +3,7 @@
 #include "app/command.h"
 #include "app/experiment.h"
 #include "app/run_ledger.h"
+#include "app/warnings.h"
 #include "txtsum/app/table.h"
 #include "txtsum/config/load.h"
 #include "txtsum/core/error.h"
@@ -54,8 +55,10 @@ std::string check_model(const config::ExperimentConfig& config) {
   const model::LoadedModel loaded = load_for_training(files, config, at::kCPU);
   check_lengths(config.data, loaded.model->facts());
   if (config.train.cache_encoder) train::check_encoder_is_fixed(*loaded.model);
-  resolve_generation(config.generation, files, loaded.model->facts());
-  return files.folder.path + ": " + loaded.model->facts().family + ", " +
+  const model::ModelFacts& facts = loaded.model->facts();
+  Warnings warnings;
+  log_and_add(warnings, generation_warnings(resolve_generation(config.generation, files, facts), files, facts));
+  return files.folder.path + ": " + facts.family + ", " +
          with_separators(loaded.model->arena().layout().total_numel()) + " parameters with their padding";
 }
 

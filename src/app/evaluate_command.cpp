@@ -13,6 +13,7 @@
 #include "app/run_report.h"
 #include "app/split_evaluation.h"
 #include "app/start_table.h"
+#include "app/warnings.h"
 #include "txtsum/config/dump.h"
 #include "txtsum/config/field.h"
 #include "txtsum/config/load.h"
@@ -140,8 +141,13 @@ class Evaluation {
     const data::DataReport report = data::make_data_report({{split_name(split_), &inputs->data.dataset}});
     parts.data = to_json(report);
     core::log_info("\n" + generation_table(inputs->generation.origins) + "\n" + data_table(report));
+    const generate::GenerationSettings& settings = inputs->generation.settings;
+    const model::ModelFacts& facts = inputs->loaded.model->facts();
+    log_and_add(parts.warnings, generation_warnings(inputs->generation, inputs->files, facts));
+    log_and_add(parts.warnings, data_warnings(report, config_.data, settings, facts));
     parts.quality[split_name(split_)] =
         evaluate_split(inputs->request(config_, split_), folder_, *ledger_, clock_, ranks_);
+    log_and_add(parts.warnings, output_warnings(parts.quality, settings));
   }
 
   const core::Clock& clock_ = core::system_clock();

@@ -156,7 +156,6 @@ generate::ResolvedSettings resolve_generation(const config::GenerationConfig& ge
                                               const model::ModelFacts& facts) {
   generate::ResolvedSettings resolved =
       generate::resolve_settings(generation, files.generation_config, files.config, facts);
-  for (const std::string& warning : resolved.warnings) core::log_warning(warning);
   if (const std::string note = task_specific_note(files.config); !note.empty()) core::log_info(note);
   return resolved;
 }

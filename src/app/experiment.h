@@ -49,7 +49,7 @@ void check_lengths(const config::DataConfig& data, const model::ModelFacts& fact
 /// nothing. They are not applied, as transformers does not.
 std::string task_specific_note(const core::Json& config);
 
-/// Settles section generation against the model's files, and logs what is not followed.
+/// Settles section generation against the model's files; generation_warnings() says what to mind.
 generate::ResolvedSettings resolve_generation(const config::GenerationConfig& generation, const ModelFiles& files,
                                               const model::ModelFacts& facts);
 

@@ -42,10 +42,10 @@ core::Json merged_generation_config(const config::GenerationConfig& generation, 
   if (json.is_null()) {
     // The old place of these settings: what config.json says has to go on being said.
     json = core::Json::object();
-    for (const char* key :
-         {"bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "forced_bos_token_id",
-          "forced_eos_token_id", "num_beams", "max_length", "min_length", "length_penalty", "early_stopping",
-          "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "repetition_penalty"}) {
+    for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id",
+                            "forced_bos_token_id", "forced_eos_token_id", "num_beams", "max_length", "min_length",
+                            "length_penalty", "early_stopping", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size",
+                            "repetition_penalty", "renormalize_logits", "suppress_tokens", "bad_words_ids"}) {
       if (files.config.contains(key)) json[key] = files.config.at(key);
     }
   }
@@ -67,6 +67,7 @@ core::Json merged_generation_config(const config::GenerationConfig& generation, 
   set(json, "no_repeat_ngram_size", generation.no_repeat_ngram);
   set(json, "encoder_no_repeat_ngram_size", generation.encoder_no_repeat_ngram);
   set(json, "repetition_penalty", generation.repetition_penalty);
+  set(json, "renormalize_logits", generation.renormalize_logits);
   set_id(json, "forced_bos_token_id", generation.forced_bos_token_id);
   set_id(json, "forced_eos_token_id", generation.forced_eos_token_id);
   set_id(json, "decoder_start_token_id", generation.decoder_start_token_id);

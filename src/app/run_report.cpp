@@ -63,6 +63,7 @@ core::Json write_report(const RunFolder& folder, const ReportParts& parts, metri
   inputs.environment = parts.environment;
   inputs.data = parts.data;
   inputs.quality = parts.quality;
+  inputs.warnings = to_json(parts.warnings);
   inputs.gpu_work = parts.gpu_work;
   inputs.rank_work = parts.rank_work;
   inputs.attempts = all_attempts(folder.file(kAttemptsFolder), ledger);

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "app/run_folder.h"
+#include "app/warnings.h"
 #include "txtsum/config/experiment_config.h"
 #include "txtsum/core/json.h"
 #include "txtsum/metrics/ledger.h"
@@ -20,6 +21,7 @@ struct ReportParts {
   core::Json freezing = {};   ///< What freezing saves (freeze_report.h), without with_spared_work().
   core::Json gpu_work = {};   ///< Of a training on a GPU.
   core::Json rank_work = {};  ///< Of a training.
+  Warnings warnings = {};
 };
 
 /// Writes report.json and emissions.csv from all attempts; returns report.json. Throws DataError.

@@ -165,11 +165,6 @@ std::string data_table(const data::DataReport& report) {
   }
   std::string text = table.text();
   for (const data::SplitReport& split : report.splits) text += limits_line(split);
-  for (const data::LeakReport& leak : report.leaks) {
-    if (leak.examples == 0) continue;
-    text.append("leak: ").append(count(leak.examples)).append(" documents of ").append(leak.into);
-    text.append(" are in ").append(leak.from).append(" too\n");
-  }
   return text;
 }
 

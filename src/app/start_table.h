@@ -32,7 +32,7 @@ std::string start_table(const StartFacts& start, const train::RunFacts& facts);
 /// How settings of generation were resolved.
 std::string generation_table(const std::vector<generate::SettingOrigin>& origins);
 
-/// Lengths, cuts, empty, duplicate and leaked examples of the splits.
+/// Lengths, cuts, empty and duplicate examples of the splits.
 std::string data_table(const data::DataReport& report);
 core::Json to_json(const data::DataReport& report);
 

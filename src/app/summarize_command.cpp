@@ -17,6 +17,7 @@
 #include "app/rank_guard.h"
 #include "app/spread_summaries.h"
 #include "app/start_table.h"
+#include "app/warnings.h"
 #include "txtsum/app/table.h"
 #include "txtsum/config/load.h"
 #include "txtsum/core/error.h"
@@ -164,6 +165,8 @@ void summarize_as_rank(const SummarizeOptions& options, const config::Experiment
   if (first) {
     core::log_info("weights: " + files.folder.path);
     core::log_debug("\n" + generation_table(resolved.origins));
+    Warnings warnings;
+    log_and_add(warnings, generation_warnings(resolved, files, facts));
     const int64_t most = std::min(config.data.max_source_tokens, facts.max_source_tokens);
     load_as_rank(ranks, [&] {
       encoded = encode(documents, config, *files.tokenizer, most);

@@ -127,20 +127,25 @@ train::TrainOutcome TrainingRun::train() {
   return trainer.run();
 }
 
+void TrainingRun::show_start(const train::RunFacts& facts) {
+  const model::Seq2SeqModel& model = *inputs_.loaded->model;
+  const StartFacts start{config_,
+                         inputs_.files,
+                         model,
+                         inputs_.generation.origins,
+                         inputs_.data_report,
+                         ledger_->record(),
+                         threads_,
+                         inputs_.batches->one_micro_batch(),
+                         ranks_.world()};
+  core::log_info("\n" + start_table(start, facts) + "\n" + generation_table(inputs_.generation.origins) + "\n" +
+                 freeze_table(freeze_facts()) + data_table(inputs_.data_report));
+  log_and_add(warnings_, generation_warnings(inputs_.generation, inputs_.files, model.facts()));
+  log_and_add(warnings_, data_warnings(inputs_.data_report, config_.data, inputs_.generation.settings, model.facts()));
+}
+
 std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
-  start_observer_ = std::make_unique<StartObserver>([this](const train::RunFacts& facts) {
-    const StartFacts start{config_,
-                           inputs_.files,
-                           *inputs_.loaded->model,
-                           inputs_.generation.origins,
-                           inputs_.data_report,
-                           ledger_->record(),
-                           threads_,
-                           inputs_.batches->one_micro_batch(),
-                           ranks_.world()};
-    core::log_info("\n" + start_table(start, facts) + "\n" + generation_table(inputs_.generation.origins) + "\n" +
-                   freeze_table(freeze_facts()) + data_table(inputs_.data_report));
-  });
+  start_observer_ = std::make_unique<StartObserver>([this](const train::RunFacts& facts) { show_start(facts); });
   terminal_ = std::make_unique<TerminalObserver>(clock_);
   steps_ = std::make_unique<StepLog>(folder_.live(kStepsFile), resumed_state(start_), clock_);
   const model::Seq2SeqModel& model = *inputs_.loaded->model;
@@ -236,8 +241,9 @@ void TrainingRun::score_test_split() {
 }
 
 core::Json TrainingRun::report() {
-  const ReportParts parts{config_,  command_line_, environment_, to_json(inputs_.data_report),
-                          quality_, freezing_,     gpu_work_,    rank_work_};
+  log_and_add(warnings_, output_warnings(quality_, inputs_.generation.settings));
+  const ReportParts parts{config_,   command_line_, environment_, to_json(inputs_.data_report), quality_, freezing_,
+                          gpu_work_, rank_work_,    warnings_};
   core::Json written = write_report(folder_, parts, *ledger_, clock_);
   if (quality_.contains("test")) forget_summary_log(folder_);
   folder_.publish_live();

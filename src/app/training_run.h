@@ -14,6 +14,7 @@
 #include "app/trace_observer.h"
 #include "app/train_observers.h"
 #include "app/training_inputs.h"
+#include "app/warnings.h"
 #include "txtsum/config/experiment_config.h"
 #include "txtsum/metrics/ledger.h"
 #include "txtsum/train/dataset_batches.h"
@@ -36,6 +37,7 @@ class TrainingRun {
   train::TrainOutcome train();
   void open_mlflow();
   FreezeFacts freeze_facts() const;
+  void show_start(const train::RunFacts& facts);
   std::vector<train::TrainObserver*> attach_observers();
   void finish(const train::TrainOutcome& outcome);
   void write_train_results(const train::TrainOutcome& outcome);
@@ -67,6 +69,7 @@ class TrainingRun {
   std::unique_ptr<TraceObserver> trace_;
   core::Json quality_ = core::Json::object();
   core::Json freezing_, gpu_work_, rank_work_;
+  Warnings warnings_;
 };
 
 }  // namespace txtsum::app

@@ -239,6 +239,7 @@ ForeignGroup generation_names() {
           {"no_repeat_ngram_size", "generation.no_repeat_ngram", ""},
           {"encoder_no_repeat_ngram_size", "generation.encoder_no_repeat_ngram", ""},
           {"repetition_penalty", "generation.repetition_penalty", ""},
+          {"renormalize_logits", "generation.renormalize_logits", ""},
           {"forced_bos_token_id", "generation.forced_bos_token_id", "-1 for none"},
           {"forced_eos_token_id", "generation.forced_eos_token_id", "-1 for none"},
           {"decoder_start_token_id", "generation.decoder_start_token_id", ""},

@@ -9,6 +9,28 @@ namespace {
 
 constexpr std::string_view kModels = "the model's generation_config.json";
 
+void describe_rules(GenerationConfig& generation, FieldVisitor& visitor) {
+  visitor.field("no_repeat_ngram", generation.no_repeat_ngram,
+                {.help = "No sequence of so many tokens twice in a summary; 0: off.",
+                 .unit = "tokens",
+                 .minimum = 0,
+                 .default_note = kModels});
+  visitor.field("encoder_no_repeat_ngram", generation.encoder_no_repeat_ngram,
+                {.help = "No sequence of so many tokens of the document in its summary; 0: off.",
+                 .unit = "tokens",
+                 .minimum = 0,
+                 .default_note = kModels});
+  visitor.field("repetition_penalty", generation.repetition_penalty,
+                {.help = "Divides (or, below zero, multiplies) the logits of tokens already written; 1: off.",
+                 .minimum = 0,
+                 .above_minimum = true,
+                 .default_note = kModels});
+  visitor.field("renormalize_logits", generation.renormalize_logits,
+                {.help = "Beam search scores tokens by their probability among those that the rules leave, as "
+                         "transformers' renormalize_logits; greedy search chooses the same either way.",
+                 .default_note = kModels});
+}
+
 void describe_ids(GenerationConfig& generation, FieldVisitor& visitor) {
   visitor.field(
       "forced_bos_token_id", generation.forced_bos_token_id,
@@ -48,21 +70,7 @@ void GenerationConfig::describe(FieldVisitor& visitor) {
                 {.help = "When a beam search is done, as in transformers: `true` with enough finished hypotheses, "
                          "`false` by a heuristic, `never` only when no better one is possible.",
                  .default_note = kModels});
-  visitor.field("no_repeat_ngram", no_repeat_ngram,
-                {.help = "No sequence of so many tokens twice in a summary; 0: off.",
-                 .unit = "tokens",
-                 .minimum = 0,
-                 .default_note = kModels});
-  visitor.field("encoder_no_repeat_ngram", encoder_no_repeat_ngram,
-                {.help = "No sequence of so many tokens of the document in its summary; 0: off.",
-                 .unit = "tokens",
-                 .minimum = 0,
-                 .default_note = kModels});
-  visitor.field("repetition_penalty", repetition_penalty,
-                {.help = "Divides (or, below zero, multiplies) the logits of tokens already written; 1: off.",
-                 .minimum = 0,
-                 .above_minimum = true,
-                 .default_note = kModels});
+  describe_rules(*this, visitor);
   describe_ids(*this, visitor);
   visitor.field("hypotheses", hypotheses,
                 {.help = "Summaries returned a document, best first; at most beams.",

@@ -24,6 +24,7 @@ ops::SearchRules search_rules(const GenerationSettings& settings, const model::M
   rules.source_no_repeat_ngram = settings.encoder_no_repeat_ngram;
   rules.length_penalty = settings.length_penalty;
   rules.repetition_penalty = settings.repetition_penalty;
+  rules.renormalize = settings.renormalize_logits;
   rules.stop_when_full = settings.early_stopping == config::BeamStop::kTrue;
   rules.hope_for_longest = settings.early_stopping == config::BeamStop::kNever && settings.length_penalty > 0.0;
   rules.start_id = settings.decoder_start_id;

@@ -1,6 +1,7 @@
 #include "logits_rules.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "txtsum/core/error.h"
@@ -20,6 +21,16 @@ void block_ngrams(std::span<const int64_t> ids, std::span<const Id> text, size_t
       forbidden.push_back(static_cast<int32_t>(text[start + n - 1]));
     }
   }
+}
+
+/// log softmax; a row without a number stays as it is.
+void renormalize(std::span<float> scores) {
+  const float largest = *std::max_element(scores.begin(), scores.end());
+  if (largest == kForbidden) return;
+  double total = 0.0;
+  for (const float score : scores) total += std::exp(static_cast<double>(score - largest));
+  const auto log_total = static_cast<float>(std::log(total));
+  for (float& score : scores) score = score - largest - log_total;
 }
 
 void append(std::vector<int32_t>& list, std::span<const int64_t> ids) {
@@ -86,14 +97,16 @@ void LogitsRules::apply(std::span<float> scores, const TokenRules& rules) const 
   if (!rules.forced.empty()) {
     std::fill(scores.begin(), scores.end(), kForbidden);
     for (const int64_t id : rules.forced) scores[static_cast<size_t>(id)] = 0.0f;
-    return;
+  } else {
+    const float penalty = static_cast<float>(settings_.repetition_penalty);
+    for (const int32_t id : rules.penalized) {
+      float& score = scores[static_cast<size_t>(id)];
+      score = score < 0.0f ? score * penalty : score / penalty;
+    }
+    for (const int32_t id : rules.forbidden) scores[static_cast<size_t>(id)] = kForbidden;
   }
-  const float penalty = static_cast<float>(settings_.repetition_penalty);
-  for (const int32_t id : rules.penalized) {
-    float& score = scores[static_cast<size_t>(id)];
-    score = score < 0.0f ? score * penalty : score / penalty;
-  }
-  for (const int32_t id : rules.forbidden) scores[static_cast<size_t>(id)] = kForbidden;
+  // The best of logits is the best either way.
+  if (settings_.renormalize_logits && settings_.beams > 1) renormalize(scores);
 }
 
 }  // namespace txtsum::generate

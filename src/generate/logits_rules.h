@@ -17,7 +17,7 @@ struct TokenRules {
 };
 
 /// transformers' logits processors that summaries use, in its order: repetition penalty, n-gram blocking, n-grams of
-/// the source, bad words, least length, forced first and last token, suppressed tokens.
+/// the source, bad words, least length, forced first and last token, suppressed tokens; renormalization comes last.
 class LogitsRules {
  public:
   explicit LogitsRules(const GenerationSettings& settings) : settings_(settings) {}

@@ -139,11 +139,17 @@ void take_ids(Resolver& resolver, const config::GenerationConfig& experiment, co
 
 /// Settings of the folder that change what transformers generates and that this program does not follow.
 void warn_of_others(Resolver& resolver, ResolvedSettings& result) {
-  const std::vector<std::pair<std::string, core::Json>> neutral = {
-      {"do_sample", false},       {"num_beam_groups", 1},        {"diversity_penalty", 0.0},
-      {"penalty_alpha", nullptr}, {"guidance_scale", nullptr},   {"encoder_repetition_penalty", 1.0},
-      {"sequence_bias", nullptr}, {"renormalize_logits", false}, {"exponential_decay_length_penalty", nullptr},
-      {"constraints", nullptr},   {"force_words_ids", nullptr},  {"begin_suppress_tokens", nullptr}};
+  const std::vector<std::pair<std::string, core::Json>> neutral = {{"do_sample", false},
+                                                                   {"num_beam_groups", 1},
+                                                                   {"diversity_penalty", 0.0},
+                                                                   {"penalty_alpha", nullptr},
+                                                                   {"guidance_scale", nullptr},
+                                                                   {"encoder_repetition_penalty", 1.0},
+                                                                   {"sequence_bias", nullptr},
+                                                                   {"exponential_decay_length_penalty", nullptr},
+                                                                   {"constraints", nullptr},
+                                                                   {"force_words_ids", nullptr},
+                                                                   {"begin_suppress_tokens", nullptr}};
   for (const auto& [key, off] : neutral) {
     const auto found = resolver.folder_value(key);
     if (!found || *found == off || (key == "guidance_scale" && *found == 1)) continue;
@@ -202,6 +208,8 @@ ResolvedSettings resolve_settings(const config::GenerationConfig& experiment, co
                                                      "encoder_no_repeat_ngram_size", 0);
   s.repetition_penalty =
       resolver.take<double>("repetition_penalty", experiment.repetition_penalty, "repetition_penalty", 1.0);
+  s.renormalize_logits =
+      resolver.take<bool>("renormalize_logits", experiment.renormalize_logits, "renormalize_logits", false);
   take_ids(resolver, experiment, facts, s);
   s.hypotheses = experiment.hypotheses;
   s.slots = experiment.slots;

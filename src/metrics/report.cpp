@@ -121,6 +121,7 @@ core::Json make_report(const ReportInputs& inputs) {
                              find_device_peak(inputs.device_peak)};
   const Figure total_kwh = energy_kwh(totals, totals.whole);
   core::Json report = head_json(inputs);
+  report["warnings"] = inputs.warnings.is_null() ? core::Json::array() : inputs.warnings;
   report["total"] = phase_to_json(totals, totals.whole, factors);
   for (int i = 0; i < kPhaseCount; ++i) {
     report["phases"][std::string(phase_name(static_cast<Phase>(i)))] =

@@ -48,10 +48,11 @@ __device__ float log_sum_of(const T* logits, int64_t vocabulary) {
     for (int i = 0; i < kVector; ++i) {
       if (v + i < vocabulary) now = fmaxf(now, values[i]);
     }
-    sum *= expf(largest - now);
+    if (now != largest) sum *= expf(largest - now);
 #pragma unroll
     for (int i = 0; i < kVector; ++i) {
-      if (v + i < vocabulary) sum += expf(values[i] - now);
+      // A forbidden token adds nothing, also where a thread has seen no other.
+      if (v + i < vocabulary && values[i] != -INFINITY) sum += expf(values[i] - now);
     }
     largest = now;
   }
@@ -133,15 +134,16 @@ struct Row {
   }
 };
 
-/// A row's candidates where `forced` alone is allowed: its ids with score 0, then others that are out.
+/// A row's candidates where `forced` alone is allowed: its ids with the same score, then others that are out.
 template <typename T>
 __device__ void choose_forced(const SearchTables& tables, const SearchState& state, const IdList& forced, int64_t row,
                               const T* logits, float log_sum) {
   float* scores = state.candidate_scores + row * tables.wanted;
   int32_t* ids = state.candidate_ids + row * tables.wanted;
+  const float score = tables.renormalize ? -logf(static_cast<float>(forced.count)) : 0.0f;
   int32_t count = 0;
   for (int i = 0; i < forced.count && count < tables.wanted; ++i, ++count) {
-    scores[count] = 0.0f;
+    scores[count] = score;
     ids[count] = forced.ids[i];
   }
   for (int32_t id = 0; count < tables.wanted; ++id) {
@@ -160,7 +162,8 @@ __global__ void __launch_bounds__(kChooseThreads)
   if (state.status[slot] != kRunning) return;
   __shared__ Choice shared_choice[kChooseWarps];
   const Row<T> row{state.running_ids + index * tables.max_length, state.written[slot], all_logits + index * stride};
-  const float log_sum = log_sum_of(row.logits, tables.vocabulary), shift = tables.greedy ? 0.0f : log_sum;
+  const float log_sum = log_sum_of(row.logits, tables.vocabulary);
+  float shift = tables.greedy ? 0.0f : log_sum;
   const IdList* forced = row.length == 1 && tables.forced_first.count > 0 ? &tables.forced_first : nullptr;
   if (row.length == tables.max_length - 1 && tables.forced_last.count > 0) forced = &tables.forced_last;
   if (forced != nullptr) {
@@ -178,6 +181,7 @@ __global__ void __launch_bounds__(kChooseThreads)
   if (row.length < tables.min_length) row.forbid(tables.eos);
   row.forbid(tables.suppressed);
   __syncthreads();
+  if (tables.renormalize) shift = log_sum_of(row.logits, tables.vocabulary);
 
   Choice mine = next_best(row.logits, tables.vocabulary, Choice{INFINITY, -1});
   for (int32_t k = 0; k < tables.wanted; ++k) {

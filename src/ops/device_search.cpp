@@ -95,6 +95,7 @@ cuda::SearchTables tables_of(const SearchRules& rules) {
   tables.no_repeat_ngram = static_cast<int32_t>(rules.no_repeat_ngram);
   tables.source_no_repeat_ngram = static_cast<int32_t>(rules.source_no_repeat_ngram);
   tables.repetition_penalty = static_cast<float>(rules.repetition_penalty);
+  tables.renormalize = rules.renormalize && !tables.greedy;
   tables.stop_when_full = rules.stop_when_full;
   tables.hope_for_longest = rules.hope_for_longest;
   return tables;

@@ -20,6 +20,7 @@ struct SearchTables {
   float repetition_penalty = 1.0f;
   bool greedy =
       false;  ///< Scores are logits and the best one is taken; else log-probabilities, and beams are searched.
+  bool renormalize = false;  ///< After the rules; not where greedy.
   bool stop_when_full = false, hope_for_longest = false;
   const float* length_factors = nullptr;  ///< [max_length + 1]: length^length_penalty
   IdList eos, forced_first, forced_last, suppressed;

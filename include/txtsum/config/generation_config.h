@@ -28,6 +28,7 @@ struct GenerationConfig {
   std::optional<int64_t> no_repeat_ngram;               ///< No n-gram twice in a summary; 0: off.
   std::optional<int64_t> encoder_no_repeat_ngram;       ///< No n-gram of the document in the summary; 0: off.
   std::optional<double> repetition_penalty;             ///< 1: off.
+  std::optional<bool> renormalize_logits;               ///< What the rules leave sums to one again.
   std::optional<int64_t> forced_bos_token_id;           ///< First token after the start token; -1: none.
   std::optional<int64_t> forced_eos_token_id;           ///< Last token at the limit; -1: none.
   std::optional<int64_t> decoder_start_token_id;        ///< What the decoder starts from.

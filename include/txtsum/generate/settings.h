@@ -20,6 +20,7 @@ struct GenerationSettings {
   int64_t no_repeat_ngram = 0;
   int64_t encoder_no_repeat_ngram = 0;
   double repetition_penalty = 1.0;
+  bool renormalize_logits = false;
   int64_t forced_bos_id = -1;  ///< -1: none.
   std::vector<int64_t> forced_eos_ids;
   int64_t decoder_start_id = 2;

@@ -12,7 +12,8 @@ namespace txtsum::metrics {
 
 inline constexpr int kReportSchemaVersion = 1;
 
-/// Everything that report.json is made of. The JSON members are passed through as they are; an empty one becomes {}.
+/// Everything that report.json is made of. The JSON members are passed through as they are; an empty one becomes {}, or
+/// [] where it is a list.
 struct ReportInputs {
   std::string run_name;
   std::string command_line;
@@ -24,6 +25,7 @@ struct ReportInputs {
   core::Json gpu_work;     ///< How batches became work of a GPU; empty on a CPU.
   core::Json rank_work;    ///< What a training's rank keeps and sends; empty but for a training.
   core::Json quality;      ///< Scores by split, e.g. {"test": {"rouge1": ...}}.
+  core::Json warnings;     ///< What costs scores, a list.
   AttemptFiles attempts;
   CarbonOptions carbon;
   CostOptions cost;

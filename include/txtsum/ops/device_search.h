@@ -24,6 +24,7 @@ struct SearchRules {
   int64_t vocabulary = 0, max_length = 0, min_length = 0;
   int64_t no_repeat_ngram = 0, source_no_repeat_ngram = 0;
   double length_penalty = 1.0, repetition_penalty = 1.0;
+  bool renormalize = false;       ///< Scores that the rules leave become log-probabilities again.
   bool stop_when_full = false;    ///< `early_stopping` true.
   bool hope_for_longest = false;  ///< `early_stopping` "never", with a length penalty above 0.
   int64_t start_id = 0;

@@ -44,6 +44,19 @@ TEST(Settings, TheExperimentComesBeforeTheFolder) {
   EXPECT_THAT(resolved.settings.eos_ids, testing::ElementsAre(2, 9));
 }
 
+TEST(Settings, RenormalizationIsTheFoldersUnlessTheExperimentSaysOtherwise) {
+  core::Json file = kFile;
+  file["renormalize_logits"] = true;
+  config::GenerationConfig experiment;
+  const ResolvedSettings folder = resolve_settings(experiment, file, nullptr, facts());
+  EXPECT_TRUE(folder.settings.renormalize_logits);
+  EXPECT_EQ(origin_of(folder, "renormalize_logits"), "generation_config.json");
+  EXPECT_TRUE(folder.warnings.empty());
+  experiment.renormalize_logits = false;
+  EXPECT_FALSE(resolve_settings(experiment, file, nullptr, facts()).settings.renormalize_logits);
+  EXPECT_FALSE(resolve_settings({}, kFile, nullptr, facts()).settings.renormalize_logits);
+}
+
 TEST(Settings, TheOldKeysOfConfigJsonCountOnlyWithoutTheNewFile) {
   const core::Json config{{"num_beams", 6}, {"no_repeat_ngram_size", 3}};
   const ResolvedSettings without = resolve_settings({}, nullptr, config, facts());

@@ -68,6 +68,7 @@ metrics::ReportInputs inputs() {
 TEST(Report, AddsUpTheAttempts) {
   const Json report = metrics::make_report(inputs());
   EXPECT_EQ(report.at("schema_version"), metrics::kReportSchemaVersion);
+  EXPECT_EQ(report.at("warnings"), Json::array());
   EXPECT_DOUBLE_EQ(report.at("total").at("seconds").get<double>(), 7200);
   EXPECT_DOUBLE_EQ(report.at("total").at("device_hours").get<double>(), 2);
   const Json& energy = report.at("total").at("energy_kwh");
