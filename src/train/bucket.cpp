@@ -106,9 +106,10 @@ Bucket rounded_up(const data::BatchExtent& extent, const model::ModelFacts& fact
     most = wanted;
     bucket.source_tokens = round_tokens(extent.source_tokens + most, source_step(extent.tokens()));
     bucket.target_tokens = round_tokens(extent.target_tokens + most, target_step(extent.tokens()));
-    const int64_t least = std::max({most - (extent.examples - extent.fewest_examples), int64_t{1},
-                                    fillers_needed(bucket.source_tokens - extent.source_tokens, bucket.longest_source),
-                                    fillers_needed(bucket.target_tokens - extent.target_tokens, bucket.longest_target)});
+    const int64_t least =
+        std::max({most - (extent.examples - extent.fewest_examples), int64_t{1},
+                  fillers_needed(bucket.source_tokens - extent.source_tokens, bucket.longest_source),
+                  fillers_needed(bucket.target_tokens - extent.target_tokens, bucket.longest_target)});
     bucket.slots = round_slots(extent.examples + least);
     wanted = bucket.slots - extent.fewest_examples;
   }
@@ -117,7 +118,7 @@ Bucket rounded_up(const data::BatchExtent& extent, const model::ModelFacts& fact
 
 Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts) {
   const int64_t sequences = batch.source.sequences();
-  const data::BatchExtent own{batch.source.tokens(), batch.labels.tokens(),  sequences, sequences,
+  const data::BatchExtent own{batch.source.tokens(), batch.labels.tokens(), sequences, sequences,
                               batch.source.longest,  batch.labels.longest};
   if (batch.of_ranks) {
     const Bucket shared = rounded_up(*batch.of_ranks, facts);

@@ -20,8 +20,8 @@ struct Bucket {
 /// The bucket of what micro-batches hold, for a model. Token counts are rounded up by at most a sixteenth (and to a
 /// multiple of 64 or more), the longest sequences to 64, 256, 1,024, ..., but not above the model's positions.
 Bucket rounded_up(const data::BatchExtent& extent, const model::ModelFacts& facts);
-/// Of several ranks it is the same for all, where it can be: a shape that is new to one rank, which all wait for, is new
-/// to all of them then, and new ones become rare as soon as on one.
+/// Of several ranks it is the same for all, where it can be: a shape that is new to one rank, which all wait for, is
+/// new to all of them then, and new ones become rare as soon as on one.
 Bucket bucket_of(const MicroBatch& batch, const model::ModelFacts& facts);
 
 /// `batch` filled up to `bucket`: behind its sequences stand sequences of token `pad_id`, none empty and none longer

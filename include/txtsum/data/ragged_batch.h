@@ -23,7 +23,7 @@ struct RaggedBatch {
 struct BatchExtent {
   int64_t source_tokens = 0, target_tokens = 0;
   int64_t examples = 0;
-  int64_t fewest_examples = 0;             ///< Of several: that the one with fewest has.
+  int64_t fewest_examples = 0;                     ///< Of several: that the one with fewest has.
   int64_t longest_source = 0, longest_target = 0;  ///< Tokens of an example.
 
   int64_t tokens() const { return source_tokens + target_tokens; }

@@ -51,8 +51,8 @@ class Communicator {
   virtual void wait(const TicketRef& ticket) = 0;
   /// Whether a CUDA graph can hold collectives that are started and waited for while it is captured.
   virtual bool fits_graphs() const { return false; }
-  /// Has the deadline count for what is on the current stream of a GPU by now, collectives of a CUDA graph, which nobody
-  /// started when it was replayed; and counts `sent`, which is what they send.
+  /// Has the deadline count for what is on the current stream of a GPU by now, collectives of a CUDA graph, which
+  /// nobody started when it was replayed; and counts `sent`, which is what they send.
   void watch_replay(const TrafficCounts& sent);
   /// What was counted as sent since counts() was `before`. Those collectives were captured in a graph and sent nothing:
   /// they are counted no more, but when they are replayed.

@@ -79,7 +79,8 @@ TEST(Bucket, HoldsTheBatchAndWastesAtMostAStep) {
 
 data::BatchExtent extent_of(const train::MicroBatch& batch) {
   const int64_t sequences = batch.source.sequences();
-  return {batch.source.tokens(), batch.labels.tokens(), sequences, sequences, batch.source.longest, batch.labels.longest};
+  return {batch.source.tokens(), batch.labels.tokens(), sequences, sequences,
+          batch.source.longest,  batch.labels.longest};
 }
 
 TEST(Bucket, RanksRoundUpAlike) {
