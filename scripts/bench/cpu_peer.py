@@ -11,10 +11,8 @@ import time
 
 import torch
 import transformers
+from cpu_compare import BEAMS, GENERATE_BATCH, NEW_TOKENS, TRAIN_BATCH
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, BartForConditionalGeneration
-
-TRAIN_BATCH, GENERATE_BATCH = 16, 32
-BEAMS, NEW_TOKENS = 4, 32
 
 
 def pad(rows, value):

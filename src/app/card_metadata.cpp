@@ -10,17 +10,28 @@ namespace txtsum::app {
 namespace {
 
 /// A YAML string in double quotes: JSON's escapes are YAML's too.
-std::string quoted(const std::string& text) { return core::to_line(core::Json(text)); }
+std::string yaml_text(const std::string& text) { return core::to_line(core::Json(text)); }
 
 std::string line(const std::string& indent, const std::string& key, const std::string& value) {
   return indent + key + ": " + value + "\n";
+}
+
+/// A value of the config, one or a list in brackets, with each entry in quotes: `no` is a language.
+std::string entries_yaml(const std::string& value) {
+  const bool is_list = value.size() > 2 && value.front() == '[';
+  std::string entries;
+  std::istringstream words(is_list ? value.substr(1, value.size() - 2) : value);
+  for (std::string word; std::getline(words >> std::ws, word, ',');) {
+    entries += (entries.empty() ? "" : ", ") + (word.front() == '"' ? word : yaml_text(word));
+  }
+  return is_list ? "[" + entries + "]" : entries;
 }
 
 /// The config's own word, else the base model's, which is that of its family.
 std::string stated_or_inherited(const core::Json& report, const CardBase& base, const std::string& config_key,
                                 const std::string& key) {
   const std::string stated = config_key.empty() ? "" : config_value(report, config_key);
-  if (!stated.empty()) return line("", key, stated);
+  if (!stated.empty()) return line("", key, entries_yaml(stated));
   const auto readme = base.readmes.find("README.md");
   return readme == base.readmes.end() ? "" : metadata_entry(readme->second, key);
 }
@@ -29,15 +40,15 @@ std::string stated_or_inherited(const core::Json& report, const CardBase& base, 
 std::string dataset_yaml(const core::Json& report, const std::string& split) {
   const std::string id = config_value(report, "report.dataset");
   const std::string indent(6, ' ');
-  return "    dataset:\n" + line(indent, "name", quoted(id.empty() ? split_files(report, split) : id)) +
-         line(indent, "type", id.empty() ? "local-files" : quoted(id)) + line(indent, "split", split);
+  return "    dataset:\n" + line(indent, "name", yaml_text(id.empty() ? split_files(report, split) : id)) +
+         line(indent, "type", id.empty() ? "local-files" : yaml_text(id)) + line(indent, "split", split);
 }
 
 std::string model_index(const core::Json& report) {
   const CardScores scores = card_scores(report);
   if (scores.split.empty()) return "";
   std::string yaml("model-index:\n");
-  yaml += line("- ", "name", quoted(report.at("run_name").get<std::string>()));
+  yaml += line("- ", "name", yaml_text(report.at("run_name").get<std::string>()));
   yaml += "  results:\n  - task:\n      type: summarization\n      name: Summarization\n";
   yaml += dataset_yaml(report, scores.split) + "    metrics:\n";
   for (size_t k = 0; k < metrics::kRougeKinds.size(); ++k) {
@@ -52,9 +63,10 @@ std::string emissions_source(const core::Json& report, const metrics::Figure& gr
   for (const core::Json& factor : report.at("carbon").at("factors")) {
     tables += (tables.empty() ? "" : "; ") + factor.at("table").get<std::string>();
   }
+  const bool has_pue = metrics::figure_from_json(report.at("carbon").at("pue")).known();
   return "txtsum " + report.at("program_version").get<std::string>() + ", " +
-         std::string(metrics::provenance_name(grams.provenance)) +
-         ": energy x PUE x grid intensity, the highest of: " + tables;
+         std::string(metrics::provenance_name(grams.provenance)) + (grams.lower_bound ? ", a lower bound" : "") +
+         ": energy x " + (has_pue ? "PUE x " : "") + "grid intensity, the highest of: " + tables;
 }
 
 std::string emissions(const core::Json& report) {
@@ -62,12 +74,12 @@ std::string emissions(const core::Json& report) {
   if (!grams.known()) return "";
   std::string yaml("co2_eq_emissions:\n");
   yaml += line("  ", "emissions", core::to_line(core::Json(*grams.value)));
-  yaml += line("  ", "source", quoted(emissions_source(report, grams)));
+  yaml += line("  ", "source", yaml_text(emissions_source(report, grams)));
   yaml += line("  ", "training_type", config_value(report, "model.init") == "random" ? "pre-training" : "fine-tuning");
   const std::string region = report.at("carbon").at("region").get<std::string>();
-  if (!region.empty()) yaml += line("  ", "geographical_location", quoted(region));
+  if (!region.empty()) yaml += line("  ", "geographical_location", yaml_text(region));
   const std::string device = hardware(report);
-  if (!device.empty()) yaml += line("  ", "hardware_used", quoted(device));
+  if (!device.empty()) yaml += line("  ", "hardware_used", yaml_text(device));
   return yaml;
 }
 
@@ -87,7 +99,11 @@ std::string config_value(const core::Json& report, const std::string& key) {
   const core::Json& config = report.at("config");
   if (!config.contains(key)) return "";
   std::string value = config.at(key).get<std::string>();
-  return value == "null" || value == "[]" || value == "\"\"" ? "" : value;
+  // A text that YAML needs quotes for has them, with the escapes of JSON.
+  const core::Json unquoted =
+      value.starts_with('"') ? core::Json::parse(value, nullptr, /*allow_exceptions=*/false) : core::Json();
+  if (unquoted.is_string()) value = unquoted.get<std::string>();
+  return value == "null" || value == "[]" ? "" : value;
 }
 
 std::string hardware(const core::Json& report) {
@@ -113,7 +129,7 @@ std::string card_metadata(const core::Json& report, const CardBase& base) {
     if (config_value(report, "model.init") != "random") yaml += "base_model_relation: finetune\n";
   }
   const std::string dataset = config_value(report, "report.dataset");
-  if (!dataset.empty()) yaml += "datasets:\n- " + quoted(dataset) + "\n";
+  if (!dataset.empty()) yaml += "datasets:\n- " + yaml_text(dataset) + "\n";
   if (!card_scores(report).split.empty()) yaml += "metrics:\n- rouge\n";
   return yaml + model_index(report) + emissions(report);
 }

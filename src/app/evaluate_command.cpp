@@ -144,7 +144,7 @@ class Evaluation {
     const generate::GenerationSettings& settings = inputs->generation.settings;
     const model::ModelFacts& facts = inputs->loaded.model->facts();
     log_and_add(parts.warnings, generation_warnings(inputs->generation, inputs->files, facts));
-    log_and_add(parts.warnings, data_warnings(report, config_.data, settings, facts));
+    log_and_add(parts.warnings, data_warnings(report, config_.data, {split_name(split_)}, settings, facts));
     parts.quality[split_name(split_)] =
         evaluate_split(inputs->request(config_, split_), folder_, *ledger_, clock_, ranks_);
     log_and_add(parts.warnings, output_warnings(parts.quality, settings));
@@ -178,7 +178,8 @@ int run_evaluate(const EvaluateOptions& options, const std::vector<std::string>&
     device.idle = idle;
     count_devices(device, ranks);
     if (ranks.rank() > 0) return follow(config, split, device, ranks);
-    const RunLock lock(config.run.output);
+    std::optional<RunLock> lock;
+    load_as_rank(ranks, [&] { lock.emplace(config.run.output); });
     make_room(config);
     Evaluation(config, split, command_line, device, ranks).run();
   });

@@ -121,7 +121,11 @@ FinishedRun read_finished_run(const std::string& folder) {
   if (!run.split.empty()) {
     read_lines(run.folder + "/" + kPredictionsFile,
                [&](const core::Json& json) { run.predictions.push_back(prediction_from_json(json)); });
-    check_belonging(run);
+    try {
+      check_belonging(run);
+    } catch (const core::Json::exception& error) {
+      throw core::DataError(report_path + ": not of the form in docs/report_schema.json: " + error.what());
+    }
   }
   const std::string steps_path = run.folder + "/" + kStepsFile;
   if (fs::exists(steps_path)) {
@@ -130,10 +134,28 @@ FinishedRun read_finished_run(const std::string& folder) {
   return run;
 }
 
+std::vector<std::string> doubts_of(const core::Json& report) {
+  std::vector<std::string> texts;
+  for (const core::Json& doubt : report.value("doubts", core::Json::array())) {
+    texts.push_back(doubt.at("what").get<std::string>() + ": " + doubt.at("reason").get<std::string>());
+  }
+  return texts;
+}
+
+std::vector<std::string> warnings_of(const core::Json& report) {
+  std::vector<std::string> texts;
+  for (const core::Json& warning : report.value("warnings", core::Json::array())) {
+    texts.push_back(warning.at("text").get<std::string>());
+  }
+  return texts;
+}
+
 std::vector<NamedFigure> footprint_figures(const core::Json& report) {
   const core::Json& total = report.at("total");
   const auto figure = [&](const char* key) { return metrics::figure_from_json(total.at(key)); };
-  return {{"seconds", "time", metrics::measured(total.at("seconds").get<double>(), "s", "monotonic clock")},
+  metrics::Figure seconds = metrics::measured(total.at("seconds").get<double>(), "s", "monotonic clock");
+  seconds.lower_bound = total.contains("bound");
+  return {{"seconds", "time", seconds},
           {"energy_wh", "energy",
            metrics::scaled(metrics::figure_from_json(total.at("energy_kwh").at("total")), 1000.0, "Wh")},
           {"carbon_grams_low", "carbon, lowest", figure("carbon_grams_low")},

@@ -53,6 +53,10 @@ struct NamedFigure {
   metrics::Figure figure;
 };
 
+/// Texts of report.json's lists `doubts` (what makes figures less than they say) and `warnings` (what costs scores).
+std::vector<std::string> doubts_of(const core::Json& report);
+std::vector<std::string> warnings_of(const core::Json& report);
+
 /// What the whole run of a report.json has cost: seconds, Wh, g CO2e (lowest and highest), USD, peak bytes of device
 /// and host.
 std::vector<NamedFigure> footprint_figures(const core::Json& report);

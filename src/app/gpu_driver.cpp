@@ -27,12 +27,17 @@ std::string too_old(const ops::DriverFacts& driver, const std::string& version) 
          " in front of it does too (its folder in LD_LIBRARY_PATH)" + kOrTheCpu;
 }
 
-/// Whether code for one of CMake's architectures, as 80-real or 90a, runs on the capability.
+/// Whether code for one of CMake's architectures runs on the capability: 80-real on 8.x from it on, 90a-real on 9.0
+/// alone; 80 and 80-virtual hold PTX too, which the driver compiles for any later card. Of names such as `native` that
+/// cannot be said: then the driver's own word counts.
 bool runs_on(const std::string& architecture, int major, int minor) {
   char* end = nullptr;
   const auto number = static_cast<int>(std::strtol(architecture.c_str(), &end, 10));
-  const bool exact = *end == 'a';
-  return number / 10 == major && (exact ? number % 10 == minor : number % 10 <= minor);
+  if (number == 0) return true;
+  const int capability = 10 * major + minor;
+  if (*end == 'a') return number == capability;
+  const bool has_ptx = !architecture.ends_with("-real");
+  return number <= capability && (has_ptx || number / 10 == major);
 }
 
 }  // namespace

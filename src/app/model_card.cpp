@@ -30,7 +30,7 @@ std::string inline_text(const std::string& text) {
       markdown += ' ';
       continue;
     }
-    if (std::string_view("\\`*_[]<>|#").find(c) != std::string_view::npos) markdown += '\\';
+    if (std::string_view("\\`*_[]<>|#&").find(c) != std::string_view::npos) markdown += '\\';
     markdown += c;
   }
   return markdown;
@@ -98,6 +98,8 @@ std::string scores_part(const core::Json& report) {
     rows.push_back({kRougeTitles[k], core::to_line(scores.values.at(name)), interval});
   }
   std::string text = table(rows) + "\n";
+  for (const std::string& warning : warnings_of(report)) text += "- " + inline_text(warning) + "\n";
+  if (!warnings_of(report).empty()) text += "\n";
   if (!scores.values.contains("pairs")) {
     return text + "Of the validation during training; the test split was not scored in this run.\n";
   }
@@ -128,11 +130,6 @@ std::string data_part(const core::Json& report) {
   std::string text = table(rows);
   text += "\nTraining files: " + code(split_files(report, "train")) + ".";
   if (config_value(report, "report.dataset").empty()) text += " Missing: the data set's name (`report.dataset`).";
-  for (const core::Json& leak : data.value("leaks", core::Json::array())) {
-    if (leak.at("examples").get<long long>() == 0) continue;
-    text += " " + with_separators(leak.at("examples").get<long long>()) + " documents of " +
-            leak.at("into").get<std::string>() + " are in " + leak.at("from").get<std::string>() + " too.";
-  }
   return text + "\n";
 }
 
@@ -195,6 +192,9 @@ std::string cost_part(const core::Json& report) {
   std::string text = table(rows) + "\nHardware: " + (device.empty() ? "missing" : inline_text(device)) + ". ";
   const std::string region = report.at("carbon").at("region").get<std::string>();
   text += "Region: " + (region.empty() ? "missing (`resources.region`)" : inline_text(region)) + ".\n";
+  std::string doubts;
+  for (const std::string& doubt : doubts_of(report)) doubts += "- " + inline_text(doubt) + "\n";
+  if (!doubts.empty()) text += "\nIn doubt:\n\n" + doubts;
   return missing.empty() ? text : text + "\nMissing in these figures:\n\n" + missing;
 }
 

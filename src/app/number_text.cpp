@@ -34,19 +34,26 @@ std::string bytes_text(double bytes) {
   return bytes < kGib ? significant(bytes / kMib) + " MiB" : significant(bytes / kGib) + " GiB";
 }
 
+namespace {
+
+std::string plain_text(double value, const std::string& unit) {
+  if (unit == "s") return format_duration(value);
+  if (unit == "bytes") return bytes_text(value);
+  return significant(value) + " " + unit;
+}
+
+std::string at_least(const metrics::Figure& figure) { return figure.lower_bound ? "at least " : ""; }
+
+}  // namespace
+
 std::string value_text(const metrics::Figure& figure) {
-  if (!figure.known()) return "missing";
-  if (figure.unit == "s") return format_duration(*figure.value);
-  if (figure.unit == "bytes") return bytes_text(*figure.value);
-  return significant(*figure.value) + " " + figure.unit;
+  return figure.known() ? at_least(figure) + plain_text(*figure.value, figure.unit) : "missing";
 }
 
 std::string signed_value_text(const metrics::Figure& figure) {
   if (!figure.known()) return "missing";
-  metrics::Figure size = figure;
-  size.value = std::abs(*figure.value);
   const std::string sign = *figure.value > 0 ? "+" : *figure.value < 0 ? "-" : "";
-  return sign + value_text(size);
+  return at_least(figure) + sign + plain_text(std::abs(*figure.value), figure.unit);
 }
 
 }  // namespace txtsum::app

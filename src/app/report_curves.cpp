@@ -46,7 +46,7 @@ std::optional<size_t> best_validation(const FinishedRun& run, const char* key) {
   std::optional<size_t> best;
   size_t place = 0;
   for (const core::Json& line : run.steps) {
-    if (line.at("event") != core::Json("validation") || !line.contains(key)) continue;
+    if (line.at("event") != core::Json("validation") || !line.contains(key) || !line.at(key).is_number()) continue;
     if (line.value("best", false)) best = place;
     ++place;
   }

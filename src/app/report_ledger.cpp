@@ -19,16 +19,14 @@ std::string cell(const metrics::Figure& figure) {
 }
 
 /// Without the unit, which the column's head has.
-std::string number(const metrics::Figure& figure) {
-  return figure_mark(figure, figure.known() ? significant(*figure.value) : "&ndash;");
-}
+std::string number(const metrics::Figure& figure) { return figure_mark(figure, number_html(figure)); }
 
 std::vector<std::string> phase_row(const std::string& name, const core::Json& phase) {
   const auto figure = [&](const char* key) { return metrics::figure_from_json(phase.at(key)); };
   const metrics::Figure wh = metrics::scaled(metrics::figure_from_json(phase.at("energy_kwh").at("total")), 1000, "Wh");
   const metrics::Figure low = figure("carbon_grams_low"), high = figure("carbon_grams_high");
   return {name,
-          format_duration(phase.at("seconds").get<double>()),
+          (phase.contains("bound") ? "&ge;&nbsp;" : "") + format_duration(phase.at("seconds").get<double>()),
           number(wh),
           number(figure("mean_watts")),
           figure_mark(high, range_html(low, high)),

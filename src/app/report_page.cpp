@@ -41,24 +41,12 @@ std::vector<std::string> notices_of(const FinishedRun& run) {
   const core::Json& attempts = run.report.at("attempts");
   const std::string outcome = attempts.empty() ? "no attempt" : attempts.back().at("outcome").get<std::string>();
   if (outcome != "finished") notices.push_back("The run is not finished: " + outcome + ".");
-  for (const core::Json& file : run.report.at("unreadable_attempts")) {
-    notices.push_back("The record of an attempt cannot be read, so its time and energy are missing: " +
-                      file.get<std::string>());
-  }
-  const core::Json& data = run.report.at("data");
-  for (const core::Json& leak : data.value("leaks", core::Json::array())) {
-    const auto examples = leak.at("examples").get<long long>();
-    if (examples == 0) continue;
-    notices.push_back("Leak: " + with_separators(examples) + " documents of " + leak.at("into").get<std::string>() +
-                      " are in " + leak.at("from").get<std::string>() + " too.");
-  }
+  for (const std::string& doubt : doubts_of(run.report)) notices.push_back(doubt);
   const auto twice = run.report.at("work_done_twice").at("updates").get<long long>();
   if (twice > 0) {
     notices.push_back(with_separators(twice) + " updates were done twice, after a resume; their cost is counted.");
   }
-  for (const core::Json& warning : run.report.value("warnings", core::Json::array())) {
-    notices.push_back(warning.is_string() ? warning.get<std::string>() : core::to_line(warning));
-  }
+  for (const std::string& warning : warnings_of(run.report)) notices.push_back(warning);
   return notices;
 }
 
@@ -214,10 +202,15 @@ std::string figure_mark(const metrics::Figure& figure, const std::string& text) 
                  text + element("span", "class=\"tag " + tag + "\" role=\"img\" aria-label=\"" + tag + "\"", ""));
 }
 
+std::string number_html(const metrics::Figure& figure) {
+  if (!figure.known()) return "&ndash;";
+  return (figure.lower_bound ? "&ge;&nbsp;" : "") + significant(*figure.value);
+}
+
 std::string range_html(const metrics::Figure& low, const metrics::Figure& high) {
   if (!low.known() || !high.known()) return "&ndash;";
-  const std::string first = significant(*low.value), last = significant(*high.value);
-  return first == last ? last : first + "&ndash;" + last;
+  const std::string first = number_html(low), last = significant(*high.value);
+  return significant(*low.value) == last ? first : first + "&ndash;" + last;
 }
 
 std::string tags_legend() {

@@ -79,18 +79,24 @@ std::string tiles_html(const FinishedRun& run) {
   return html + element("dl", "class=\"tiles\"", costs);
 }
 
+bool any_has_training(const Runs& runs) {
+  return std::any_of(runs.begin(), runs.end(), [](const FinishedRun& run) { return run.has_training(); });
+}
+
 std::string runs_table(const Runs& runs) {
   std::vector<std::vector<std::string>> rows{
       {"Run", "R-1", "R-2", "R-L", "R-Lsum", "Time", "Energy, Wh", "CO<sub>2</sub>e, g", "Cost, USD", "Peak memory"}};
   for (size_t i = 0; i < runs.size(); ++i) {
-    std::vector<std::string> row{run_mark(runs, i)};
+    const bool is_odd = any_has_training(runs) && !runs[i].has_training();
+    std::vector<std::string> row{run_mark(runs, i) +
+                                 (is_odd ? " " + element("span", "class=\"soft\"", "evaluation alone") : "")};
     for (size_t k = 0; k < kRougeTitles.size(); ++k) {
       row.push_back(runs[i].split.empty() ? "&ndash;" : fixed(rouge_interval(runs[i], k).middle, 2));
     }
     const std::vector<NamedFigure> figures = footprint_figures(runs[i].report);
     const auto number = [&](const char* key) {
       const metrics::Figure& figure = figure_named(figures, key).figure;
-      return figure_mark(figure, figure.known() ? significant(*figure.value) : "&ndash;");
+      return figure_mark(figure, number_html(figure));
     };
     row.push_back(number_and_unit(figure_named(figures, "seconds").figure));
     row.push_back(number("energy_wh"));
@@ -105,8 +111,8 @@ std::string runs_table(const Runs& runs) {
 std::string scoring_line(const FinishedRun& run) {
   const core::Json& quality = run.quality();
   return with_separators(quality.at("pairs").get<long long>()) + " documents of the " + run.split +
-         " split. F x 100, mean over documents; 95 % bootstrap intervals. Stemmer: " +
-         escape_html(quality.at("stemmer").get<std::string>()) + ".";
+         " split. F x 100, mean over documents" + (quality.contains("intervals") ? "; 95 % bootstrap intervals" : "") +
+         ". Stemmer: " + escape_html(quality.at("stemmer").get<std::string>()) + ".";
 }
 
 bool is_scored(const FinishedRun& run) { return !run.split.empty(); }
@@ -148,7 +154,8 @@ std::string trade_off_html(const Runs& runs, const char* key, const char* title,
     if (!is_scored(runs[i])) continue;
     const std::vector<NamedFigure> figures = footprint_figures(runs[i].report);
     const metrics::Figure& cost = figure_named(figures, key).figure;
-    if (!cost.known()) {
+    // What an evaluation took says nothing of what its model did.
+    if (!cost.known() || (any_has_training(runs) && !runs[i].has_training())) {
       without += (without.empty() ? "" : ", ") + letter_of(runs, i);
       continue;
     }
@@ -207,7 +214,7 @@ std::string quality_section(const Runs& runs) {
   for (size_t i = 0; i < runs.size(); ++i) {
     const std::string who = runs.size() > 1 && i > 0 ? run_mark(runs, i) + ": " : "";
     if (!is_scored(runs[i])) {
-      lines += element("p", "class=\"sub\"", run_mark(runs, i) + ": no split was summarized and scored.");
+      lines += element("p", "class=\"sub\"", run_mark(runs, i) + ": the test split was not summarized and scored.");
     } else if (i == 0 || !is_scored(runs[0]) || scoring_line(runs[i]) != scoring_line(runs[0])) {
       lines += element("p", "class=\"sub\"", who + scoring_line(runs[i]));
     }

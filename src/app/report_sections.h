@@ -50,6 +50,8 @@ std::string table_html(const std::vector<std::vector<std::string>>& rows, const 
 /// A value with a mark that shows its tag, and source and note where the pointer rests on it.
 std::string figure_mark(const metrics::Figure& figure, const std::string& text);
 /// The numbers of two figures of one unit as `1.2–3.4`, or once where they look the same.
+/// The figure's value without its unit; a dash where it is missing.
+std::string number_html(const metrics::Figure& figure);
 std::string range_html(const metrics::Figure& low, const metrics::Figure& high);
 /// What the marks mean.
 std::string tags_legend();

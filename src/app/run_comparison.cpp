@@ -131,7 +131,8 @@ std::string tagged(const metrics::Figure& figure) {
 /// How many times as much; empty where there is nothing to divide.
 std::string ratio_text(const ComparedFigure& row) {
   if (!row.difference.known() || *row.first.figure.value <= 0) return "";
-  return significant(*row.second.value / *row.first.figure.value);
+  const std::string at_least = row.difference.lower_bound ? "at least " : "";
+  return at_least + significant(*row.second.value / *row.first.figure.value);
 }
 
 core::Json side_json(const FinishedRun& run) {

@@ -25,6 +25,12 @@ constexpr std::chrono::milliseconds kPause(200);
 
 bool take(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB) == 0; }
 
+/// A lock needs no right to write: the file may be another user's, on a mount that opens nothing for writing again.
+int open_lock(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  return fd >= 0 ? fd : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+}
+
 /// Who holds the lock, as far as it has said so.
 std::string holder(const std::string& path) {
   try {
@@ -58,11 +64,11 @@ RunLock::RunLock(const std::string& folder) {
   std::filesystem::create_directories(folder, error);
   if (error) throw core::DataError(folder + ": cannot make the run folder: " + error.message());
   const std::string path = folder + "/.lock", own_host = " on " + host_name();
-  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  fd_ = open_lock(path);
   if (fd_ < 0) throw core::DataError(folder + ": cannot write into the run folder: " + std::strerror(errno));
   if (!take(fd_)) {
     const int reason = errno;
-    if (reason != EWOULDBLOCK) {
+    if (reason != EWOULDBLOCK && reason != EACCES) {  // as SMB says it
       core::log_warning(folder + ": the mount has no locks (" + std::strerror(reason) +
                         "), so a second run in this folder would not be noticed");
       return;

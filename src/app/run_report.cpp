@@ -54,7 +54,7 @@ std::string figure_text(const metrics::Figure& figure, const char* unit, double 
 }  // namespace
 
 core::Json write_report(const RunFolder& folder, const ReportParts& parts, metrics::Ledger& ledger,
-                        const core::Clock& clock) {
+                        const core::Clock& clock, const std::function<void(const core::Json&)>& before) {
   metrics::ReportInputs inputs;
   inputs.run_name = parts.config.run.name;
   inputs.command_line = parts.command_line;
@@ -76,6 +76,7 @@ core::Json write_report(const RunFolder& folder, const ReportParts& parts, metri
   core::Json report = metrics::make_report(inputs);
   metrics::write_emissions_csv(folder.file(kEmissionsFile), inputs.attempts.attempts,
                                metrics::find_carbon_intensity(inputs.carbon), emissions_facts(parts));
+  if (before) before(report);
   // The last file of a run: it says whether the run is finished (plan_start).
   core::write_file(folder.file(kReportFile), core::to_pretty_text(report));
   return report;

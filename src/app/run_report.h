@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
 
 #include "app/run_folder.h"
@@ -24,9 +26,10 @@ struct ReportParts {
   Warnings warnings = {};
 };
 
-/// Writes report.json and emissions.csv from all attempts; returns report.json. Throws DataError.
+/// Writes report.json and emissions.csv from all attempts; returns report.json. `before` gets it before it is written:
+/// what it writes is there whenever the report says that the run is finished. Throws DataError.
 core::Json write_report(const RunFolder& folder, const ReportParts& parts, metrics::Ledger& ledger,
-                        const core::Clock& clock);
+                        const core::Clock& clock, const std::function<void(const core::Json&)>& before = {});
 
 /// A corpus's scores with everything that must stand beside them: the form of `txtsum score` and of report.json.
 core::Json to_json(const metrics::CorpusRouge& rouge);

@@ -37,7 +37,8 @@ std::string summary_key(const SplitRequest& request) {
     const std::string name = entry.path().filename().string();
     const bool counts = name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".json") ||
                         name.ends_with(".model") || name.ends_with(".txt");
-    if (entry.is_regular_file() && counts) lines.push_back(name + " " + core::file_hash(entry.path().string()));
+    if (entry.is_regular_file() && counts && !name.starts_with("optimizer"))
+      lines.push_back(name + " " + core::file_hash(entry.path().string()));
   }
   std::sort(lines.begin(), lines.end());  // a folder lists its files in any order
   std::string text;

@@ -32,7 +32,7 @@ RunStart agreed_start(const config::ExperimentConfig& config, parallel::Communic
 void train_as_rank(const config::ExperimentConfig& config, parallel::Communicator& ranks, const ComputeDevice& device,
                    const std::string& command_line) {
   std::optional<RunLock> lock;
-  if (ranks.rank() == 0) lock.emplace(config.run.output);
+  if (ranks.rank() == 0) load_as_rank(ranks, [&] { lock.emplace(config.run.output); });
   const RunStart start = agreed_start(config, ranks);
   if (start.finished) {
     if (ranks.rank() != 0) return;

@@ -77,7 +77,7 @@ void TrainingRun::run() {
     const train::TrainOutcome outcome = train();
     finish(outcome);
     ledger_->finish("finished");
-    write_model_card(folder_.file(kModelFolder), report(), base_);
+    report([this](const core::Json& written) { write_model_card(folder_.file(kModelFolder), written, base_); });
     close_mlflow(MlflowStatus::kFinished);
   } catch (const core::StoppedBySignal& stopped) {
     ledger_->finish("stopped by signal " + std::to_string(stopped.exit_code() - 128));
@@ -141,7 +141,11 @@ void TrainingRun::show_start(const train::RunFacts& facts) {
   core::log_info("\n" + start_table(start, facts) + "\n" + generation_table(inputs_.generation.origins) + "\n" +
                  freeze_table(freeze_facts()) + data_table(inputs_.data_report));
   log_and_add(warnings_, generation_warnings(inputs_.generation, inputs_.files, model.facts()));
-  log_and_add(warnings_, data_warnings(inputs_.data_report, config_.data, inputs_.generation.settings, model.facts()));
+  std::vector<std::string> summarized;
+  if (config_.validation.generate) summarized.emplace_back(split_name(Split::kValidation));
+  if (config_.test.generate) summarized.emplace_back(split_name(Split::kTest));
+  log_and_add(warnings_,
+              data_warnings(inputs_.data_report, config_.data, summarized, inputs_.generation.settings, model.facts()));
 }
 
 std::vector<train::TrainObserver*> TrainingRun::attach_observers() {
@@ -240,11 +244,11 @@ void TrainingRun::score_test_split() {
   mlflow_->log_metrics(0, metrics);
 }
 
-core::Json TrainingRun::report() {
+void TrainingRun::report(const std::function<void(const core::Json&)>& before) {
   log_and_add(warnings_, output_warnings(quality_, inputs_.generation.settings));
   const ReportParts parts{config_,   command_line_, environment_, to_json(inputs_.data_report), quality_, freezing_,
                           gpu_work_, rank_work_,    warnings_};
-  core::Json written = write_report(folder_, parts, *ledger_, clock_);
+  const core::Json written = write_report(folder_, parts, *ledger_, clock_, before);
   if (quality_.contains("test")) forget_summary_log(folder_);
   folder_.publish_live();
   std::string text;
@@ -252,7 +256,6 @@ core::Json TrainingRun::report() {
   if (!freezing_.is_null()) text.append(freeze_text(written.at("freezing")));
   text.append(footprint_text(config_.resources, folder_.file(kAttemptsFolder), *ledger_));
   print(text + "report: " + folder_.file(kReportFile) + "\n");
-  return written;
 }
 
 }  // namespace txtsum::app

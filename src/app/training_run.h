@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,7 +44,7 @@ class TrainingRun {
   void write_train_results(const train::TrainOutcome& outcome);
   void write_trainer_state(const train::TrainOutcome& outcome);
   void score_test_split();
-  core::Json report();
+  void report(const std::function<void(const core::Json&)>& before = {});
   void close_mlflow(MlflowStatus status);
   metrics::Footprint footprint();
 

@@ -90,7 +90,12 @@ std::vector<int64_t> ids_of(const core::Json& json, const std::string& key) {
   if (!json.is_object() || !json.contains(key)) return {};
   const core::Json& value = json.at(key);
   if (value.is_number_integer()) return {value.get<int64_t>()};
-  return value.is_array() ? value.get<std::vector<int64_t>>() : std::vector<int64_t>();
+  std::vector<int64_t> ids;
+  if (!value.is_array()) return ids;
+  for (const core::Json& id : value) {
+    if (id.is_number_integer()) ids.push_back(id.get<int64_t>());
+  }
+  return ids;
 }
 
 /// Compares what the files say of the tokens that begin and end a summary.
@@ -203,12 +208,14 @@ Warnings generation_warnings(const generate::ResolvedSettings& resolved, const M
 }
 
 Warnings data_warnings(const data::DataReport& report, const config::DataConfig& section,
-                       const generate::GenerationSettings& settings, const model::ModelFacts& facts) {
+                       const std::vector<std::string>& summarized, const generate::GenerationSettings& settings,
+                       const model::ModelFacts& facts) {
   Warnings list;
   for (const data::SplitReport& split : report.splits) {
     check_references(split, section, facts, list);
     check_sources(split, section, facts, list);
-    if (split.name != split_name(Split::kTrain)) check_length(split, settings, facts, list);
+    const bool is_summarized = std::find(summarized.begin(), summarized.end(), split.name) != summarized.end();
+    if (is_summarized) check_length(split, settings, facts, list);
   }
   for (const data::LeakReport& leak : report.leaks) {
     if (leak.examples == 0) continue;

@@ -28,9 +28,10 @@ Warnings generation_warnings(const generate::ResolvedSettings& resolved, const M
                              const model::ModelFacts& facts);
 
 /// References that are cut, more than 5 % of a split's sources cut, documents that are in two splits, and, of the
-/// splits that are summarized, references that `settings` does not let a summary be as long as.
+/// splits named in `summarized`, references that `settings` does not let a summary be as long as.
 Warnings data_warnings(const data::DataReport& report, const config::DataConfig& section,
-                       const generate::GenerationSettings& settings, const model::ModelFacts& facts);
+                       const std::vector<std::string>& summarized, const generate::GenerationSettings& settings,
+                       const model::ModelFacts& facts);
 
 /// Splits of report.json's `quality` whose summaries run up to the limit.
 Warnings output_warnings(const core::Json& quality, const generate::GenerationSettings& settings);

@@ -71,6 +71,7 @@ Figure figure_from_json(const core::Json& json) {
     figure.source = json.at("source").get<std::string>();
     if (json.contains("year")) figure.year = json.at("year").get<int>();
     figure.note = json.value("note", "");
+    figure.lower_bound = json.value("bound", "") == "lower";
     if (figure.known() == (figure.provenance == Provenance::kMissing)) {
       throw core::DataError("a figure's value is null exactly where its tag is missing; found " + core::to_line(json));
     }
@@ -85,13 +86,15 @@ Figure difference(const Figure& first, const Figure& second) {
   TXTSUM_CHECK(first.unit == second.unit, "units '", first.unit, "' and '", second.unit, "'");
   if (!first.known()) return missing(first.unit, "the first is missing: " + first.note);
   if (!second.known()) return missing(first.unit, "the second is missing: " + second.note);
+  if (first.lower_bound) return missing(first.unit, "the first is a lower bound: " + first.note);
   const bool both = first.provenance == Provenance::kMeasured && second.provenance == Provenance::kMeasured;
   Figure result{*second.value - *first.value,
                 first.unit,
                 both ? Provenance::kMeasured : Provenance::kModelled,
                 first.source == second.source ? first.source : first.source + "; " + second.source,
                 std::nullopt,
-                ""};
+                "",
+                second.lower_bound};
   if (first.year == second.year) result.year = first.year;
   if (first.note == second.note) {
     result.note = first.note;

@@ -15,10 +15,15 @@ double mean_of_column(std::span<const double> values, size_t columns, size_t col
   return sum / static_cast<double>(values.size() / columns);
 }
 
-/// (1 + resamples whose distance from `difference` is at least its distance from 0) / (1 + resamples). Sums of the same
-/// scores in another order differ in their last bits, which must not decide.
+/// Sums of the same scores in another order differ in their last bits, which must not decide. Scores have four
+/// decimals, and so a mean over fewer than 10^5 documents is 0 or further from it than this.
+constexpr double kNoise = 1e-9;
+
+double without_noise(double value) { return std::abs(value) < kNoise ? 0.0 : value; }
+
+/// (1 + resamples whose distance from `difference` is at least its distance from 0) / (1 + resamples).
 double two_sided_p_value(const std::vector<double>& resampled, double difference) {
-  const double distance = std::abs(difference) * (1 - 1e-12);
+  const double distance = std::abs(difference) - kNoise;
   size_t as_far = 0;
   for (const double value : resampled) as_far += std::abs(value - difference) >= distance;
   return static_cast<double>(1 + as_far) / static_cast<double>(1 + resampled.size());
@@ -44,11 +49,11 @@ std::vector<PairedDifference> paired_bootstrap(std::span<const double> first, st
   std::vector<PairedDifference> results;
   for (size_t c = 0; c < columns; ++c) {
     std::vector<double> resampled;
-    for (size_t at = c; at < means.size(); at += columns) resampled.push_back(means[at]);
+    for (size_t at = c; at < means.size(); at += columns) resampled.push_back(without_noise(means[at]));
     PairedDifference result;
     result.first = mean_of_column(first, columns, c);
     result.second = mean_of_column(second, columns, c);
-    result.difference = mean_of_column(differences, columns, c);
+    result.difference = without_noise(mean_of_column(differences, columns, c));
     result.p_value = two_sided_p_value(resampled, result.difference);
     result.share_second_better = share_above_zero(resampled);
     result.interval = percentile_interval(std::move(resampled), options.confidence);

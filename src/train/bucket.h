@@ -17,8 +17,9 @@ struct Bucket {
   auto operator<=>(const Bucket&) const = default;
 };
 
-/// The bucket of what micro-batches hold, for a model. Token counts are rounded up by at most a sixteenth (and to a
-/// multiple of 64 or more), the longest sequences to 64, 256, 1,024, ..., but not above the model's positions.
+/// The bucket of what micro-batches hold, for a model. Token counts are rounded up by at most a sixteenth of the
+/// largest (and to a multiple of 64 or more), the longest sequences to 64, 256, 1,024, ..., but not above the model's
+/// positions.
 Bucket rounded_up(const data::BatchExtent& extent, const model::ModelFacts& facts);
 /// Of several ranks it is the same for all, where it can be: a shape that is new to one rank, which all wait for, is
 /// new to all of them then, and new ones become rare as soon as on one.

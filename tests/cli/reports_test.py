@@ -206,7 +206,8 @@ class ReportsTest(unittest.TestCase):
             row.update(id=EVIL, summary=EVIL, reference=EVIL, source_start=EVIL)
         (folder / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         report = json.loads((folder / "report.json").read_text())
-        report.update(run_name=EVIL, command_line=EVIL, unreadable_attempts=[EVIL])
+        report.update(run_name=EVIL, command_line=EVIL, doubts=[{"what": EVIL, "reason": EVIL}],
+                      warnings=[{"name": "one_beam", "key": "generation.beams", "value": 1.0, "text": EVIL}])
         report["config"]["data.source_prefix"] = EVIL
         (folder / "report.json").write_text(json.dumps(report))
         result = run("report", folder)
@@ -214,6 +215,26 @@ class ReportsTest(unittest.TestCase):
         page = self.page(folder / "report.html")
         self.assertNotIn("script", page.names)
         self.assertGreater(page.texts.count(EVIL), 10)
+
+    def test_doubts_warnings_and_lower_bounds_are_said(self):
+        folder = self.root / "doubtful"
+        shutil.copytree(self.short, folder)
+        report = json.loads((folder / "report.json").read_text())
+        report["doubts"] = [{"what": "attempt 1: lower bounds", "reason": "it was killed"}]
+        report["warnings"] = [{"name": "one_beam", "key": "generation.beams", "value": 1.0, "text": "greedy search"}]
+        total = report["total"]
+        total["bound"] = total["energy_kwh"]["total"]["bound"] = total["cost_usd"]["bound"] = "lower"
+        (folder / "report.json").write_text(json.dumps(report))
+        self.assertEqual(run("report", folder).returncode, 0)
+        texts = self.page(folder / "report.html").texts
+        for text in ("attempt 1: lower bounds: it was killed", "greedy search"):
+            self.assertEqual(sum(text in found for found in texts), 1, text)
+        self.assertTrue(any(text.startswith("at least ") and text.endswith(" Wh") for text in texts), texts)
+        compared = run("compare", self.long, folder)
+        self.assertRegex(compared.stdout, r"(?m)^time .* at least .* at least ")
+        self.assertIn("lower", json.loads(run("compare", self.long, folder, "--json").stdout)["whole_run"]["cost_usd"]["b"]["bound"])
+        reversed_ = run("compare", folder, self.long, "--json")
+        self.assertIsNone(json.loads(reversed_.stdout)["whole_run"]["energy_wh"]["difference"]["value"])
 
     def test_what_an_evaluation_has_is_reported_too(self):
         folder = self.root / "evaluated-short"

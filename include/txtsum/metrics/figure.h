@@ -51,7 +51,8 @@ core::Json to_json(const Figure& figure);
 /// Reads what to_json gives. Throws DataError where it is not of that form.
 Figure figure_from_json(const core::Json& json);
 
-/// `second` - `first`, both in the same unit: measured where both are, modelled where one is, missing where one is.
+/// `second` - `first`, both in the same unit: measured where both are, modelled where one is, missing where one is. A
+/// lower bound where the second is one; missing where the first is, since it bounds the difference on no side.
 Figure difference(const Figure& first, const Figure& second);
 
 }  // namespace txtsum::metrics

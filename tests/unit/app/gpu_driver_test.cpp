@@ -74,6 +74,14 @@ TEST(ArchitectureProblem, CodeRunsOnLaterCardsOfItsGeneration) {
   EXPECT_EQ(app::architecture_problem(card(9, 1), ""), "");
 }
 
+TEST(ArchitectureProblem, IntermediateCodeRunsOnAnyLaterCardAndNamesSayNothing) {
+  EXPECT_EQ(app::architecture_problem(card(12, 0), "80-virtual"), "");
+  EXPECT_EQ(app::architecture_problem(card(10, 0), "90"), "");
+  EXPECT_THAT(app::architecture_problem(card(8, 9), "90"), Not(IsEmpty()));
+  EXPECT_THAT(app::architecture_problem(card(10, 0), "90-real"), Not(IsEmpty()));
+  EXPECT_EQ(app::architecture_problem(card(5, 2), "native"), "");
+}
+
 TEST(FusedOn, GrowsWithTheGeneration) {
   const auto text = [](int major) { return ::testing::PrintToString(app::fused_on(major)); };
   EXPECT_THAT(text(7), AllOf(HasSubstr("not fused before compute capability 8.0"), Not(HasSubstr("cuDNN"))));

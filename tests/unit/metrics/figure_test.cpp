@@ -9,6 +9,7 @@ namespace txtsum::tests {
 namespace {
 
 using core::Json;
+using metrics::at_least;
 using metrics::difference;
 using metrics::Figure;
 using metrics::figure_from_json;
@@ -47,6 +48,15 @@ TEST(Figure, ADifferenceIsNoBetterKnownThanItsParts) {
   EXPECT_EQ(mixed.provenance, Provenance::kModelled);
   EXPECT_EQ(mixed.source, "a counter; a table");
   EXPECT_FALSE(mixed.year);
+}
+
+TEST(Figure, ALowerBoundStaysOneThroughJsonAndInADifferenceThatItBounds) {
+  const Figure plain = measured(3, "Wh", "a counter"), bound = at_least(measured(5, "Wh", "a counter"), "killed");
+  EXPECT_TRUE(figure_from_json(to_json(bound)).lower_bound);
+  EXPECT_FALSE(figure_from_json(to_json(plain)).lower_bound);
+  EXPECT_TRUE(difference(plain, bound).lower_bound);
+  EXPECT_EQ(difference(plain, bound).value, 2.0);
+  EXPECT_FALSE(difference(bound, plain).known()) << "at least 5 off 3 is bounded on no side";
 }
 
 TEST(Figure, ADifferenceToSomethingMissingIsMissing) {

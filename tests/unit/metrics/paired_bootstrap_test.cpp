@@ -86,6 +86,18 @@ TEST(PairedBootstrap, EqualSystemsDoNotDiffer) {
   EXPECT_EQ(found.share_second_better, 0.5);
 }
 
+TEST(PairedBootstrap, RoundingOfSumsDecidesNothing) {
+  // Of tenths the differences do not add up to 0 in binary; of ten times as much they do.
+  const std::vector<double> first{10, 20, 30}, second{10.1, 20.2, 29.7}, tens{100, 200, 300}, tenths{101, 202, 297};
+  const PairedDifference found = paired_bootstrap(first, second, 1, {}).front();
+  const PairedDifference exact = paired_bootstrap(tens, tenths, 1, {}).front();
+  EXPECT_EQ(found.difference, 0.0);
+  EXPECT_FALSE(std::signbit(found.difference));
+  EXPECT_EQ(found.p_value, 1.0);
+  EXPECT_EQ(found.p_value, exact.p_value);
+  EXPECT_EQ(found.share_second_better, exact.share_second_better);
+}
+
 TEST(PairedBootstrap, ExchangingTheSystemsMirrorsEverything) {
   const std::vector<double> first{10, 35, 30, 42, 5, 18}, second{12, 31, 37, 47, 4, 26};
   const PairedDifference there = paired_bootstrap(first, second, 1, {})[0];
