@@ -114,7 +114,8 @@ class MpiTest(unittest.TestCase):
         self.assertLess(seconds, 20)
         self.assertIn("no space left on device", output)
         for rank in (1, 2):
-            self.assertIn(f"rank {rank} of 3: {PLACE}: rank 0 gave up at update 5, backward", output)
+            # Where its messages have all come, this rank may still be at the update before.
+            self.assertRegex(output, f"rank {rank} of 3: update [45], backward, .*: rank 0 gave up at update 5, backward")
 
 
 if __name__ == "__main__":

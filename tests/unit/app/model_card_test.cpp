@@ -72,10 +72,10 @@ TEST(ModelCard, LanguageAndLicenceComeFromTheBaseUnlessTheConfigSaysMore) {
   core::Json source = report();
   EXPECT_THAT(metadata_of(model_card(source, base)),
               HasSubstr("language:\n- en\n- de\nlicense: apache-2.0\nlibrary_name"));
-  source["config"]["report.language"] = "[fr]";
+  source["config"]["report.language"] = "[fr, no]";
   source["config"]["report.dataset"] = "someone/texts";
   const std::string metadata = metadata_of(model_card(source, base));
-  EXPECT_THAT(metadata, HasSubstr("language: [fr]\nlicense: apache-2.0\n"));
+  EXPECT_THAT(metadata, HasSubstr("language: [\"fr\", \"no\"]\nlicense: apache-2.0\n"));
   EXPECT_THAT(metadata, HasSubstr("datasets:\n- \"someone/texts\"\n"));
   EXPECT_THAT(metadata, HasSubstr("      type: \"someone/texts\"\n"));
 }
