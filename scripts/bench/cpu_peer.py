@@ -15,6 +15,9 @@ from cpu_compare import BEAMS, GENERATE_BATCH, NEW_TOKENS, TRAIN_BATCH
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, BartForConditionalGeneration
 
 
+MOST = 1024  # positions
+
+
 def pad(rows, value):
     width = max(map(len, rows))
     return torch.tensor([row + [value] * (width - len(row)) for row in rows])
@@ -30,8 +33,8 @@ def train(folder, data, updates, warm):
     model = BartForConditionalGeneration(AutoConfig.from_pretrained(folder))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     rows = read(data)[: updates * TRAIN_BATCH]
-    sources = tokenizer([row["document"] for row in rows])["input_ids"]
-    targets = tokenizer(text_target=[row["summary"] for row in rows])["input_ids"]
+    sources = tokenizer([row["document"] for row in rows], truncation=True, max_length=MOST)["input_ids"]
+    targets = tokenizer(text_target=[row["summary"] for row in rows], truncation=True, max_length=MOST)["input_ids"]
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, weight_decay=0.01, fused=True)
     model.train()
     begin = 0.0
@@ -54,7 +57,7 @@ def generate(folder, data, documents):
     texts = sorted((row["document"] for row in read(data)[:documents]), key=len, reverse=True)
     begin = time.perf_counter()
     for first in range(0, documents, GENERATE_BATCH):
-        inputs = tokenizer(texts[first : first + GENERATE_BATCH], padding=True, return_tensors="pt")
+        inputs = tokenizer(texts[first : first + GENERATE_BATCH], padding=True, truncation=True, max_length=MOST, return_tensors="pt")
         with torch.inference_mode():
             model.generate(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], num_beams=BEAMS,
                            do_sample=False, early_stopping=True, min_new_tokens=NEW_TOKENS, max_new_tokens=NEW_TOKENS)
