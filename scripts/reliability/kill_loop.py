@@ -215,6 +215,8 @@ class Training:
         if max(run_files.finished_steps(folder), default=0) != UPDATES:
             texts.append(f"ends without step {UPDATES}")
         texts += run_files.differences(self.model, run_files.folder_content(folder / "model"), "model")
+        if not (folder / "model/README.md").exists():
+            texts.append("a finished run has no card")
         if not (folder / "model").exists() or not (folder / "predictions.jsonl").exists():
             texts.append("ends without model or predictions")
         if scores_of(folder) != self.scores:

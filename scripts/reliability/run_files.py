@@ -73,9 +73,10 @@ def canonical(path):
 
 
 def folder_content(folder):
-    """File name -> content of a step's or model's folder, without the checksums, which are of files with times."""
+    """File name -> content of a step's or model's folder, without the checksums, which are of files with times, and
+    without the card, which says what the run has cost."""
     return {str(path.relative_to(folder)): canonical(path) for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name not in ("checksums.json", "DONE")}
+            if path.is_file() and path.name not in ("checksums.json", "DONE", "README.md")}
 
 
 def is_finished(step):
