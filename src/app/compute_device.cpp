@@ -34,7 +34,10 @@ void add_process(std::vector<metrics::UsedGpu>& gpus, const std::string& pci_bus
 
 ComputeDevice open_device(config::Device device, const parallel::RankEnvironment& rank) {
   ComputeDevice result;
-  if (device == config::Device::kCpu) return result;
+  if (device == config::Device::kCpu) {
+    ops::use_device(result.device);
+    return result;
+  }
   if (!ops::built_for_gpus()) {
     throw core::UserError(
         "run.device=cuda: this binary has no code for GPUs. Build it with `cmake --preset cuda`, or set "

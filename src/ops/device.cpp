@@ -4,6 +4,15 @@
 #include "txtsum/core/check.h"
 #include "txtsum/core/random.h"
 
+#include <ATen/ops/cos.h>
+#include <ATen/ops/erf.h>
+#include <ATen/ops/exp.h>
+#include <ATen/ops/log.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/sin.h>
+#include <ATen/ops/sqrt.h>
+#include <ATen/ops/tanh.h>
+
 #include <regex>
 
 #ifdef TXTSUM_WITH_CUDA
@@ -20,6 +29,17 @@
 #endif
 
 namespace txtsum::ops {
+namespace {
+
+/// Makes MKL choose its kernels for vectors of exp and the like while one thread runs. It chooses at the first call;
+/// where that comes from several threads at once, one of them may compute its share with the kernel of lowest accuracy
+/// (relative errors of 1e-4, once a process; pytorch/pytorch issue 188792).
+void choose_cpu_kernels() {
+  const at::Tensor one = at::ones({1});
+  for (const auto function : {at::exp, at::log, at::tanh, at::erf, at::sqrt, at::sin, at::cos}) function(one);
+}
+
+}  // namespace
 
 bool is_out_of_memory(const c10::Error& error) {
   const std::string text = error.what_without_backtrace();
@@ -94,6 +114,7 @@ int current_gpu_major() {
 }
 
 void use_device(const c10::Device& device) {
+  choose_cpu_kernels();
   if (!device.is_cuda()) return;
   at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
   const c10::DeviceIndex index = device.has_index() ? device.index() : c10::DeviceIndex{0};
@@ -163,7 +184,10 @@ std::vector<DeviceFacts> visible_gpus() { return {}; }
 
 int current_gpu_major() { return 0; }
 
-void use_device(const c10::Device& device) { TXTSUM_CHECK(!device.is_cuda(), "a binary without code for GPUs"); }
+void use_device(const c10::Device& device) {
+  TXTSUM_CHECK(!device.is_cuda(), "a binary without code for GPUs");
+  choose_cpu_kernels();
+}
 
 void use_deterministic_kernels() {}
 

@@ -43,7 +43,8 @@ std::vector<DeviceFacts> visible_gpus();
 int current_gpu_major();
 
 /// Makes `device` the one that this thread works on; on a GPU on a stream that graphs can be captured from. Call once,
-/// before the first tensor is made. Throws c10::Error where a GPU cannot be opened.
+/// before the first tensor is made, also for the CPU: it has MKL choose its kernels while one thread runs. Throws
+/// c10::Error where a GPU cannot be opened.
 void use_device(const c10::Device& device);
 
 /// On a GPU: from now on kernels are chosen that add up in a fixed order, so that the same work gives the same bits.
