@@ -27,11 +27,15 @@ std::string entries_yaml(const std::string& value) {
   return is_list ? "[" + entries + "]" : entries;
 }
 
-/// The config's own word, else the base model's, which is that of its family.
+/// Whether nothing but architecture and tokenizer is the base model's.
+bool is_trained_anew(const core::Json& report) { return config_value(report, "model.init") == "random"; }
+
+/// The config's own word, else the base model's, where its weights are the start.
 std::string stated_or_inherited(const core::Json& report, const CardBase& base, const std::string& config_key,
                                 const std::string& key) {
   const std::string stated = config_key.empty() ? "" : config_value(report, config_key);
   if (!stated.empty()) return line("", key, entries_yaml(stated));
+  if (is_trained_anew(report)) return "";
   const auto readme = base.readmes.find("README.md");
   return readme == base.readmes.end() ? "" : metadata_entry(readme->second, key);
 }
@@ -75,7 +79,7 @@ std::string emissions(const core::Json& report) {
   std::string yaml("co2_eq_emissions:\n");
   yaml += line("  ", "emissions", core::to_line(core::Json(*grams.value)));
   yaml += line("  ", "source", yaml_text(emissions_source(report, grams)));
-  yaml += line("  ", "training_type", config_value(report, "model.init") == "random" ? "pre-training" : "fine-tuning");
+  yaml += line("  ", "training_type", is_trained_anew(report) ? "pre-training" : "fine-tuning");
   const std::string region = report.at("carbon").at("region").get<std::string>();
   if (!region.empty()) yaml += line("  ", "geographical_location", yaml_text(region));
   const std::string device = hardware(report);
@@ -124,9 +128,8 @@ std::string card_metadata(const core::Json& report, const CardBase& base) {
   for (const char* key : {"license", "license_name", "license_link"})
     yaml += stated_or_inherited(report, base, "", key);
   yaml += "library_name: transformers\npipeline_tag: summarization\ntags:\n- summarization\n- txtsum\n";
-  if (base.folder.source == ModelSource::kCache) {
-    yaml += line("", "base_model", config_value(report, "model.checkpoint"));
-    if (config_value(report, "model.init") != "random") yaml += "base_model_relation: finetune\n";
+  if (base.folder.source == ModelSource::kCache && !is_trained_anew(report)) {
+    yaml += line("", "base_model", config_value(report, "model.checkpoint")) + "base_model_relation: finetune\n";
   }
   const std::string dataset = config_value(report, "report.dataset");
   if (!dataset.empty()) yaml += "datasets:\n- " + yaml_text(dataset) + "\n";

@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <utility>
 
 #include "app/gpu_driver.h"
 #include "app/run_ledger.h"
@@ -28,6 +29,20 @@ void add_process(std::vector<metrics::UsedGpu>& gpus, const std::string& pci_bus
     if (gpu.pci_bus_id == pci_bus_id) return gpu.process_ids.push_back(process);
   }
   gpus.push_back({pci_bus_id, {process}});
+}
+
+core::Json gpu_idle_json(const std::vector<metrics::IdlePower>& idle) {
+  for (const metrics::IdlePower& power : idle) {
+    if (power.component != metrics::EnergyComponent::kGpu) continue;
+    return {{"watts", power.watts}, {"seconds", power.seconds}, {"source", power.source}};
+  }
+  return nullptr;
+}
+
+std::optional<metrics::IdlePower> gpu_idle_from_json(const core::Json& json) {
+  if (json.is_null()) return std::nullopt;
+  return metrics::IdlePower{metrics::EnergyComponent::kGpu, json.at("watts").get<double>(),
+                            json.at("seconds").get<double>(), json.at("source").get<std::string>()};
 }
 
 }  // namespace
@@ -58,17 +73,24 @@ ComputeDevice open_device(config::Device device, const parallel::RankEnvironment
 void count_devices(ComputeDevice& device, parallel::Communicator& ranks) {
   if (ranks.world() == 1) return;
   const std::string here = host_name();
-  const core::Json own{{"host", here}, {"gpu", device.gpu ? device.gpu->pci_bus_id : ""}, {"process", getpid()}};
+  const core::Json own{{"host", here},
+                       {"gpu", device.gpu ? device.gpu->pci_bus_id : ""},
+                       {"process", getpid()},
+                       {"idle", gpu_idle_json(device.idle)}};
   std::set<std::string> hosts, places;
+  std::vector<std::optional<metrics::IdlePower>> idle;  // of each GPU here, by the first rank that has it
   device.gpus_here.clear();
   for (const std::string& bytes : ranks.gather_bytes(core::to_line(own))) {
     const core::Json found = core::Json::parse(bytes);
     const auto host = found.at("host").get<std::string>(), gpu = found.at("gpu").get<std::string>();
     hosts.insert(host);
     places.insert(host + " " + gpu);
-    if (!gpu.empty() && host == here) add_process(device.gpus_here, gpu, found.at("process").get<uint32_t>());
+    if (gpu.empty() || host != here) continue;
+    add_process(device.gpus_here, gpu, found.at("process").get<uint32_t>());
+    if (idle.size() < device.gpus_here.size()) idle.push_back(gpu_idle_from_json(found.at("idle")));
   }
   device.devices = static_cast<int>(places.size());
+  device.idle = metrics::idle_of_machine(std::move(device.idle), idle);
   if (hosts.size() == 1 || ranks.rank() != 0) return;
   core::log_warning("the ranks are on " + std::to_string(hosts.size()) +
                     " machines: energy, carbon and cost are those of " + here +

@@ -22,7 +22,7 @@ struct ComputeDevice {
   // Of all ranks of the run:
   std::vector<metrics::UsedGpu> gpus_here;  ///< The GPUs that are on this machine, each once.
   int devices = 1;                          ///< GPUs on all machines, or machines where ranks are on CPUs.
-  std::vector<metrics::IdlePower> idle;     ///< What the machine drew before (idle_power).
+  std::vector<metrics::IdlePower> idle;     ///< What this machine and these GPUs drew before (idle_power).
 };
 
 /// Opens the device that run.device names; before the first tensor is made. Of several GPUs it is the rank's. Throws
@@ -30,8 +30,8 @@ struct ComputeDevice {
 /// (gpu_driver.h): before any model or data is read.
 ComputeDevice open_device(config::Device device, const parallel::RankEnvironment& rank = {});
 
-/// Fills in what the ranks together use. All ranks call it. Rank 0, whose machine alone the ledger can measure, warns
-/// where others are on other machines.
+/// Fills in what the ranks together use; `device.idle` is the own rank's before. All ranks call it. Rank 0, whose
+/// machine alone the ledger can measure, warns where others are on other machines.
 void count_devices(ComputeDevice& device, parallel::Communicator& ranks);
 
 }  // namespace txtsum::app

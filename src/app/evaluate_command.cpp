@@ -113,19 +113,19 @@ class Evaluation {
     core::Json environment = describe_environment(threads_, device_);
     core::write_file(folder_.file(kConfigFile), config::to_yaml(config_));
     core::write_file(folder_.file(kEnvironmentFile), core::to_pretty_text(environment));
-    ReportParts parts{config_, command_line_, std::move(environment), {}, core::Json::object()};
+    ReportParts parts{config_, "evaluate", command_line_, std::move(environment), {}, core::Json::object()};
     try {
       evaluate(parts);
       ledger_->finish("finished");
+      write_report(folder_, parts, *ledger_, clock_);
     } catch (const core::StoppedBySignal& stopped) {
       ledger_->finish("stopped by signal " + std::to_string(stopped.exit_code() - 128));
       throw core::StoppedBySignal(std::string(stopped.what()) + "; the same command goes on from here",
                                   stopped.exit_code() - 128);
     } catch (const std::exception& error) {
-      ledger_->finish(outcome_of(error));
+      ledger_->fail(outcome_of(error));
       throw;
     }
-    write_report(folder_, parts, *ledger_, clock_);
     forget_summary_log(folder_);
     print(quality_text(parts.quality.at(split_name(split_))) + "\n" +
           footprint_text(config_.resources, folder_.file(kAttemptsFolder), *ledger_) +

@@ -107,6 +107,11 @@ void settle_report(FinishedRun& run, const std::string& path) {
 
 }  // namespace
 
+bool FinishedRun::has_training() const {
+  if (report.contains("command")) return report.at("command") == "train";
+  return report.at("phases").at("train").at("work").at("updates").get<int64_t>() > 0;
+}
+
 FinishedRun read_finished_run(const std::string& folder) {
   FinishedRun run;
   run.folder = folder;

@@ -38,8 +38,8 @@ struct FinishedRun {
   std::string name() const { return report.at("run_name").get<std::string>(); }
   /// Scores of the split; call it only where there is one.
   const core::Json& quality() const { return report.at("quality").at(split); }
-  /// A training, not an evaluation alone.
-  bool has_training() const { return report.at("phases").at("train").at("work").at("updates").get<int64_t>() > 0; }
+  /// A training, though it may have been stopped before its first update, and not an evaluation alone.
+  bool has_training() const;
 };
 
 /// Reads the folder of a run or of an evaluation. Throws UserError where it holds none, DataError where its files are

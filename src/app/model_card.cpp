@@ -78,7 +78,8 @@ std::string introduction(const core::Json& report, const CardBase& base) {
       "data "
       "allow your use.\n";
   if (base.readmes.contains("README.md")) {
-    text += "\nThe card of the model that it started from: ";
+    text += anew ? "\nThe card of the model whose architecture and tokenizer it has: "
+                 : "\nThe card of the model that it started from: ";
     text += "[" + base_readme_name("README.md") + "](" + base_readme_name("README.md") + ").\n";
   }
   return text;
@@ -166,8 +167,14 @@ std::string settings_part(const core::Json& report) {
   }
   const core::Json& work = report.at("phases").at("train").at("work");
   const auto count = [&](const char* key) { return with_separators(work.at(key).get<long long>()); };
-  return table(rows) + "\n" + count("updates") + " updates on " + count("examples") + " examples, " +
-         count("source_tokens") + " source and " + count("target_tokens") + " target tokens.\n";
+  const auto twice = report.at("work_done_twice").at("updates").get<long long>();
+  std::string text = table(rows) + "\n" + with_separators(work.at("updates").get<long long>() - twice) +
+                     " updates on " + count("examples") + " examples, " + count("source_tokens") + " source and " +
+                     count("target_tokens") + " target tokens";
+  if (twice > 0) {
+    text += ", those of " + with_separators(twice) + " updates included that were done again after an interruption";
+  }
+  return text + ".\n";
 }
 
 std::string cost_part(const core::Json& report) {

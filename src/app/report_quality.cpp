@@ -83,13 +83,23 @@ bool any_has_training(const Runs& runs) {
   return std::any_of(runs.begin(), runs.end(), [](const FinishedRun& run) { return run.has_training(); });
 }
 
+bool any_knows(const Runs& runs, const char* key) {
+  return std::any_of(runs.begin(), runs.end(), [&](const FinishedRun& run) {
+    return figure_named(footprint_figures(run.report), key).figure.known();
+  });
+}
+
 std::string runs_table(const Runs& runs) {
   std::vector<std::vector<std::string>> rows{
-      {"Run", "R-1", "R-2", "R-L", "R-Lsum", "Time", "Energy, Wh", "CO<sub>2</sub>e, g", "Cost, USD", "Peak memory"}};
+      {"Run", "R-1", "R-2", "R-L", "R-Lsum", "Time", "Energy, Wh", "CO<sub>2</sub>e, g", "Cost, USD"}};
+  const bool has_device = any_knows(runs, "peak_device_memory_bytes");
+  if (has_device) rows.front().push_back("Peak memory, device");
+  rows.front().push_back("Peak memory, host");
   for (size_t i = 0; i < runs.size(); ++i) {
     const bool is_odd = any_has_training(runs) && !runs[i].has_training();
     std::vector<std::string> row{run_mark(runs, i) +
-                                 (is_odd ? " " + element("span", "class=\"soft\"", "evaluation alone") : "")};
+                                 (is_odd ? " " + element("span", "class=\"soft\"", "evaluation alone") : "") +
+                                 element("small", "class=\"folder\"", escape_html(runs[i].folder))};
     for (size_t k = 0; k < kRougeTitles.size(); ++k) {
       row.push_back(runs[i].split.empty() ? "&ndash;" : fixed(rouge_interval(runs[i], k).middle, 2));
     }
@@ -102,7 +112,12 @@ std::string runs_table(const Runs& runs) {
     row.push_back(number("energy_wh"));
     row.push_back(figure_mark(figure_named(figures, "carbon_grams_high").figure, carbon_text(figures)));
     row.push_back(number("cost_usd"));
-    row.push_back(figure_mark(peak_memory(figures), number_and_unit(peak_memory(figures))));
+    const auto memory = [&](const char* key) {
+      const metrics::Figure& figure = figure_named(figures, key).figure;
+      return figure_mark(figure, number_and_unit(figure));
+    };
+    if (has_device) row.push_back(memory("peak_device_memory_bytes"));
+    row.push_back(memory("peak_host_rss_bytes"));
     rows.push_back(std::move(row));
   }
   return table_html(rows) + tags_legend();
@@ -146,17 +161,23 @@ std::vector<std::string> difference_row(const Runs& runs, size_t i, std::string&
   return cells;
 }
 
-/// ROUGE-L against one figure of all runs that know it.
+/// Why a run has no point in a chart of ROUGE-L against `cost`; empty where it has.
+std::string why_left_out(const Runs& runs, size_t i, const metrics::Figure& cost, const char* title) {
+  if (!is_scored(runs[i])) return "not scored";
+  // What an evaluation took says nothing of what its model did.
+  if (any_has_training(runs) && !runs[i].has_training()) return "an evaluation alone";
+  return cost.known() ? "" : std::string("its ") + title + " is missing";
+}
+
+/// ROUGE-L against one figure of all runs that know it, and below which have no point and why.
 std::string trade_off_html(const Runs& runs, const char* key, const char* title, const char* unit) {
   std::vector<TradeOffPoint> points;
   std::string without;
   for (size_t i = 0; i < runs.size(); ++i) {
-    if (!is_scored(runs[i])) continue;
     const std::vector<NamedFigure> figures = footprint_figures(runs[i].report);
     const metrics::Figure& cost = figure_named(figures, key).figure;
-    // What an evaluation took says nothing of what its model did.
-    if (!cost.known() || (any_has_training(runs) && !runs[i].has_training())) {
-      without += (without.empty() ? "" : ", ") + letter_of(runs, i);
+    if (const std::string why = why_left_out(runs, i, cost, title); !why.empty()) {
+      without += (without.empty() ? "Left out: " : "; ") + letter_of(runs, i) + ", " + why;
       continue;
     }
     const metrics::Interval score = rouge_interval(runs[i], 2);
@@ -164,16 +185,18 @@ std::string trade_off_html(const Runs& runs, const char* key, const char* title,
     points.push_back({letter_of(runs, i) + " " + beginning_of(runs[i].name(), kLabelCharacters), static_cast<int>(i),
                       *cost.value, score.low, score.middle, score.high});
   }
-  const std::string caption =
-      std::string("ROUGE-L against ") + title +
-      (without.empty() ? "" : " " + element("span", "class=\"soft\"", "(missing: " + without + ")"));
-  if (points.size() < 2) return figure_html(caption, element("p", "class=\"soft\"", "Fewer than two runs know it."));
+  const std::string caption = std::string("ROUGE-L against ") + title;
+  const std::string below = without.empty() ? "" : element("p", "class=\"sub\"", without + ".");
+  if (points.size() < 2) {
+    return figure_html(caption, element("p", "class=\"soft\"", "Fewer than two runs have both.") + below);
+  }
   const auto [low, high] =
       std::minmax_element(points.begin(), points.end(), [](const auto& a, const auto& b) { return a.cost < b.cost; });
   constexpr double kWide = 6;
   const Axis x{std::string(title) + ", " + unit, false, low->cost > 0 && high->cost / low->cost > kWide};
   return figure_html(caption, trade_off_chart(std::string("ROUGE-L of each run against its ") + title, x,
-                                              {"ROUGE-L, F x 100", false, false}, points));
+                                              {"ROUGE-L, F x 100", false, false}, points) +
+                                  below);
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums
 th,td{padding:.38rem .9rem .38rem 0;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule);vertical-align:top}
 th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--paper)}th:last-child,td:last-child{padding-right:0}
 th{font-weight:500;color:var(--soft)}table.ledger tr:last-child td{font-weight:600;border-bottom:0}
-td small{display:block;color:var(--soft)}
+td small{display:block;color:var(--soft)}td .folder{max-width:17rem;white-space:normal;overflow-wrap:anywhere}
 table.words td:first-child{min-width:11rem}table.words td,table.words th{text-align:left;white-space:normal;overflow-wrap:anywhere}
 .run{overflow-wrap:anywhere}td .run{display:inline-block;min-width:7.5rem;max-width:17rem;white-space:normal}.run b{color:var(--c);font-weight:600}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;margin:0 0 1rem;padding:0;list-style:none;font-size:.9rem}

@@ -66,13 +66,16 @@ class RunFolder {
 /// What a training in a folder is to do.
 struct RunStart {
   std::string resume_from;  ///< Step folder to continue from; empty: start anew.
-  bool finished = false;    ///< The same training is there, whole.
 };
 
-/// Settles run.resume and run.overwrite against what is in the output folder; deletes a former run where that was asked
-/// for. Throws UserError, with the keys that differ, where a former run would have to be overwritten or is of another
-/// config.
+/// Settles run.resume and run.overwrite against what is in the output folder, which is no finished training; deletes a
+/// former run where that was asked for. Throws UserError, with the keys that differ, where a former run would have to
+/// be overwritten or is of another config.
 RunStart plan_start(const config::ExperimentConfig& config);
+
+/// Whether the output folder holds the whole training of `config` already, where run.resume is `auto`. Writes nothing:
+/// the folder may be read-only.
+bool holds_finished_training(const config::ExperimentConfig& config);
 
 /// Whether `folder` holds work of a run: checkpoints, a finished model or summaries.
 bool holds_run(const std::string& folder);

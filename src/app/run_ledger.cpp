@@ -3,7 +3,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -13,6 +12,7 @@
 #include "txtsum/config/field.h"
 #include "txtsum/core/build_info.h"
 #include "txtsum/metrics/host_sampler.h"
+#include "txtsum/parallel/make_communicator.h"
 #include "txtsum/parallel/rank_environment.h"
 
 namespace txtsum::app {
@@ -46,10 +46,10 @@ metrics::MeterSet open_meters(const config::ResourcesConfig& resources, const st
 std::vector<metrics::IdlePower> idle_power(const config::ExperimentConfig& config, const core::Clock& clock) {
   std::vector<std::string> gpus;
   if (config.run.device == config::Device::kCuda) {
-    // Of several ranks on this machine each takes the next GPU.
-    const auto ranks = static_cast<size_t>(std::max<int64_t>(parallel::rank_environment().local_world, 1));
-    for (const ops::DeviceFacts& gpu : ops::visible_gpus()) {
-      if (gpus.size() < ranks) gpus.push_back(gpu.pci_bus_id);
+    const std::vector<ops::DeviceFacts> visible = ops::visible_gpus();
+    if (!visible.empty()) {
+      const c10::Device own = parallel::device_of_rank(parallel::rank_environment(), /*on_gpu=*/true);
+      gpus = {visible.at(static_cast<size_t>(own.index())).pci_bus_id};
     }
   }
   return metrics::read_idle_power(open_meters(config.resources, gpus, clock), clock, [](double seconds) {

@@ -26,8 +26,9 @@ std::unique_ptr<metrics::Ledger> start_ledger(const config::ResourcesConfig& res
 metrics::MeterSet open_meters(const config::ResourcesConfig& resources, const std::vector<std::string>& pci_bus_ids,
                               const core::Clock& clock);
 
-/// What this machine and the GPUs that a run with this config will use draw before it: call it before the device is
-/// opened. Takes a second where something is measured, no time where nothing is.
+/// What this machine and the GPU that this rank will use draw before a run with this config: call it before the device
+/// is opened. count_devices() adds the other ranks' GPUs. Takes a second where something is measured, no time where
+/// nothing is.
 std::vector<metrics::IdlePower> idle_power(const config::ExperimentConfig& config, const core::Clock& clock);
 
 /// Section resources in the words of layer metrics.

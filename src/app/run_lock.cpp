@@ -21,6 +21,8 @@ namespace {
 
 /// A machine that dies keeps its locks on a network mount for about so long.
 constexpr std::chrono::seconds kLease(120);
+/// A process of this machine that was killed keeps its lock until its memory and its GPU are freed.
+constexpr std::chrono::seconds kEnding(10);
 constexpr std::chrono::milliseconds kPause(200);
 
 bool take(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB) == 0; }
@@ -41,12 +43,12 @@ std::string holder(const std::string& path) {
   }
 }
 
-/// Waits for a lock that another machine holds: a run that goes on there would keep it, a machine that is gone does
-/// not.
-bool take_when_lease_ends(int fd, const std::string& folder, const std::string& who) {
-  core::log_warning(folder + ": held by " + who + "; waiting up to " + std::to_string(kLease.count()) +
-                    " s, in case that machine is gone");
-  const auto end = std::chrono::steady_clock::now() + kLease;
+/// Waits for a lock that another process holds: a run that goes on there keeps it, who is gone or about to go does not.
+bool take_within(std::chrono::seconds most, int fd, const std::string& folder, const std::string& who,
+                 const char* hope) {
+  core::log_warning(folder + ": held by " + (who.empty() ? "another txtsum" : who) + "; waiting up to " +
+                    std::to_string(most.count()) + " s, in case " + hope);
+  const auto end = std::chrono::steady_clock::now() + most;
   while (std::chrono::steady_clock::now() < end) {
     if (take(fd)) return true;
     if (const int signal = core::stop_signal()) {
@@ -75,7 +77,9 @@ RunLock::RunLock(const std::string& folder) {
     }
     const std::string who = holder(path);
     const bool elsewhere = !who.empty() && !who.ends_with(own_host);
-    if (!elsewhere || !take_when_lease_ends(fd_, folder, who)) {
+    const bool taken = elsewhere ? take_within(kLease, fd_, folder, who, "that machine is gone")
+                                 : take_within(kEnding, fd_, folder, who, "it is ending");
+    if (!taken) {
       ::close(fd_);
       throw core::UserError(folder + ": another txtsum" + (who.empty() ? "" : " (" + who + ")") +
                             " is writing there: wait until it has ended, or take another folder (run.output=...)");

@@ -57,6 +57,7 @@ core::Json write_report(const RunFolder& folder, const ReportParts& parts, metri
                         const core::Clock& clock, const std::function<void(const core::Json&)>& before) {
   metrics::ReportInputs inputs;
   inputs.run_name = parts.config.run.name;
+  inputs.command = parts.command;
   inputs.command_line = parts.command_line;
   inputs.created_unix_seconds = clock.unix_seconds();
   inputs.config = config_json(parts.config);

@@ -16,6 +16,7 @@ namespace txtsum::app {
 /// What a report says beside the ledger's figures.
 struct ReportParts {
   const config::ExperimentConfig& config;
+  std::string command;  ///< `train` or `evaluate`.
   std::string command_line;
   core::Json environment;
   core::Json data;            ///< Numbers of the data report.

@@ -9,6 +9,7 @@
 #include "txtsum/core/json.h"
 #include "txtsum/core/log.h"
 #include "txtsum/io/checkpoint_folder.h"
+#include "txtsum/metrics/attempt_record.h"
 #include "txtsum/train/checkpoint.h"
 
 namespace txtsum::app {
@@ -43,14 +44,29 @@ std::string step_folder_of(const std::string& path) {
                         (fs::exists(path) ? "neither" : "nothing there"));
 }
 
-/// By the report: that of an attempt which was stopped stays until the one that finishes has written its own.
+/// By the report: that of an attempt which was stopped stays until the one that finishes has written its own, and that
+/// of one which finished until a later attempt, as from an earlier step, has.
 bool is_finished(const std::string& folder) {
   const std::string path = folder + "/" + kReportFile;
   if (!fs::exists(path)) return false;
   const core::Json report = core::read_json_file(path);
   const auto attempts = report.find("attempts");
   return attempts != report.end() && attempts->is_array() && !attempts->empty() &&
-         attempts->back().value("outcome", "") == "finished";
+         attempts->back().value("outcome", "") == "finished" &&
+         attempts->back().value("attempt", 0) + 1 >= metrics::next_attempt_number(folder + "/" + kAttemptsFolder);
+}
+
+/// Going back within a run would leave steps of what is given up, which a later start would take for the newest.
+void refuse_newer_steps(const config::ExperimentConfig& config, const std::string& step) {
+  const int64_t update = train::read_training_state(step).update;
+  std::string newer;
+  for (const io::CheckpointPlace& place : io::list_checkpoints(config.run.output + "/" + kCheckpointsFolder)) {
+    if (place.step > update) newer += (newer.empty() ? "" : ", ") + train::step_folder_name(place.step);
+  }
+  if (newer.empty()) return;
+  throw core::UserError("run.resume=" + config.run.resume + ": " + config.run.output + " has newer steps, " + newer +
+                        ", and a later start would go on from them. Go on in another folder (run.output=...), or "
+                        "delete them first");
 }
 
 void make_room(const config::ExperimentConfig& config, const std::string& why) {
@@ -77,8 +93,6 @@ RunStart plan_auto(const config::ExperimentConfig& config) {
     return {};
   }
   RunStart start;
-  start.finished = is_finished(folder);
-  if (start.finished) return start;
   const std::string checkpoints = folder + "/" + kCheckpointsFolder;
   start.resume_from = train::find_checkpoint(checkpoints);
   if (start.resume_from.empty() && !io::list_finished_checkpoints(checkpoints).empty()) {
@@ -88,6 +102,13 @@ RunStart plan_auto(const config::ExperimentConfig& config) {
 }
 
 }  // namespace
+
+bool holds_finished_training(const config::ExperimentConfig& config) {
+  const std::string& folder = config.run.output;
+  const std::string former = folder + "/" + kConfigFile;
+  return config.run.resume == "auto" && holds_run(folder) && fs::exists(former) &&
+         differences(former, config).empty() && is_finished(folder);
+}
 
 RunStart plan_start(const config::ExperimentConfig& config) {
   if (config.run.resume == "auto") return plan_auto(config);
@@ -104,7 +125,11 @@ RunStart plan_start(const config::ExperimentConfig& config) {
   const std::string own = config.run.output + "/" + kCheckpointsFolder;
   const bool same_run =
       fs::exists(own) && fs::weakly_canonical(fs::path(start.resume_from).parent_path()) == fs::weakly_canonical(own);
-  if (!same_run) make_room(config, "already; the checkpoint to continue is of another folder");
+  if (!same_run) {
+    make_room(config, "already; the checkpoint to continue is of another folder");
+  } else if (start.resume_from == config.run.resume) {  // Of a run the newest is taken.
+    refuse_newer_steps(config, start.resume_from);
+  }
   return start;
 }
 

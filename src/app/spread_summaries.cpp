@@ -1,6 +1,7 @@
 #include "app/spread_summaries.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <utility>
 
@@ -18,6 +19,11 @@ namespace {
 constexpr int64_t kRoundDocuments = 512;
 /// And source tokens of these, about: long documents take longer.
 constexpr int64_t kRoundTokens = int64_t{1} << 18;
+
+/// Seconds between two questions whether a signal has come to any rank; all come together for each, and wait for the
+/// longest step.
+constexpr double kListenEvery = 5;
+constexpr const char* kStopped = "generation stopped, since another rank was asked to stop";
 
 /// A document's number and its summaries.
 using Made = std::vector<std::pair<int64_t, Summaries>>;
@@ -49,6 +55,44 @@ void log_speed(const std::string& label, int64_t documents, double seconds) {
                 static_cast<long long>(documents), seconds, static_cast<double>(documents) / std::max(seconds, 1e-9));
   core::log_info(text);
 }
+
+/// Has ranks that work on shares of their own hear of a signal to any of them.
+class Meetings {
+ public:
+  Meetings(parallel::Communicator& ranks, const core::Clock& clock) : ranks_(ranks), clock_(clock) { meet_later(); }
+
+  /// While this rank is at work. Throws StoppedBySignal, on all ranks at once.
+  void listen() {
+    if (ranks_.world() == 1 || clock_.monotonic_seconds() < next_) return;
+    meet(/*at_work=*/true);
+    if (signal_ != 0) throw core::StoppedBySignal(kStopped, signal_);
+  }
+
+  /// When this rank has done its share, or was stopped: waits until all have. Returns the signal that came to any.
+  int end() {
+    while (signal_ == 0 && meet(/*at_work=*/false)) {
+    }
+    return signal_;
+  }
+
+ private:
+  /// Returns whether any rank is at work.
+  bool meet(bool at_work) {
+    const std::array<double, 2> votes = parallel::stop_votes();
+    std::vector<double> sums{votes[0], votes[1], at_work ? 1.0 : 0.0};
+    ranks_.all_reduce(sums);
+    signal_ = parallel::signal_of({sums[0], sums[1]});
+    meet_later();
+    return sums[2] > 0.0;
+  }
+
+  void meet_later() { next_ = clock_.monotonic_seconds() + kListenEvery; }
+
+  parallel::Communicator& ranks_;
+  const core::Clock& clock_;
+  double next_ = 0.0;
+  int signal_ = 0;
+};
 
 /// Makes the summaries that are missing, round by round.
 class Rounds {
@@ -119,18 +163,20 @@ class Rounds {
     share.ids = [&](int64_t i) { return documents_.ids(document_of(i)); };
     const int64_t before = documents_.size - todo() + begin;
     Made own;
-    std::string stopped_text = "generation stopped, since another rank was asked to stop";
+    std::string stopped_text = kStopped;
+    Meetings meetings(ranks_, summarizer_.clock);
+    const auto take = [&](int64_t i, Summaries summaries) {
+      require_peers(ranks_);
+      if (log_ != nullptr) log_->add(document_of(i), summaries);
+      own.emplace_back(document_of(i), std::move(summaries));
+      progress_.update(std::min(before + static_cast<int64_t>(own.size()) * ranks_.world(), documents_.size));
+    };
     try {
-      result_.work += summarize(summarizer_, share, [&](int64_t i, Summaries summaries) {
-        require_peers(ranks_);
-        if (log_ != nullptr) log_->add(document_of(i), summaries);
-        own.emplace_back(document_of(i), std::move(summaries));
-        progress_.update(std::min(before + static_cast<int64_t>(own.size()) * ranks_.world(), documents_.size));
-      });
+      result_.work += summarize(summarizer_, share, take, [&] { meetings.listen(); });
     } catch (const core::StoppedBySignal& stopped) {
       stopped_text = stopped.what();
     }
-    const int signal = parallel::agreed_stop_signal(ranks_);
+    const int signal = meetings.end();
     if (ranks_.world() > 1) take_others(own);
     if (signal != 0) throw core::StoppedBySignal(stopped_text, signal);
     for (auto& [document, summaries] : own) keep(document, std::move(summaries));

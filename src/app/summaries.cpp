@@ -78,20 +78,21 @@ void SummaryLog::add(int64_t document, const Summaries& summaries) {
 }
 
 metrics::Work summarize(const Summarizer& summarizer, const generate::SourceSet& documents,
-                        const std::function<void(int64_t document, Summaries summaries)>& sink) {
+                        const std::function<void(int64_t document, Summaries summaries)>& sink,
+                        const std::function<void()>& between_steps) {
   metrics::Work work;
   metrics::GenerationSums sums;
+  const auto take = [&](int64_t document, std::vector<generate::Hypothesis> hypotheses) {
+    const auto tokens = static_cast<int64_t>(documents.ids(document).size());
+    work.examples += 1;
+    work.summaries += 1;
+    work.source_tokens += tokens;
+    work.target_tokens += static_cast<int64_t>(hypotheses.front().ids.size()) - 1;
+    sums.source_pairs += model::source_pairs(summarizer.model.facts(), tokens);
+    sink(document, decode(hypotheses, summarizer.tokenizer));
+  };
   const generate::GenerationCounts counts =
-      generate::generate(summarizer.model, summarizer.settings, documents,
-                         [&](int64_t document, std::vector<generate::Hypothesis> hypotheses) {
-                           const auto tokens = static_cast<int64_t>(documents.ids(document).size());
-                           work.examples += 1;
-                           work.summaries += 1;
-                           work.source_tokens += tokens;
-                           work.target_tokens += static_cast<int64_t>(hypotheses.front().ids.size()) - 1;
-                           sums.source_pairs += model::source_pairs(summarizer.model.facts(), tokens);
-                           sink(document, decode(hypotheses, summarizer.tokenizer));
-                         });
+      generate::generate(summarizer.model, summarizer.settings, documents, take, between_steps);
   sums.source_tokens = work.source_tokens;
   sums.decoder_rows = counts.decoder_rows;
   sums.self_positions = counts.self_positions;

@@ -58,9 +58,10 @@ struct Summarizer {
 };
 
 /// Summarizes the documents and hands each one's summaries to `sink`, in the order in which they finish. Returns what
-/// it took. Throws StoppedBySignal between steps.
+/// it took. Throws StoppedBySignal between steps, where `between_steps` is called too and may throw.
 metrics::Work summarize(const Summarizer& summarizer, const generate::SourceSet& documents,
-                        const std::function<void(int64_t document, Summaries summaries)>& sink);
+                        const std::function<void(int64_t document, Summaries summaries)>& sink,
+                        const std::function<void()>& between_steps);
 
 /// The documents of a split.
 generate::SourceSet sources_of(const data::Dataset& dataset, std::optional<int64_t> limit = std::nullopt);

@@ -8,7 +8,6 @@
 #include "app/run_lock.h"
 #include "app/training_run.h"
 #include "txtsum/config/load.h"
-#include "txtsum/core/json.h"
 #include "txtsum/core/log.h"
 
 namespace txtsum::app {
@@ -22,24 +21,28 @@ struct TrainOptions {
 RunStart agreed_start(const config::ExperimentConfig& config, parallel::Communicator& ranks) {
   std::string own;
   if (ranks.rank() == 0) {
-    const RunStart start = plan_start(config);
-    own = core::to_line({{"resume_from", start.resume_from}, {"finished", start.finished}});
+    own = plan_start(config).resume_from;
   }
-  const core::Json start = core::Json::parse(ranks.gather_bytes(own).front());
-  return {start.at("resume_from").get<std::string>(), start.at("finished").get<bool>()};
+  return {ranks.gather_bytes(own).front()};
+}
+
+/// Whether there is nothing to do, by what rank 0 has found; it says so.
+bool is_finished(const config::ExperimentConfig& config, parallel::Communicator& ranks) {
+  const bool found = ranks.rank() == 0 && holds_finished_training(config);
+  if (ranks.gather_bytes(found ? "finished" : "").front().empty()) return false;
+  if (ranks.rank() == 0) {
+    core::log_info(config.run.output + " holds this training already, finished: nothing to do. To train again, take " +
+                   "another run.output, or run.resume=never run.overwrite=true");
+  }
+  return true;
 }
 
 void train_as_rank(const config::ExperimentConfig& config, parallel::Communicator& ranks, const ComputeDevice& device,
                    const std::string& command_line) {
   std::optional<RunLock> lock;
   if (ranks.rank() == 0) load_as_rank(ranks, [&] { lock.emplace(config.run.output); });
+  if (is_finished(config, ranks)) return;  // while this waited for the lock
   const RunStart start = agreed_start(config, ranks);
-  if (start.finished) {
-    if (ranks.rank() != 0) return;
-    core::log_info(config.run.output + " holds this training already, finished: nothing to do. To train again, take " +
-                   "another run.output, or run.resume=never run.overwrite=true");
-    return;
-  }
   if (ranks.rank() == 0) {
     TrainingRun(config, start, command_line, ranks, device, core::system_clock()).run();
   } else {
@@ -51,6 +54,7 @@ int run_train(const TrainOptions& options, const std::vector<std::string>& overr
   const config::ExperimentConfig config = config::load_experiment(options.config, overrides);
   const std::vector<metrics::IdlePower> idle = idle_power(config, core::system_clock());
   run_on_ranks(config, [&](parallel::Communicator& ranks, ComputeDevice& device) {
+    if (is_finished(config, ranks)) return;  // A folder that can only be read will do.
     device.idle = idle;
     count_devices(device, ranks);
     require_shared_folder(config, ranks);

@@ -85,7 +85,7 @@ void TrainingRun::run() {
     close_mlflow(MlflowStatus::kKilled);
     throw;
   } catch (const std::exception& error) {
-    ledger_->finish(outcome_of(error));
+    ledger_->fail(outcome_of(error));
     close_mlflow(signal_in(error.what()) != 0 ? MlflowStatus::kKilled : MlflowStatus::kFailed);
     throw;
   }
@@ -122,6 +122,8 @@ train::TrainOutcome TrainingRun::train() {
   train::TrainerSettings settings = trainer_settings(inputs_, config_);
   settings.resume_from = start_.resume_from;
   settings.resume_hint = command_line_;
+  const std::string& resume = config_.run.resume;
+  if (resume != "auto") settings.resume_hint += ", without run.resume=" + resume;
   train::Trainer trainer(std::move(settings), std::move(parts));
   ledger_->resume_from(resumed_state(start_).value_or(train::TrainingState()).update);
   return trainer.run();
@@ -246,8 +248,8 @@ void TrainingRun::score_test_split() {
 
 void TrainingRun::report(const std::function<void(const core::Json&)>& before) {
   log_and_add(warnings_, output_warnings(quality_, inputs_.generation.settings));
-  const ReportParts parts{config_,   command_line_, environment_, to_json(inputs_.data_report), quality_, freezing_,
-                          gpu_work_, rank_work_,    warnings_};
+  const ReportParts parts{config_,  "train",   command_line_, environment_, to_json(inputs_.data_report),
+                          quality_, freezing_, gpu_work_,     rank_work_,   warnings_};
   const core::Json written = write_report(folder_, parts, *ledger_, clock_, before);
   if (quality_.contains("test")) forget_summary_log(folder_);
   folder_.publish_live();

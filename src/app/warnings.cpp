@@ -32,6 +32,22 @@ std::string way_out(const char* key, int64_t wanted, int64_t positions, const ch
   return "the model has no more than " + count(positions) + " positions (docs/long_documents.md)";
 }
 
+/// Whether a split is a share of the training documents.
+bool is_share(const std::string& split, const config::DataConfig& section) {
+  return (split == "validation" && section.validation.empty()) || (split == "test" && section.test.empty());
+}
+
+/// The key that made a split: of its files, or of its share.
+std::string key_of(const std::string& split, const config::DataConfig& section) {
+  return "data." + split + (is_share(split, section) ? "_share" : "");
+}
+
+/// Where a split's documents are, for who wants to take some out.
+std::string files_of(const std::string& split, const config::DataConfig& section) {
+  if (!is_share(split, section)) return "data." + split;
+  return "data.train (of which " + key_of(split, section) + " makes " + split + ")";
+}
+
 void check_references(const data::SplitReport& split, const config::DataConfig& section, const model::ModelFacts& facts,
                       Warnings& list) {
   if (split.target.truncated == 0) return;
@@ -219,10 +235,10 @@ Warnings data_warnings(const data::DataReport& report, const config::DataConfig&
   }
   for (const data::LeakReport& leak : report.leaks) {
     if (leak.examples == 0) continue;
-    list.push_back({"splits_leak", "data." + leak.into, static_cast<double>(leak.examples),
+    list.push_back({"splits_leak", key_of(leak.into, section), static_cast<double>(leak.examples),
                     leak.into + ": " + count(leak.examples) + " of its documents are in " + leak.from +
-                        " too, which flatters its scores; take them out of one of data." + leak.from + " and data." +
-                        leak.into});
+                        " too, which flatters its scores; take them out of one of " + files_of(leak.from, section) +
+                        " and " + files_of(leak.into, section)});
   }
   return list;
 }

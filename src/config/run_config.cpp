@@ -18,7 +18,7 @@ void RunConfig::describe(FieldVisitor& visitor) {
       "resume", resume,
       {.help = "`auto` continues where the output folder holds a checkpoint of the same config, refuses one of another "
                "config and starts where there is none; `never` starts; a path (run or step folder) continues "
-               "from there.",
+               "from there, from a step of the same run only where no newer one is.",
        .required = true,
        .allows_auto = true,
        .changes_training = false});

@@ -39,12 +39,12 @@ ops::SearchRules search_rules(const GenerationSettings& settings, const model::M
 class DeviceGeneration {
  public:
   DeviceGeneration(const model::Seq2SeqModel& model, const GenerationSettings& settings, const SourceSet& sources,
-                   const HypothesisSink& sink)
+                   const HypothesisSink& sink, const std::function<void()>& between_steps)
       : model_(model),
         settings_(settings),
         sources_(sources),
         sink_(sink),
-        queue_(sources, settings.slots),
+        queue_(sources, settings.slots, between_steps),
         search_(search_rules(settings, model.facts()), queue_.slots(), queue_.longest(), model.arena().device()),
         session_(model.start_device_decoding({queue_.slots(), settings.beams, queue_.longest(), settings.max_length},
                                              search_.rows())),
@@ -54,7 +54,7 @@ class DeviceGeneration {
 
   GenerationCounts run() {
     while (true) {
-      queue_.check_signal();
+      queue_.step();
       if (queue_.admits(running_) || !any_runs()) {
         while (search_.asked() > 0) listen();
         deliver();
@@ -152,8 +152,9 @@ class DeviceGeneration {
 }  // namespace
 
 GenerationCounts generate_on_device(const model::Seq2SeqModel& model, const GenerationSettings& settings,
-                                    const SourceSet& sources, const HypothesisSink& sink) {
-  return DeviceGeneration(model, settings, sources, sink).run();
+                                    const SourceSet& sources, const HypothesisSink& sink,
+                                    const std::function<void()>& between_steps) {
+  return DeviceGeneration(model, settings, sources, sink, between_steps).run();
 }
 
 }  // namespace txtsum::generate

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "txtsum/core/check.h"
 #include "txtsum/core/error.h"
@@ -10,8 +11,8 @@
 
 namespace txtsum::generate {
 
-DocumentQueue::DocumentQueue(const SourceSet& sources, int64_t slots)
-    : sources_(sources), slots_(std::min(slots, sources.size)) {
+DocumentQueue::DocumentQueue(const SourceSet& sources, int64_t slots, std::function<void()> between_steps)
+    : sources_(sources), between_steps_(std::move(between_steps)), slots_(std::min(slots, sources.size)) {
   order_.resize(static_cast<size_t>(sources.size));
   std::iota(order_.begin(), order_.end(), int64_t{0});
   std::stable_sort(order_.begin(), order_.end(),
@@ -41,6 +42,11 @@ Admission DocumentQueue::admit(const std::vector<bool>& taken) {
   }
   admission.tokens = ops::make_ragged_tokens(std::move(ids), std::move(offsets), admission.examples);
   return admission;
+}
+
+void DocumentQueue::step() const {
+  check_signal();
+  if (between_steps_) between_steps_();
 }
 
 void DocumentQueue::check_signal() const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -20,7 +21,7 @@ struct Admission {
 /// The documents that wait for a slot, the longest first.
 class DocumentQueue {
  public:
-  DocumentQueue(const SourceSet& sources, int64_t slots);
+  DocumentQueue(const SourceSet& sources, int64_t slots, std::function<void()> between_steps);
 
   int64_t slots() const { return slots_; }  ///< Not more than there are documents.
   int64_t longest() const { return longest_; }
@@ -31,11 +32,14 @@ class DocumentQueue {
   bool admits(const std::vector<bool>& taken) const;
   /// Counts one more document as done.
   void delivered() { ++delivered_; }
-  /// Throws StoppedBySignal where one came.
+  /// To be called before each step. Throws StoppedBySignal where a signal came.
+  void step() const;
+  /// Throws StoppedBySignal where a signal came.
   void check_signal() const;
 
  private:
   const SourceSet& sources_;
+  std::function<void()> between_steps_;
   std::vector<int64_t> order_;  // longest first
   int64_t slots_ = 0, longest_ = 0;
   size_t next_ = 0, delivered_ = 0;

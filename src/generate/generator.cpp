@@ -62,19 +62,19 @@ std::string out_of_memory_text(const model::Seq2SeqModel& model, const Generatio
 class Generation {
  public:
   Generation(const model::Seq2SeqModel& model, const GenerationSettings& settings, const SourceSet& sources,
-             const HypothesisSink& sink)
+             const HypothesisSink& sink, const std::function<void()>& between_steps)
       : model_(model),
         settings_(settings),
         rules_(settings_),
         sources_(sources),
         sink_(sink),
-        queue_(sources, settings.slots),
+        queue_(sources, settings.slots, between_steps),
         session_(model.start_decoding({queue_.slots(), settings.beams, queue_.longest(), settings.max_length})),
         slots_(static_cast<size_t>(queue_.slots())) {}
 
   GenerationCounts run() {
     while (true) {
-      queue_.check_signal();
+      queue_.step();
       fill_slots();
       const std::vector<int64_t> active = active_slots();
       if (active.empty()) return counts_;
@@ -198,12 +198,13 @@ class Generation {
 }  // namespace
 
 GenerationCounts generate(const model::Seq2SeqModel& model, const GenerationSettings& settings,
-                          const SourceSet& sources, const HypothesisSink& sink) {
+                          const SourceSet& sources, const HypothesisSink& sink,
+                          const std::function<void()>& between_steps) {
   TXTSUM_CHECK(settings.beams >= 1 && settings.max_length >= 2 && settings.slots >= 1);
   if (sources.size == 0) return {};
   try {
-    if (model.arena().device().is_cuda()) return generate_on_device(model, settings, sources, sink);
-    return Generation(model, settings, sources, sink).run();
+    if (model.arena().device().is_cuda()) return generate_on_device(model, settings, sources, sink, between_steps);
+    return Generation(model, settings, sources, sink, between_steps).run();
   } catch (const c10::Error& error) {
     if (!ops::is_out_of_memory(error)) throw;
     throw core::EnvironmentError(out_of_memory_text(model, settings, sources, ops::asked_memory(error)));

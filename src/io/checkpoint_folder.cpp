@@ -109,8 +109,9 @@ bool is_complete(const std::string& folder) {
 }
 
 void verify_checkpoint(const std::string& folder) {
-  for (const ListedFile& file : read_checksums(folder)) {
-    check_size(folder, file);
+  const std::vector<ListedFile> files = read_checksums(folder);
+  for (const ListedFile& file : files) check_size(folder, file);
+  for (const ListedFile& file : files) {
     const std::string hash = core::file_hash(folder + "/" + file.name);
     if (hash != file.hash) {
       throw core::DataError(folder + "/" + file.name + ": corrupt: wanted checksum " + file.hash + ", found " + hash);

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 
 #include "txtsum/core/clock.h"
 #include "txtsum/core/error.h"
+#include "txtsum/core/file.h"
 
 namespace txtsum::metrics {
 namespace {
@@ -268,12 +270,33 @@ AttemptFiles read_attempts(const std::string& folder) {
   return files;
 }
 
-std::vector<size_t> killed_without_notice(const std::vector<AttemptRecord>& attempts) {
-  std::vector<size_t> places;
-  for (size_t place = 0; place + 1 < attempts.size(); ++place) {
-    if (attempts[place].outcome == kRunning) places.push_back(place);
+bool mark_failed(const std::string& path) {
+  constexpr std::string_view kKey = "\"outcome\": ";
+  std::string text;
+  try {
+    text = core::read_file(path);
+  } catch (const core::DataError&) {
+    return false;
   }
-  return places;
+  const size_t key = text.find(kKey), begin = key + kKey.size();
+  const size_t end = key == std::string::npos ? key : text.find('"', begin + 1);
+  std::string value = std::string("\"").append(kFailed).append("\"");
+  if (end == std::string::npos || end + 1 - begin < value.size()) return false;
+  value.resize(end + 1 - begin, ' ');
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(begin));
+  file << value << std::flush;
+  return file.good();
+}
+
+std::vector<CutShort> attempts_cut_short(const std::vector<AttemptRecord>& attempts) {
+  std::vector<CutShort> found;
+  for (size_t place = 0; place < attempts.size(); ++place) {
+    const bool is_last = place + 1 == attempts.size();
+    if (attempts[place].outcome == kRunning && !is_last) found.push_back({place, "killed without notice"});
+    if (attempts[place].outcome == kFailed) found.push_back({place, "unable to write its end when it failed"});
+  }
+  return found;
 }
 
 RepeatedWork repeated_work(const std::vector<AttemptRecord>& attempts) {

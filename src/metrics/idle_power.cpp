@@ -3,6 +3,21 @@
 #include <algorithm>
 
 namespace txtsum::metrics {
+namespace {
+
+/// Adds a reading to that of the same component.
+void add(std::vector<IdlePower>& idle, const IdlePower& more) {
+  const auto same =
+      std::find_if(idle.begin(), idle.end(), [&](const IdlePower& power) { return power.component == more.component; });
+  if (same == idle.end()) {
+    idle.push_back(more);
+  } else {
+    same->watts += more.watts;
+    same->source += "; " + more.source;
+  }
+}
+
+}  // namespace
 
 std::vector<IdlePower> read_idle_power(const MeterSet& meters, const core::Clock& clock,
                                        const std::function<void(double seconds)>& wait) {
@@ -21,16 +36,18 @@ std::vector<IdlePower> read_idle_power(const MeterSet& meters, const core::Clock
   for (size_t i = 0; i < measuring.size(); ++i) {
     const double watts = (measuring[i]->read_joules() - before[i]) / seconds;
     const MeterInfo info = measuring[i]->info();
-    const auto same = std::find_if(idle.begin(), idle.end(),
-                                   [&](const IdlePower& power) { return power.component == info.component; });
-    if (same == idle.end()) {
-      idle.push_back({info.component, watts, seconds, info.source});
-    } else {
-      same->watts += watts;
-      same->source += "; " + info.source;
-    }
+    add(idle, {info.component, watts, seconds, info.source});
   }
   return idle;
+}
+
+std::vector<IdlePower> idle_of_machine(std::vector<IdlePower> own, const std::vector<std::optional<IdlePower>>& gpus) {
+  std::erase_if(own, [](const IdlePower& power) { return power.component == EnergyComponent::kGpu; });
+  for (const std::optional<IdlePower>& gpu : gpus) {
+    if (!gpu) return own;
+  }
+  for (const std::optional<IdlePower>& gpu : gpus) add(own, *gpu);
+  return own;
 }
 
 }  // namespace txtsum::metrics

@@ -37,7 +37,11 @@ Ledger::Scope::~Scope() noexcept(false) {
 }
 
 Ledger::Ledger(LedgerOptions options, MeterSet meters, const core::Clock& clock)
-    : options_(std::move(options)), meters_(std::move(meters)), clock_(clock), cpu_utilisation_(options_.proc_root) {
+    : options_(std::move(options)),
+      exceptions_at_start_(std::uncaught_exceptions()),
+      meters_(std::move(meters)),
+      clock_(clock),
+      cpu_utilisation_(options_.proc_root) {
   record_.start_unix_seconds = record_.end_unix_seconds = clock_.unix_seconds();
   record_.host_name = options_.host_name;
   record_.device_name = options_.device_name;
@@ -67,7 +71,11 @@ Ledger::~Ledger() {
   stop_sampling();
   if (finished_) return;
   try {
-    save();
+    if (std::uncaught_exceptions() > exceptions_at_start_) {
+      fail("failed: ended by an error before it began");
+    } else {
+      save();
+    }
   } catch (const std::exception& error) {
     // A destructor must not throw, and the run that ends here has its own error to report.
     core::log_warning(std::string("the ledger's last record was not written: ") + error.what());
@@ -127,7 +135,20 @@ void Ledger::finish(const std::string& outcome) {
     record_.outcome = outcome;
     finished_ = true;
   }
-  write_record();
+  try {
+    write_record();
+  } catch (const core::Error&) {
+    if (!record_path_.empty()) mark_failed(record_path_);
+    throw;
+  }
+}
+
+void Ledger::fail(const std::string& outcome) {
+  try {
+    finish(outcome);
+  } catch (const std::exception& error) {
+    core::log_warning(std::string("the ledger's last record was not written: ") + error.what());
+  }
 }
 
 AttemptRecord Ledger::record() {

@@ -98,7 +98,7 @@ core::Json missing_json(const RunTotals& totals, const CarbonIntensity& intensit
 core::Json attempts_json(const std::vector<AttemptRecord>& attempts) {
   core::Json list = core::Json::array();
   for (const AttemptRecord& attempt : attempts) list.push_back(to_json(attempt));
-  for (const size_t place : killed_without_notice(attempts)) list[place]["bound"] = "lower";
+  for (const CutShort& found : attempts_cut_short(attempts)) list[found.place]["bound"] = "lower";
   return list;
 }
 
@@ -108,6 +108,7 @@ core::Json head_json(const ReportInputs& inputs) {
           {"program_version", core::build_info().version},
           {"created_utc", core::format_utc(inputs.created_unix_seconds)},
           {"run_name", inputs.run_name},
+          {"command", inputs.command},
           {"command_line", inputs.command_line},
           {"quality", object_or_empty(inputs.quality)}};
 }

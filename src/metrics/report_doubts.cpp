@@ -10,8 +10,8 @@ namespace {
 std::string attempt_name(const AttemptRecord& attempt) { return "attempt " + std::to_string(attempt.attempt); }
 
 /// By the wall clock, which may have been set meanwhile.
-std::string gap_text(const AttemptRecord& killed, const AttemptRecord& next) {
-  const double seconds = next.start_unix_seconds - killed.end_unix_seconds;
+std::string gap_text(const AttemptRecord& ended, const AttemptRecord& next) {
+  const double seconds = next.start_unix_seconds - ended.end_unix_seconds;
   if (seconds < 0) return "";
   char text[64];
   std::snprintf(text, sizeof(text), ", %.1f s before the next one", seconds);
@@ -37,12 +37,14 @@ Figure idle_watts(const ComponentSource& source, EnergyComponent component,
 
 core::Json doubts_json(const AttemptFiles& files) {
   core::Json list = core::Json::array();
-  for (const size_t place : killed_without_notice(files.attempts)) {
-    const AttemptRecord& killed = files.attempts[place];
+  for (const CutShort& found : attempts_cut_short(files.attempts)) {
+    const AttemptRecord& attempt = files.attempts[found.place];
+    const bool is_last = found.place + 1 == files.attempts.size();
     list.push_back(
-        {{"what", attempt_name(killed) + ": seconds, energy, carbon, cost and work are lower bounds"},
-         {"reason", "it was killed without notice and counts up to its last write, at " +
-                        core::format_utc(killed.end_unix_seconds) + gap_text(killed, files.attempts[place + 1])}});
+        {{"what", attempt_name(attempt) + ": seconds, energy, carbon, cost and work are lower bounds"},
+         {"reason", std::string("it was ").append(found.why).append(": it counts up to its last write, at ") +
+                        core::format_utc(attempt.end_unix_seconds) +
+                        (is_last ? "" : gap_text(attempt, files.attempts[found.place + 1]))}});
   }
   for (const std::string& problem : files.unreadable) {
     list.push_back({{"what", "an attempt is left out: all sums are lower bounds"}, {"reason", problem}});

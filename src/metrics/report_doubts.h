@@ -6,7 +6,7 @@
 
 namespace txtsum::metrics {
 
-/// What makes figures of a run less than they say, `{"what", "reason"}` each: attempts that were killed without notice,
+/// What makes figures of a run less than they say, `{"what", "reason"}` each: attempts that were cut short,
 /// records that cannot be read, other processes on a GPU, MIG.
 core::Json doubts_json(const AttemptFiles& files);
 

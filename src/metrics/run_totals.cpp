@@ -55,13 +55,11 @@ void add_sources(const AttemptRecord& attempt, std::array<ComponentSource, kEner
 }
 
 std::string why_lower_bound(const AttemptFiles& files) {
-  std::vector<std::string> numbers, reasons;
-  for (const size_t place : killed_without_notice(files.attempts)) {
-    numbers.push_back(std::to_string(files.attempts[place].attempt));
+  std::vector<std::string> cut_short, reasons;
+  for (const CutShort& found : attempts_cut_short(files.attempts)) {
+    cut_short.push_back("attempt " + std::to_string(files.attempts[found.place].attempt) + " (" + found.why + ")");
   }
-  if (!numbers.empty()) {
-    reasons.push_back("killed without notice and counted up to its last write: attempt " + joined(numbers));
-  }
+  if (!cut_short.empty()) reasons.push_back("counted up to its last write: " + joined(cut_short));
   if (!files.unreadable.empty()) {
     reasons.push_back("records that cannot be read and are left out: " + std::to_string(files.unreadable.size()));
   }

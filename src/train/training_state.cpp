@@ -159,14 +159,17 @@ std::string find_checkpoint(const std::string& checkpoint_folder) {
   constexpr const char* kGoesOn = "; looking for an earlier checkpoint to resume from";
   const std::vector<io::CheckpointPlace> places = io::list_finished_checkpoints(checkpoint_folder);
   for (auto place = places.rbegin(); place != places.rend(); ++place) {
-    try {
-      io::verify_checkpoint(place->path);
-    } catch (const core::DataError& error) {
-      core::log_warning(std::string(error.what()) + kGoesOn);
+    // Gigabytes are read only of what can be continued.
+    if (!resumable(place->path) && io::is_complete(place->path)) {
+      core::log_warning(place->path + " has no optimizer state" + kGoesOn);
       continue;
     }
-    if (resumable(place->path)) return place->path;
-    core::log_warning(place->path + " has no optimizer state" + kGoesOn);
+    try {
+      io::verify_checkpoint(place->path);
+      return place->path;
+    } catch (const core::DataError& error) {
+      core::log_warning(std::string(error.what()) + kGoesOn);
+    }
   }
   return {};
 }

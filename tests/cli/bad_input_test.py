@@ -10,6 +10,7 @@ import pathlib
 import resource
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -297,10 +298,15 @@ class BadInputTest(unittest.TestCase):
         folder = self.root / "run"
         process = self.start(folder, "train.max_updates=3000")
         self.wait_for(folder / "checkpoints/step-3/DONE", process)
-        for more in ((), ("run.resume=never", "run.overwrite=true")):
-            self.refused(USER, [folder, "another txtsum", f"process {process.pid}", "run.output"], 
-                         *train(folder, "train.max_updates=3000", *more))
+        # Together: each waits for ten seconds.
+        others = [self.start(folder, "train.max_updates=3000", *more)
+                  for more in ((), ("run.resume=never", "run.overwrite=true"))]
         self.refused(USER, "another txtsum", "evaluate", self.whole, f"run.output={folder}", "run.overwrite=true")
+        for other in others:
+            said = other.communicate(timeout=SECONDS)[1]
+            self.assertEqual(other.returncode, USER, said)
+            for part in (folder, "another txtsum", f"process {process.pid}", "run.output"):
+                self.assertIn(str(part), said)
         self.assertIsNone(process.poll())
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(SECONDS), 128 + signal.SIGTERM)
@@ -318,6 +324,18 @@ class BadInputTest(unittest.TestCase):
             self.assertIsNone(process.poll())
         self.assertEqual(process.wait(SECONDS), 0)
         self.assertEqual(losses(folder), losses(self.whole))
+
+    def test_a_lock_of_a_process_that_is_ending_is_waited_for(self):
+        folder = self.root / "run"
+        folder.mkdir()
+        with (folder / ".lock").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            held.write(f"process 1 on {socket.gethostname()}\n")
+            held.flush()
+            process = self.start(folder)
+            self.assertIn("waiting up to 10 s, in case it is ending", process.stderr.readline())
+            self.assertIsNone(process.poll())
+        self.assertEqual(process.wait(SECONDS), 0)
 
     def damaged(self, step, name):
         return self.root / f"run/checkpoints/step-{step}/{name}"
@@ -360,6 +378,37 @@ class BadInputTest(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(losses(folder), losses(self.whole))
 
+    def test_steps_without_optimizer_state_are_passed_over_unread(self):
+        folder = self.root / "run"
+        self.assertEqual(run(*train(folder, "checkpoint.optimizer_state=false")).returncode, 0)
+        (folder / "report.json").unlink()
+        path = self.damaged(12, "model.safetensors")
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+        result = self.train_refused(USER, ["step-12 has no optimizer state", "none of whose checkpoints can be continued"])
+        self.assertNotIn("corrupt", result.stderr)
+
+    def test_going_back_within_a_run_is_refused_while_newer_steps_are_there(self):
+        folder = self.copy_of_run(6, 9)
+        back = f"run.resume={folder}/checkpoints/step-6"
+        self.train_refused(USER, ["has newer steps, step-9, and", "run.output=..."], back)
+        self.assertTrue(self.damaged(9, "DONE").exists())
+        shutil.rmtree(folder / "checkpoints/step-9")
+        result = run(*train(folder, back))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(losses(folder), losses(self.whole))
+
+    def test_a_finished_run_that_went_back_and_was_killed_is_not_finished(self):
+        folder = self.root / "run"
+        shutil.copytree(self.whole, folder)
+        for step in (9, 12):
+            shutil.rmtree(folder / f"checkpoints/step-{step}")
+        record = json.loads((folder / "attempts/attempt-0001.json").read_text())
+        record.update(attempt=2, outcome="running", resumed_from_update=6, last_update=7)
+        (folder / "attempts/attempt-0002.json").write_text(json.dumps(record))
+        self.goes_on(folder, 6)
+
     def test_a_run_of_another_version(self):
         folder = self.copy_of_run(9)
         step = self.damaged(9, "training_state.json")
@@ -401,6 +450,15 @@ class BadInputTest(unittest.TestCase):
         result = self.on_a_disk("ro", f"{PROGRAM} train {SMOKE} run.output=DISK/run; echo code $?")
         self.assertIn("code 3", result.stdout, result.stderr)
         self.assertRegex(result.stderr, r"disk/run: cannot make the run folder: Read-only file system")
+
+    def test_a_finished_run_in_a_read_only_folder_is_finished(self):
+        # As a copy of what counts, without the lock's file; on two ranks too.
+        command = " ".join([str(PROGRAM), *train("DISK/run")])
+        result = self.on_a_disk("size=40m", f"cp -r {self.whole} DISK/run && rm DISK/run/.lock && mount -o remount,ro DISK",
+                                f"{command}; echo code $?",
+                                f"{PROGRAM} launch --processes 2 -- {command.removeprefix(str(PROGRAM))}; echo code $?")
+        self.assertEqual(result.stdout.split(), ["code", "0", "code", "0"], result.stderr)
+        self.assertEqual(result.stderr.count("finished: nothing to do"), 2, result.stderr)
 
     def test_a_full_disk_and_then_room(self):
         # 0.8 MB of weights and 1.7 MB of moments a checkpoint: room for one and not for two.

@@ -139,9 +139,9 @@ class RanksTest(unittest.TestCase):
         self.assertEqual(processes_of(self.root / name), {})
         return result.returncode, result.stderr
 
-    def by_hand(self, *ranks):
+    def start_by_hand(self, *ranks):
         """Starts one process a rank, as on machines of their own: its words and, if not the repository, its working folder
-        (`cwd`). Returns (exit code, output) of each."""
+        (`cwd`)."""
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
@@ -151,6 +151,14 @@ class RanksTest(unittest.TestCase):
                          "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
             started.append(subprocess.Popen(each["words"], cwd=each.get("cwd", REPOSITORY), stdout=subprocess.PIPE,
                                             stderr=subprocess.STDOUT, text=True, env=environment(**variables)))
+            self.addCleanup(started[-1].kill)
+        return started
+
+    def by_hand(self, *ranks):
+        """Returns (exit code, output) of each."""
+        return self.ends_of(self.start_by_hand(*ranks))
+
+    def ends_of(self, started):
         outputs = [process.communicate(timeout=SECONDS)[0] for process in started]
         return [(process.returncode, output) for process, output in zip(started, outputs)]
 
@@ -259,6 +267,23 @@ class EndTest(RanksTest):
         self.assertEqual([row["update"] for row in updates(resumed)], list(range(1, 161)))
         again = self.train("stopped", 1, *LONG, *RARELY)
         self.assertEqual(len(json.loads((again / "report.json").read_text())["attempts"]), 2)
+
+    def test_a_signal_to_one_rank_alone_while_it_trains_stops_all(self):
+        for victim in (0, 1):
+            folder = self.root / f"alone{victim}"
+            words = command(folder, 1, *LONG, *RARELY, "parallel.zero_stage=1")
+            started = self.start_by_hand({"words": words}, {"words": words})
+            steps, deadline = folder / "steps.jsonl", time.monotonic() + SECONDS
+            while not (steps.exists() and '"event":"update","update":4,' in steps.read_text()):
+                self.assertIsNone(started[0].poll())
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.01)
+            began = time.monotonic()
+            started[victim].send_signal(signal.SIGTERM)
+            ends = self.ends_of(started)
+            self.assertEqual([code for code, _ in ends], [128 + signal.SIGTERM] * 2, ends)
+            self.assertLess(time.monotonic() - began, 8, ends)
+            self.assertIn("saved step", ends[0][1])
 
     def test_a_signal_to_one_rank_while_it_validates_stops_all(self):
         often = [*LONG, "validation.every_epochs=null", "validation.every_updates=1",
@@ -474,6 +499,30 @@ class EvaluationTest(RanksTest):
                 (json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "attempts").iterdir()))]
         self.assertEqual(made[-1], 24 * 60 - kept, made)
         self.assertEqual(len(self.predictions(folder)), 24 * 60, report)
+
+
+    def test_a_signal_to_one_rank_while_all_summarize_stops_all(self):
+        run = self.train("run", 1, *SHORT)
+        documents = self.root / "many.jsonl"
+        text = (REPOSITORY / "tests/fixtures/smoke/test.jsonl").read_text(encoding="utf-8")
+        documents.write_text("".join(text for _ in range(60)), encoding="utf-8")
+        folder = self.root / "evaluated"
+        # A round of 512 documents a rank takes a minute and more.
+        words = ["evaluate", str(run), f"run.output={folder}", f"data.test={documents}", "run.threads=1", "generation.slots=1",
+                 "generation.beams=8", "generation.min_new_tokens=60", "generation.max_new_tokens=60"]
+        partial = folder / "predictions.partial.jsonl"
+        stopped = Started(folder, [PROGRAM, "launch", "--processes", "2", "--", *words])
+        self.addCleanup(stopped.clean)
+        stopped.wait_for(lambda: partial.exists() and partial.read_bytes().count(b"\n") > 3, "summaries")
+        began = time.monotonic()
+        os.kill(processes_of(folder)[1], signal.SIGTERM)
+        code, output = stopped.end()
+        self.assertEqual(code, 128 + signal.SIGTERM, output)
+        self.assertLess(time.monotonic() - began, 10, output)
+        self.assertEqual(processes_of(folder), {})
+        # What either rank had made is kept.
+        kept = [json.loads(line)["document"] for line in partial.read_text(encoding="utf-8").splitlines()[1:]]
+        self.assertEqual({document % 2 for document in kept}, {0, 1})
 
 
 class FullDiskTest(RanksTest):

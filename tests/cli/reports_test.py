@@ -198,6 +198,33 @@ class ReportsTest(unittest.TestCase):
         self.assertEqual(run("report", self.short, self.long).returncode, 0)
         self.assertTrue((self.short / "comparison.html").exists())
 
+    def test_runs_without_a_point_and_runs_of_one_name_are_told_apart(self):
+        folders = {name: self.root / f"apart-{name}" for name in ("same", "unscored", "evaluated")}
+        for folder in folders.values():
+            shutil.copytree(self.short, folder)
+        changes = {"same": {}, "unscored": {"quality": {}}, "evaluated": {"command": "evaluate"}}
+        for name, folder in folders.items():
+            report = json.loads((folder / "report.json").read_text())
+            report.update(changes[name])
+            if name == "same":
+                report["total"]["peak_device_memory_bytes"] = {**report["total"]["peak_host_rss_bytes"], "value": 3 * 2**30}
+            if name == "unscored":  # as one that was stopped before its first update
+                report["phases"]["train"]["work"]["updates"] = 0
+            (folder / "report.json").write_text(json.dumps(report))
+        path = self.root / "apart.html"
+        result = run("report", self.short, *folders.values(), "--output", path)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        page = self.page(path)
+        for folder in (self.short, *folders.values()):
+            self.assertIn(str(folder), page.texts)
+        self.assertEqual(page.texts.count("Left out: C, not scored; D, an evaluation alone."), 2)
+        self.assertEqual(page.texts.count("evaluation alone"), 1)
+        for text in ("Peak memory, device", "Peak memory, host", "3.00 GiB"):
+            self.assertIn(text, page.texts)
+        alone = self.root / "alone.html"
+        self.assertEqual(run("report", self.short, folders["evaluated"], "--output", alone).returncode, 0)
+        self.assertNotIn("Peak memory, device", self.page(alone).texts)  # none has a device
+
     def test_texts_of_the_run_are_no_markup(self):
         folder = self.root / "evil"
         shutil.copytree(self.short, folder)
@@ -283,15 +310,13 @@ class ReportsTest(unittest.TestCase):
                 self.assertEqual(found["co2_eq_emissions"]["emissions"], report["carbon"]["high_grams"]["value"])
                 self.assertEqual(found["co2_eq_emissions"]["geographical_location"], "westeurope")
                 self.assertEqual(found["co2_eq_emissions"]["training_type"], "pre-training")  # model.init: random
-        self.assertEqual(yaml.safe_load(self.metadata(self.long)[0])["language"], ["en"])
-        self.assertEqual(yaml.safe_load(self.metadata(self.long)[0])["license"], "mit")
 
     def test_the_base_models_card_stays_beside_the_new_one(self):
         self.assertIn("# A tiny base", (self.long / "model/README_base.md").read_text())
         self.assertFalse((self.short / "model/README_base.md").exists())
         metadata, text = self.metadata(self.long)
-        self.assertIn("language:\n- en\nlicense: mit\n", metadata)
-        self.assertIn("(README_base.md)", text)
+        self.assertNotIn("license", metadata)  # Its weights are not the base's: model.init=random.
+        self.assertIn("whose architecture and tokenizer it has: [README_base.md](README_base.md)", text)
 
     def test_predictions_hold_what_a_report_needs_of_the_documents(self):
         sources = {row["id"]: row["document"] for row in read_lines(REPOSITORY / "tests/fixtures/smoke/test.jsonl")}

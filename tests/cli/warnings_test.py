@@ -126,6 +126,19 @@ class WarningsTest(unittest.TestCase):
         self.assertEqual(report["data"]["leaks"][0]["examples"], 3)
         self.expect(found["splits_leak"][0], "data.test", 3, "test: 3 of its documents are in train too")
 
+    def test_documents_that_are_in_a_share_and_in_a_file_are_told_of_the_share(self):
+        train = "tests/fixtures/smoke/train.jsonl"
+        test = self.root / "from-train.jsonl"
+        test.write_text("".join((REPOSITORY / train).read_text().splitlines(keepends=True)[:40]))
+        found, _ = self.warnings_of(["train", SMOKE], f"data.test={test}", "data.validation=[]", "data.validation_share=0.5",
+                                    "train.max_updates=2", "checkpoint.best_metric=none", "validation.generate=false",
+                                    "test.generate=false")
+        texts = [warning["text"] for warning in found["splits_leak"]]
+        self.assertEqual([warning["key"] for warning in found["splits_leak"]], ["data.test", "data.test"])
+        self.assertIn("in train too", texts[0])
+        self.assertIn("in validation too", texts[1])
+        self.assertIn("one of data.train (of which data.validation_share makes validation) and data.test", texts[1])
+
     def test_a_training_says_it_of_each_split(self):
         found, report = self.warnings_of(["train", SMOKE], "train.max_updates=2", "data.max_target_tokens=8",
                                          "data.max_source_tokens=16", "generation.max_new_tokens=7", "generation.beams=1")

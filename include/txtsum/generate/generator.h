@@ -35,8 +35,10 @@ using HypothesisSink = std::function<void(int64_t index, std::vector<Hypothesis>
 
 /// Generates for every document of `sources`. `settings.slots` documents decode side by side; the longest start first,
 /// and a slot that becomes free is filled again. The result does not depend on which documents share a step, up to
-/// rounding. Throws StoppedBySignal between steps; what the sink was given stays valid.
+/// rounding. Throws StoppedBySignal between steps, where `between_steps` is called too and may throw; what the sink was
+/// given stays valid.
 GenerationCounts generate(const model::Seq2SeqModel& model, const GenerationSettings& settings,
-                          const SourceSet& sources, const HypothesisSink& sink);
+                          const SourceSet& sources, const HypothesisSink& sink,
+                          const std::function<void()>& between_steps = {});
 
 }  // namespace txtsum::generate

@@ -69,8 +69,8 @@ struct CheckpointPlace {
 /// no large file; `verify_checkpoint` does.
 bool is_complete(const std::string& folder);
 
-/// Reads every file of the checkpoint and compares it with its checksum. Throws DataError that names the first bad
-/// file.
+/// Compares every file of the checkpoint with its size, then with its checksum. Throws DataError that names the first
+/// bad file.
 void verify_checkpoint(const std::string& folder);
 
 /// The complete checkpoints `step-N` in `root`, by step. Folders that are not complete are left out; a root that does

@@ -50,6 +50,8 @@ struct PhaseRecord {
 
 /// The outcome of an attempt that has not said how it ended.
 inline constexpr const char* kRunning = "running";
+/// That of one which failed, and whose end could not be written: its record is an earlier one (mark_failed).
+inline constexpr const char* kFailed = "failed";
 
 /// One start of the program in a run folder. Its file is rewritten whole, so a killed attempt leaves its last state.
 struct AttemptRecord {
@@ -91,9 +93,17 @@ struct AttemptFiles {
 /// Reads every attempt of a run. A file that cannot be read is named, not fatal: a resume must not fail on it.
 AttemptFiles read_attempts(const std::string& folder);
 
-/// The places of those attempts that a later one has followed although they never said how they ended: what they did
-/// after their last write is in no record.
-std::vector<size_t> killed_without_notice(const std::vector<AttemptRecord>& attempts);
+/// Says in the record at `path` that the attempt failed, over the outcome that stands there: where the disk is full no
+/// new file can be written. Returns whether it could.
+bool mark_failed(const std::string& path);
+
+/// An attempt whose record is not of its end: what it did after its last write is in no record.
+struct CutShort {
+  size_t place;     ///< Among the attempts.
+  const char* why;  ///< `killed without notice` or `unable to write its end when it failed`.
+};
+/// Attempts that never said how they ended although a later one has followed, and those that could not.
+std::vector<CutShort> attempts_cut_short(const std::vector<AttemptRecord>& attempts);
 
 /// Updates done more than once because a resume went back behind what an earlier attempt had reached.
 struct RepeatedWork {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,5 +25,10 @@ inline constexpr double kIdleSeconds = 1.0;
 /// out: where no meter measures, it does not wait and gives nothing.
 std::vector<IdlePower> read_idle_power(const MeterSet& meters, const core::Clock& clock,
                                        const std::function<void(double seconds)>& wait);
+
+/// The machine's idle power by what ranks on it have read, each of its own GPU: `own` is one rank's, whose other
+/// components count, and `gpus` has each GPU once. Without the reading of one GPU there is none of them all: a part
+/// would be a wrong sum.
+std::vector<IdlePower> idle_of_machine(std::vector<IdlePower> own, const std::vector<std::optional<IdlePower>>& gpus);
 
 }  // namespace txtsum::metrics

@@ -38,7 +38,8 @@ class Ledger {
  public:
   /// Starts the attempt. Throws DataError when the attempts folder cannot be written.
   Ledger(LedgerOptions options, MeterSet meters, const core::Clock& clock = core::system_clock());
-  /// Ends the sampling thread; writes the record as "running" when finish() was not reached.
+  /// Ends the sampling thread; where finish() was not reached it writes the record, as "failed: ..." where an error is
+  /// on its way up, else as "running".
   ~Ledger();
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
@@ -73,9 +74,11 @@ class Ledger {
   void sample();
   /// Writes this attempt's record: at each checkpoint. Throws DataError.
   void save();
-  /// Ends the attempt: `outcome` is "finished", "stopped by signal 15" or the like. Writes the record. Throws
-  /// DataError.
+  /// Ends the attempt: `outcome` is "finished", "stopped by signal 15" or the like. Writes the record. Throws DataError
+  /// where it cannot; the record on disk then says that the attempt failed, as far as that can be written.
   void finish(const std::string& outcome);
+  /// Ends it by an error that is on its way up: as finish(), but a record that cannot be written is a warning.
+  void fail(const std::string& outcome);
 
   /// The attempt so far, after a fresh sample (none after finish()).
   AttemptRecord record();
@@ -93,6 +96,7 @@ class Ledger {
   void stop_sampling();
 
   LedgerOptions options_;
+  int exceptions_at_start_;
   MeterSet meters_;
   const core::Clock& clock_;
   std::string record_path_;

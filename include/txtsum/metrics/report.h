@@ -16,6 +16,7 @@ inline constexpr int kReportSchemaVersion = 1;
 /// [] where it is a list.
 struct ReportInputs {
   std::string run_name;
+  std::string command;  ///< `train` or `evaluate`.
   std::string command_line;
   double created_unix_seconds = 0;
   core::Json config;       ///< The resolved config.

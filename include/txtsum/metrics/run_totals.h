@@ -50,7 +50,7 @@ struct RunTotals {
   std::array<ComponentSource, kEnergyComponentCount> components;
 };
 
-/// An attempt that was killed without notice (killed_without_notice), or whose record cannot be read, makes the sums
+/// An attempt whose record is not of its end (attempts_cut_short), or whose record cannot be read, makes the sums
 /// lower bounds.
 RunTotals add_up(const AttemptFiles& files);
 

@@ -80,6 +80,26 @@ TEST(ModelCard, LanguageAndLicenceComeFromTheBaseUnlessTheConfigSaysMore) {
   EXPECT_THAT(metadata, HasSubstr("      type: \"someone/texts\"\n"));
 }
 
+TEST(ModelCard, OfAModelFromRandomWeightsInheritsNeitherLicenceNorLanguage) {
+  CardBase base = hub_base();
+  base.readmes["README.md"] = "---\nlicense: apache-2.0\nlanguage: en\n---\n# BART\n";
+  core::Json source = report();
+  source["config"]["model.init"] = "random";
+  const std::string card = model_card(source, base), metadata = metadata_of(card);
+  for (const char* key : {"license", "language", "base_model"}) EXPECT_THAT(metadata, Not(HasSubstr(key)));
+  EXPECT_THAT(card, HasSubstr("The card of the model whose architecture and tokenizer it has: [README_base.md]"));
+  source["config"]["report.language"] = "de";
+  EXPECT_THAT(metadata_of(model_card(source, base)), HasSubstr("language: \"de\"\n"));
+}
+
+TEST(ModelCard, UpdatesThatWereDoneAgainCountOnce) {
+  core::Json source = report();
+  EXPECT_THAT(model_card(source, hub_base()), HasSubstr("\n10 updates on 0 examples, 0 source and 0 target tokens.\n"));
+  source["work_done_twice"]["updates"] = 3;
+  EXPECT_THAT(model_card(source, hub_base()),
+              HasSubstr("\n7 updates on 0 examples, 0 source and 0 target tokens, those of 3 updates included"));
+}
+
 TEST(ModelCard, AnEntryEndsAtTheNextKey) {
   const std::string card = "---\nlanguage:\n  - en\n\nlicense: mit\nlicense_name: x\n---\nlanguage: no\n";
   EXPECT_EQ(app::metadata_entry(card, "language"), "language:\n  - en\n\n");

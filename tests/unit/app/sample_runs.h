@@ -22,6 +22,7 @@ inline core::Json sample_report(const std::string& name, double seconds, bool tr
   phase.work.updates = trains ? 10 : 0;
   metrics::ReportInputs inputs;
   inputs.run_name = name;
+  inputs.command = trains ? "train" : "evaluate";
   inputs.command_line = "txtsum train x.yaml";
   inputs.attempts.attempts = {record};
   inputs.carbon.region = "westeurope";

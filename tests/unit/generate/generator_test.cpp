@@ -138,6 +138,20 @@ TEST_F(Generator, AStopSignalEndsItBetweenStepsAndKeepsWhatIsFinished) {
   EXPECT_EQ(finished, 3);
 }
 
+TEST_F(Generator, WhatIsCalledBetweenStepsMayEndItAndKeepsWhatIsFinished) {
+  generate::GenerationSettings one = settings(2);
+  one.slots = 1;
+  int finished = 0, steps = 0;
+  const auto sink = [&](int64_t, const std::vector<generate::Hypothesis>&) { ++finished; };
+  const auto between_steps = [&] {
+    ++steps;
+    if (finished == 3) throw core::StoppedBySignal("enough", 15);
+  };
+  EXPECT_THROW(generate::generate(model_, one, source_set(documents_), sink, between_steps), core::StoppedBySignal);
+  EXPECT_EQ(finished, 3);
+  EXPECT_GT(steps, 3);
+}
+
 TEST_F(Generator, ATableOfWeightsThatAreNoNumbersIsAnError) {
   loaded_.model->arena().values().fill_(std::numeric_limits<float>::quiet_NaN());
   for (const int64_t beams : {1, 3}) EXPECT_THROW(generate_all(model_, settings(beams), documents_), core::DataError);

@@ -55,14 +55,46 @@ TEST(AttemptRecord, OfAnEarlierVersionKnowsNothingOfItsSurroundings) {
   EXPECT_TRUE(read.sharing.empty());
 }
 
-TEST(KilledWithoutNotice, IsWhoNeverSaidHowItEndedAndHasASuccessor) {
+std::vector<size_t> places_cut_short(const std::vector<AttemptRecord>& attempts) {
+  std::vector<size_t> places;
+  for (const metrics::CutShort& found : metrics::attempts_cut_short(attempts)) places.push_back(found.place);
+  return places;
+}
+
+TEST(CutShort, IsWhoNeverSaidHowItEndedAndHasASuccessor) {
   std::vector<AttemptRecord> attempts{attempt(1, 0, 10, 1, 1), attempt(2, 5, 20, 1, 1), attempt(3, 20, 30, 1, 1)};
-  EXPECT_EQ(metrics::killed_without_notice(attempts), (std::vector<size_t>{0, 1}));
+  EXPECT_EQ(places_cut_short(attempts), (std::vector<size_t>{0, 1}));
   attempts[1].outcome = "stopped by signal 15";
-  EXPECT_EQ(metrics::killed_without_notice(attempts), (std::vector<size_t>{0}));
+  EXPECT_EQ(places_cut_short(attempts), (std::vector<size_t>{0}));
   // The newest one may still run.
-  EXPECT_TRUE(metrics::killed_without_notice({attempts[0]}).empty());
-  EXPECT_TRUE(metrics::killed_without_notice({}).empty());
+  EXPECT_TRUE(places_cut_short({attempts[0]}).empty());
+  EXPECT_TRUE(places_cut_short({}).empty());
+}
+
+TEST(CutShort, IsWhoFailedAndCouldNotWriteItsEndEvenAsTheNewest) {
+  std::vector<AttemptRecord> attempts{attempt(1, 0, 10, 1, 1)};
+  attempts[0].outcome = "failed: of a reason";
+  EXPECT_TRUE(places_cut_short(attempts).empty());
+  attempts[0].outcome = metrics::kFailed;
+  EXPECT_EQ(places_cut_short(attempts), (std::vector<size_t>{0}));
+}
+
+TEST(MarkFailed, ChangesTheOutcomeAloneAndWhatIsNoRecordNotAtAll) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path("attempt-0001.json");
+  AttemptRecord record = attempt(1, 0, 5, 1, 1);
+  for (const char* outcome : {metrics::kRunning, "finished", "stopped by signal 15"}) {
+    record.outcome = outcome;
+    core::write_file(path, core::to_pretty_text(metrics::to_json(record)));
+    EXPECT_TRUE(metrics::mark_failed(path)) << outcome;
+    core::Json wanted = metrics::to_json(record);
+    wanted["outcome"] = metrics::kFailed;
+    EXPECT_EQ(core::read_json_file(path), wanted) << outcome;
+  }
+  core::write_file(path, "{\"outcome\": \"");
+  EXPECT_FALSE(metrics::mark_failed(path));
+  EXPECT_EQ(core::read_file(path), "{\"outcome\": \"");
+  EXPECT_FALSE(metrics::mark_failed(folder.path("nothing")));
 }
 
 TEST(AttemptRecord, WrongFileNamesThePathAndIsLeftOut) {

@@ -61,5 +61,21 @@ TEST_F(IdlePowerTest, WithoutAMeasuringMeterNothingIsWaitedFor) {
   EXPECT_EQ(waits_, 0);
 }
 
+TEST(IdleOfMachine, AddsUpTheGpusOfItsRanksAndNothingWhereOneIsMissing) {
+  const std::vector<metrics::IdlePower> own{{EnergyComponent::kGpu, 70, 1, "card 0"},
+                                            {EnergyComponent::kCpu, 30, 1, "rapl"}};
+  const metrics::IdlePower first{EnergyComponent::kGpu, 70, 1, "card 0"},
+      second{EnergyComponent::kGpu, 60, 1, "card 1"};
+  const auto both = metrics::idle_of_machine(own, {first, second});
+  ASSERT_EQ(both.size(), 2u);
+  EXPECT_EQ(both[0].component, EnergyComponent::kCpu);
+  EXPECT_DOUBLE_EQ(both[0].watts, 30);
+  EXPECT_DOUBLE_EQ(both[1].watts, 130);
+  EXPECT_EQ(both[1].source, "card 0; card 1");
+  const auto part = metrics::idle_of_machine(own, {first, std::nullopt});
+  ASSERT_EQ(part.size(), 1u);
+  EXPECT_EQ(part[0].component, EnergyComponent::kCpu);
+}
+
 }  // namespace
 }  // namespace txtsum::tests

@@ -1,6 +1,7 @@
 #include "txtsum/metrics/ledger.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -167,6 +168,37 @@ TEST_F(LedgerTest, AKilledAttemptLeavesItsLastRecordAndTheNextCountsOn) {
   EXPECT_EQ(files.attempts[1].resumed_from_update, 3);
   EXPECT_EQ(files.attempts[1].last_update, 5);
   EXPECT_EQ(files.attempts[1].outcome, "finished");
+}
+
+TEST_F(LedgerTest, AnAttemptWhoseOwnerThrowsBeforeItSaysHowItEndedHasFailed) {
+  try {
+    Ledger ledger(options_, meters(), clock_);
+    pass(3, 100, 0);
+    throw core::DataError("config.yaml: cannot write");
+  } catch (const core::DataError&) {
+  }
+  const AttemptRecord read = metrics::read_attempts(options_.attempts_folder).attempts.at(0);
+  EXPECT_EQ(read.outcome.substr(0, 8), "failed: ");
+  EXPECT_DOUBLE_EQ(read.phase(Phase::kLoad).joules[0], 300);
+}
+
+TEST_F(LedgerTest, AnEndThatCannotBeWrittenIsMarkedInTheRecordThatIsThere) {
+  Ledger ledger(options_, meters(), clock_);
+  pass(3, 100, 0);
+  // As on a full disk: no new file, but what is there can be changed.
+  const std::string in_the_way =
+      metrics::attempt_path(options_.attempts_folder, 1) + ".tmp." + std::to_string(getpid());
+  std::filesystem::create_directory(in_the_way);
+  EXPECT_THROW(ledger.finish("finished"), core::DataError);
+  AttemptRecord read = metrics::read_attempts(options_.attempts_folder).attempts.at(0);
+  EXPECT_EQ(read.outcome, metrics::kFailed);
+  EXPECT_DOUBLE_EQ(read.seconds(), 0);  // as of its last write
+  EXPECT_NO_THROW(ledger.fail("failed: disk full"));
+  std::filesystem::remove(in_the_way);
+  ledger.fail("failed: disk full");
+  read = metrics::read_attempts(options_.attempts_folder).attempts.at(0);
+  EXPECT_EQ(read.outcome, "failed: disk full");
+  EXPECT_DOUBLE_EQ(read.seconds(), 3);
 }
 
 TEST_F(LedgerTest, TheGapBetweenAttemptsIsNobodys) {

@@ -54,6 +54,7 @@ AttemptRecord one_hour(int number, int64_t resumed_from, int64_t last_update) {
 metrics::ReportInputs inputs() {
   metrics::ReportInputs inputs;
   inputs.run_name = "run";
+  inputs.command = "train";
   inputs.command_line = "txtsum train x.yaml";
   inputs.created_unix_seconds = 1.7e9;
   inputs.quality["test"]["rouge1"] = 41.0;
@@ -139,7 +140,7 @@ TEST(Report, SumsOverAKilledAttemptAreLowerBoundsAndTaggedSo) {
   EXPECT_EQ(total.at("energy_kwh").at("total").at("bound"), "lower");
   EXPECT_EQ(total.at("energy_kwh").at("gpu").at("tag"), "measured");
   EXPECT_THAT(total.at("energy_kwh").at("gpu").at("note").get<std::string>(),
-              HasSubstr("at least: killed without notice and counted up to its last write: attempt 1"));
+              HasSubstr("at least: counted up to its last write: attempt 1 (killed without notice)"));
   EXPECT_EQ(report.at("phases").at("train").at("cost_usd").at("bound"), "lower");
   EXPECT_EQ(report.at("carbon").at("high_grams").at("bound"), "lower");
   EXPECT_EQ(report.at("cost").at("total_usd").at("bound"), "lower");
