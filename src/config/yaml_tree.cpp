@@ -16,7 +16,7 @@ namespace txtsum::config {
 namespace {
 
 constexpr int kMaxDepth = 32;
-constexpr int kMaxNodes = 100000;
+constexpr int kMaxNodes = 20000;
 
 /// Copies yaml-cpp's graph into a tree. Aliases may make the graph's tree huge or endless, hence the limits.
 class TreeBuilder {

@@ -17,8 +17,8 @@ TransformerArchitecture read_common(const ConfigReader& reader, const std::strin
   a.facts.family = family;
   a.facts.vocabulary = reader.size("vocab_size");
   a.facts.width = a.facts.attention_width = reader.size("d_model");
-  a.facts.encoder_layers = reader.size("encoder_layers");
-  a.facts.decoder_layers = reader.size("decoder_layers");
+  a.facts.encoder_layers = reader.layers("encoder_layers");
+  a.facts.decoder_layers = reader.layers("decoder_layers");
   a.facts.encoder_feed_forward = reader.size("encoder_ffn_dim");
   a.facts.decoder_feed_forward = reader.size("decoder_ffn_dim");
   if (family == "led") {
@@ -54,8 +54,8 @@ TransformerArchitecture read_common(const ConfigReader& reader, const std::strin
 /// LED's attention_window: one size for all layers or one a layer, even, half of it on each side.
 std::vector<int64_t> windows_of(const ConfigReader& reader, int64_t layers) {
   const auto half = [&](const core::Json& size) {
-    if (!size.is_number_integer() || size.get<int64_t>() <= 0 || size.get<int64_t>() % 2 != 0) {
-      reader.fail("attention_window", "positive even integers");
+    if (!size.is_number_integer() || size <= 0 || size > ConfigReader::kLargestSize || size.get<int64_t>() % 2 != 0) {
+      reader.fail("attention_window", "even integers from 2 to " + std::to_string(ConfigReader::kLargestSize));
     }
     return size.get<int64_t>() / 2;
   };
