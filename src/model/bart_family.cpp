@@ -11,6 +11,14 @@ struct DefaultIds {
   int64_t pad = 1, bos = 0, eos = 2;
 };
 
+ops::Activation activation_of(const ConfigReader& reader, const std::string& otherwise) {
+  try {
+    return ops::activation_named(reader.text("activation_function", otherwise));
+  } catch (const core::DataError& error) {
+    throw core::DataError(reader.path() + ": " + error.what());
+  }
+}
+
 /// What the configs of all these families have alike.
 TransformerArchitecture read_common(const ConfigReader& reader, const std::string& family, const DefaultIds& ids) {
   TransformerArchitecture a;
@@ -44,7 +52,7 @@ TransformerArchitecture read_common(const ConfigReader& reader, const std::strin
   a.decoder_layerdrop = reader.probability("decoder_layerdrop", 0.0);
   a.init = InitStds::all(reader.number("init_std", 0.02));
   a.embedding_scale = reader.flag("scale_embedding", false) ? std::sqrt(static_cast<double>(a.facts.width)) : 1.0;
-  a.activation = ops::activation_named(reader.text("activation_function", "gelu"));
+  a.activation = activation_of(reader, "gelu");
   if (!reader.flag("tie_word_embeddings", true)) {
     reader.fail("tie_word_embeddings", "true (a separate output table is not supported in family " + family + ")");
   }
@@ -131,7 +139,7 @@ TransformerArchitecture read_bigbird_pegasus(const core::Json& config, const std
   a.facts.decoder_start_id = reader.integer("decoder_start_token_id", 2);
   // What transformers takes where the config says nothing is not what it takes for the others.
   if (!reader.has("scale_embedding")) a.embedding_scale = std::sqrt(static_cast<double>(a.facts.width));
-  a.activation = ops::activation_named(reader.text("activation_function", "gelu_new"));
+  a.activation = activation_of(reader, "gelu_new");
   a.nested_attention = true;
   a.attention_biases = reader.flag("use_bias", false);
   a.pre_norm = a.final_norm = true;

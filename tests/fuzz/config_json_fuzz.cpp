@@ -7,7 +7,10 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const tests::InputFile file("config.json");
   file.write(tests::as_text(data, size));
   tests::accepts(file.folder(), [&] {
-    const model::ModelOutline outline = model::outline_model({.folder = file.folder(), .random_weights = true});
+    model::LoadRequest request;
+    request.folder = file.folder();
+    request.random_weights = true;
+    const model::ModelOutline outline = model::outline_model(request);
     if (outline.layout.total_numel() <= 0) tests::InputFile::die("a model without weights");
     model::pass_bytes(outline, {.source = 100, .target = 10, .sequences = 2}, {});
   });
