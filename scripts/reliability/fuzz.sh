@@ -11,7 +11,7 @@
 #
 # Builds the libFuzzer programs of tests/fuzz with preset fuzz, which needs Clang. Each starts from its corpus and from
 # what earlier runs found, and ends at the first input that a parser neither accepts nor refuses in the program's own
-# words, that takes more than 10 s, or for which more than 256 MiB are asked at once. That input is kept as
+# words, that takes more than 30 s, or for which more than 256 MiB are asked at once. That input is kept as
 # FOLDER/NAME/found/crash-*: mend the parser and put it into tests/fuzz/corpus/NAME, where it is a test of the unit tier
 # from then on. Exit code 1 where one was found.
 #
@@ -51,7 +51,7 @@ for name in "${names[@]}"; do
   stage "$name" "$runs inputs"
   mkdir -p "$work/$name/corpus" "$work/$name/found"
   if "$repository/build/fuzz/tests/fuzz/fuzz_$name" "$work/$name/corpus" "$corpora/$name" -runs="$runs" \
-    -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=256 \
+    -max_total_time="$seconds" -max_len=4096 -timeout=30 -rss_limit_mb=2048 -malloc_limit_mb=256 \
     -print_final_stats=1 -artifact_prefix="$work/$name/found/" >"$work/$name/log.txt" 2>&1; then
     say "$(grep -E '^#[0-9]+[[:space:]]+DONE' "$work/$name/log.txt" | tr '\t' ' ')"
   else
