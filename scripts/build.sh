@@ -2,7 +2,7 @@
 # Configure and build one preset; the program is left at build/PRESET/txtsum.
 #
 # usage: scripts/build.sh PRESET [--tests] [--warnings-as-errors] [--no-setup] [target...]
-#   PRESET                release, dev, asan, or cuda for NVIDIA GPUs (CMakePresets.json)
+#   PRESET                release, dev, asan, fuzz, or cuda for NVIDIA GPUs (CMakePresets.json)
 #   --tests               build the tests too; without it, and without targets, the program alone is built
 #   --warnings-as-errors  treat compiler warnings as errors (preset dev always does)
 #   --no-setup            do not run scripts/setup.sh first

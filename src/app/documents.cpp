@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "txtsum/core/error.h"
-#include "txtsum/core/json.h"
+#include "txtsum/core/parse_json.h"
 #include "txtsum/data/record_reader.h"
 
 namespace txtsum::app {
@@ -16,7 +16,7 @@ bool is_blank(const std::string& text) { return text.find_first_not_of(kBlank) =
 
 InputDocument parse_json_line(const std::string& line, const std::string& where, const std::string& number,
                               const std::string& field) {
-  const core::Json json = core::Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const core::Json json = core::parse_json(line, where);
   if (!json.is_object()) throw core::DataError(where + ": wanted a JSON object, found " + line.substr(0, 60));
   if (!json.contains(field) || !json.at(field).is_string()) {
     std::string found;

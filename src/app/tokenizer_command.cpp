@@ -6,8 +6,8 @@
 #include "app/command.h"
 #include "txtsum/app/table.h"
 #include "txtsum/core/error.h"
-#include "txtsum/core/json.h"
 #include "txtsum/core/log.h"
+#include "txtsum/core/parse_json.h"
 #include "txtsum/core/stop_signal.h"
 #include "txtsum/text/bpe_trainer.h"
 #include "txtsum/text/tokenizer.h"
@@ -91,7 +91,7 @@ int run_encode(const TokenizerOptions& options) {
 
 /// The ids of a JSON array; each must be a token's.
 std::vector<int32_t> ids_of(const std::string& line, const std::string& where, const text::Tokenizer& tokenizer) {
-  const core::Json json = core::Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const core::Json json = core::parse_json(line, where);
   if (!json.is_array()) throw core::DataError(where + ": wanted a JSON array of ids, found " + line.substr(0, 60));
   std::vector<int32_t> ids;
   for (const core::Json& id : json) {

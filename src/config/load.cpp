@@ -15,6 +15,9 @@
 namespace txtsum::config {
 namespace {
 
+/// Unknown keys that are compared with all known ones for a hint: a file of thousands is no config.
+constexpr size_t kMostExplained = 200;
+
 bool is_set(const Setting* setting) { return setting != nullptr && setting->value.kind != Value::Kind::kNull; }
 
 bool is_empty(const Field& field) {
@@ -45,11 +48,14 @@ class Loader {
 
  private:
   void keep_highest_layer() {
+    size_t unknown = 0;
     for (const Setting& setting : settings_.settings) {
       const bool known = std::any_of(fields_.begin(), fields_.end(),
                                      [&](const ListedField& listed) { return listed.key == setting.key; });
       if (known) {
         chosen_[setting.key] = &setting;
+      } else if (++unknown > kMostExplained) {
+        problems_.push_back({setting.origin, setting.key, "unknown key"});
       } else if (auto what = explain_unknown_key(setting, fields_); !what.empty()) {
         problems_.push_back({setting.origin, setting.key, std::move(what)});
       }

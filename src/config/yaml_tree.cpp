@@ -2,10 +2,12 @@
 
 #include "config/yaml_tree.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,7 +18,7 @@ namespace txtsum::config {
 namespace {
 
 constexpr int kMaxDepth = 32;
-constexpr int kMaxNodes = 100000;
+constexpr int kMaxNodes = 20000;
 
 /// Copies yaml-cpp's graph into a tree. Aliases may make the graph's tree huge or endless, hence the limits.
 class TreeBuilder {
@@ -103,6 +105,47 @@ class TreeBuilder {
   int nodes_ = 0;
 };
 
+/// Hears of a document's values and keeps the place of the first, where the document's root is.
+class RootPlace : public YAML::EventHandler {
+ public:
+  YAML::Mark mark = YAML::Mark::null_mark();
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& place, YAML::anchor_t) override { keep(place); }
+  void OnAlias(const YAML::Mark& place, YAML::anchor_t) override { keep(place); }
+  void OnScalar(const YAML::Mark& place, const std::string&, YAML::anchor_t, const std::string&) override {
+    keep(place);
+  }
+  void OnSequenceStart(const YAML::Mark& place, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
+    keep(place);
+  }
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& place, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+    keep(place);
+  }
+  void OnMapEnd() override {}
+
+ private:
+  void keep(const YAML::Mark& place) {
+    if (mark.is_null()) mark = place;
+  }
+};
+
+/// Throws where a second document follows. yaml-cpp's LoadAll cannot be asked: of a text like `, a` it makes empty
+/// documents at one and the same place without end.
+void require_one_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  RootPlace first, second;
+  if (!parser.HandleNextDocument(first) || !parser.HandleNextDocument(second)) return;
+  const bool stuck = second.mark.pos <= first.mark.pos;
+  throw YamlError{
+      stuck ? "not valid YAML: no value can begin here" : "a second document (`---`); a config is one document",
+      second.mark.line + 1, second.mark.column + 1};
+}
+
 /// yaml-cpp's complaint about a tab depends on what is around it, so the first tab in an indentation is looked for.
 std::optional<YamlError> find_tab(std::string_view text) {
   int line = 1;
@@ -128,13 +171,10 @@ YamlNode parse_yaml(std::string_view text) {
     throw YamlError{"not valid UTF-8", static_cast<int>(line), static_cast<int>(column)};
   }
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.empty()) return {};
-    if (documents.size() > 1) {
-      const YAML::Mark place = documents[1].Mark();
-      throw YamlError{"a second document (`---`); a config is one document", place.line + 1, place.column + 1};
-    }
-    return TreeBuilder().build(documents[0], documents[0].Mark(), 0);
+    const std::string whole(text);
+    require_one_document(whole);
+    const YAML::Node root = YAML::Load(whole);
+    return TreeBuilder().build(root, root.Mark(), 0);
   } catch (const YAML::Exception& error) {
     if (const auto tab = find_tab(text)) throw *tab;
     throw YamlError{"not valid YAML: " + error.msg, error.mark.line + 1, error.mark.column + 1};

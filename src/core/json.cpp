@@ -1,9 +1,33 @@
-#include "txtsum/core/json.h"
+#include "txtsum/core/parse_json.h"
 
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 
 namespace txtsum::core {
+namespace {
+
+constexpr int kDeepest = 500;
+
+/// Throws where a bracket opens too deep a level.
+void check_depth(std::string_view text, const std::string& path) {
+  int depth = 0;
+  bool quoted = false;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char letter = text[at];
+    if (letter == '"') quoted = !quoted;
+    if (quoted) {
+      at += letter == '\\' ? 1 : 0;
+    } else if (letter == '[' || letter == '{') {
+      if (++depth <= kDeepest) continue;
+      throw DataError(path + ": byte " + std::to_string(at + 1) + ": JSON nested more than " +
+                      std::to_string(kDeepest) + " levels deep");
+    } else if (letter == ']' || letter == '}') {
+      --depth;
+    }
+  }
+}
+
+}  // namespace
 
 std::string to_pretty_text(const Json& value) {
   return value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -11,13 +35,21 @@ std::string to_pretty_text(const Json& value) {
 
 std::string to_line(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-Json read_json_file(const std::string& path) {
-  const std::string text = read_file(path);
+template <typename AnyJson>
+AnyJson parse_json(std::string_view text, const std::string& path) {
+  check_depth(text, path);
   try {
-    return Json::parse(text);
-  } catch (const Json::parse_error& error) {
+    return AnyJson::parse(text);
+  } catch (const typename AnyJson::parse_error& error) {
     throw DataError(path + ": not valid JSON at byte " + std::to_string(error.byte) + ": " + error.what());
+  } catch (const typename AnyJson::out_of_range& error) {
+    throw DataError(path + ": a number in the JSON is out of range: " + error.what());
   }
 }
+
+template Json parse_json<Json>(std::string_view, const std::string&);
+template nlohmann::json parse_json<nlohmann::json>(std::string_view, const std::string&);
+
+Json read_json_file(const std::string& path) { return parse_json(read_file(path), path); }
 
 }  // namespace txtsum::core

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "record_format.h"
 #include "txtsum/core/error.h"
@@ -15,12 +16,10 @@ class CsvFormat : public RecordReader::Format {
       : file_(std::move(file)), separator_(separator), at_(skip_byte_order_mark(file_.text())) {
     if (!read_row()) throw core::DataError(path() + ": no row; wanted a header row of column names");
     names_ = fields_;
+    std::set<std::string_view> seen;
     for (size_t i = 0; i < names_.size(); ++i) {
       if (names_[i].empty()) fail("column " + std::to_string(i + 1) + " of the header row has no name" + kIndexHint);
-      if (std::find(names_.begin(), names_.begin() + static_cast<std::ptrdiff_t>(i), names_[i]) !=
-          names_.begin() + static_cast<std::ptrdiff_t>(i)) {
-        fail("column '" + names_[i] + "' is there twice");
-      }
+      if (!seen.insert(names_[i]).second) fail("column '" + names_[i] + "' is there twice");
     }
   }
 

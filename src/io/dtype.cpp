@@ -1,5 +1,7 @@
 #include "dtype.h"
 
+#include "txtsum/core/error.h"
+
 namespace txtsum::io {
 namespace {
 
@@ -43,6 +45,15 @@ const Dtype* find_dtype(at::ScalarType scalar_type) {
     if (dtype.scalar_type == scalar_type) return &dtype;
   }
   return nullptr;
+}
+
+void require_booleans(const std::string& path, std::string_view file, const TensorEntry& entry) {
+  for (uint64_t at = entry.begin; at < entry.end; ++at) {
+    const auto byte = static_cast<unsigned char>(file[at]);
+    if (byte <= 1) continue;
+    throw core::DataError(path + ": byte " + std::to_string(at) + ": wanted 0 or 1 in BOOL tensor '" + entry.name +
+                          "', found " + std::to_string(byte));
+  }
 }
 
 }  // namespace txtsum::io

@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+
+#include "txtsum/io/tensor_file.h"
 
 namespace txtsum::io {
 
@@ -21,5 +24,8 @@ const Dtype* find_dtype(std::string_view name);
 
 /// The type in which `scalar_type` is stored, or nullptr.
 const Dtype* find_dtype(at::ScalarType scalar_type);
+
+/// Throws DataError unless all bytes of `entry`, a tensor of type BOOL in the file whose bytes are `file`, are 0 or 1.
+void require_booleans(const std::string& path, std::string_view file, const TensorEntry& entry);
 
 }  // namespace txtsum::io

@@ -1,6 +1,5 @@
 #include "pickle_machine.h"
 
-#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <utility>
@@ -10,7 +9,8 @@
 namespace txtsum::io {
 namespace {
 
-constexpr int kDeepest = 32;
+/// Of all pickles of a file; a tensor takes about 40. Each may make a value, so this bounds memory too.
+constexpr size_t kMostWork = 4'000'000;
 constexpr uint8_t kNewestProtocol = 5;
 
 }  // namespace
@@ -29,6 +29,7 @@ PickledValue::Ref PickleMachine::read() {
   while (true) {
     const auto operation = number<uint8_t>();
     if (operation == '.') break;
+    count_work(1);
     step(operation);
   }
   if (stack_.size() != 1 || !marks_.empty()) fail("the pickle ends with values left over");
@@ -164,14 +165,14 @@ bool PickleMachine::build_container(uint8_t operation) {
       }
       if (pairs.size() % 2 != 0 || !top()->is(Kind::kDict))
         fail("a key without a value, or no dictionary to put it in");
-      for (Ref& value : pairs) put(top(), std::move(value));
+      top()->items.insert(top()->items.end(), pairs.begin(), pairs.end());
       return true;
     }
     case 'a':
     case 'e': {  // APPEND, APPENDS
       std::vector<Ref> values = operation == 'e' ? pop_to_mark() : std::vector<Ref>{pop()};
       if (!top()->is(Kind::kList)) fail("no list to append to");
-      for (Ref& value : values) put(top(), std::move(value));
+      top()->items.insert(top()->items.end(), values.begin(), values.end());
       return true;
     }
     default:
@@ -230,7 +231,7 @@ std::string_view PickleMachine::line() {
 
 PickledValue::Ref PickleMachine::pop() {
   if (stack_.empty() || (!marks_.empty() && stack_.size() == marks_.back())) fail("takes a value where there is none");
-  Ref value = std::move(stack_.back());
+  const Ref value = stack_.back();
   stack_.pop_back();
   return value;
 }
@@ -238,23 +239,32 @@ PickledValue::Ref PickleMachine::pop() {
 std::vector<PickledValue::Ref> PickleMachine::pop_to_mark() {
   if (marks_.empty()) fail("closes what was not opened");
   const auto begin = stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back());
-  std::vector<Ref> values(std::make_move_iterator(begin), std::make_move_iterator(stack_.end()));
+  std::vector<Ref> values(begin, stack_.end());
   stack_.erase(begin, stack_.end());
   marks_.pop_back();
   return values;
 }
 
-PickledValue::Ref& PickleMachine::top() {
+PickledValue::Ref PickleMachine::top() {
   if (stack_.empty() || (!marks_.empty() && stack_.size() == marks_.back())) fail("takes a value where there is none");
   return stack_.back();
 }
 
+void PickleMachine::count_work(size_t steps) {
+  work_ += steps;
+  if (work_ > kMostWork) fail("the pickle does more than " + std::to_string(kMostWork) + " operations");
+}
+
+PickledValue::Ref PickleMachine::make(Kind kind) {
+  values_.emplace_back().kind = kind;
+  return &values_.back();
+}
+
 void PickleMachine::push(Kind kind, std::string text, int64_t integer) {
-  auto value = std::make_shared<PickledValue>();
-  value->kind = kind;
+  const Ref value = make(kind);
   value->text = std::move(text);
   value->integer = integer;
-  stack_.push_back(std::move(value));
+  stack_.push_back(value);
 }
 
 /// Two's complement, little-endian. What does not fit 64 bits stays bytes.
@@ -268,13 +278,7 @@ void PickleMachine::push_long(size_t bytes) {
 
 void PickleMachine::push_tuple(std::vector<Ref> items) {
   push(Kind::kTuple);
-  for (Ref& item : items) put(top(), std::move(item));
-}
-
-void PickleMachine::put(Ref& container, Ref value) const {
-  container->depth = std::max(container->depth, value->depth + 1);
-  if (container->depth > kDeepest) fail("nested more than " + std::to_string(kDeepest) + " levels deep");
-  container->items.push_back(std::move(value));
+  top()->items = std::move(items);
 }
 
 }  // namespace txtsum::io

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,29 +30,27 @@ struct PickledTensor {
 /// What a pickle may hold here.
 struct PickledValue {
   enum class Kind { kNone, kBool, kInteger, kBytes, kReal, kText, kList, kTuple, kDict, kGlobal, kStorage, kTensor };
-  using Ref = std::shared_ptr<PickledValue>;
+  using Ref = PickledValue*;  ///< Owned by the machine: values may refer to each other in circles.
 
   Kind kind = Kind::kNone;
   int64_t integer = 0;  ///< kBool, kInteger
   double real = 0.0;
   std::string text;        ///< kText; kBytes; of a kGlobal, `module name`; digits of an integer beyond 64 bits (kBytes)
   std::vector<Ref> items;  ///< kList, kTuple; of a kDict key, value, key, value, ...
-  PickledStorage storage;
-  PickledTensor tensor;
-  int depth = 0;  ///< Of nested containers.
+  std::unique_ptr<PickledTensor> tensor;  ///< kTensor; of a kStorage its storage
 
   bool is(Kind other) const { return kind == other; }
 };
 
 /// Reads pickles of torch.save (protocols 2 to 5) without executing anything: it knows the operations that such files
-/// use and a dozen names, makes plain values of them, and refuses the rest by name. Throws DataError with path and
-/// byte.
+/// use and a dozen names, makes plain values of them, and refuses the rest by name. What a file can make it do and keep
+/// is bounded. Throws DataError with path and byte.
 class PickleMachine {
  public:
   /// `bytes` must outlive the machine.
   PickleMachine(std::string path, std::string_view bytes, size_t begin = 0);
 
-  /// The value of the pickle that begins at position().
+  /// The value of the pickle that begins at position(). It lives as long as the machine.
   PickledValue::Ref read();
   /// Behind the last pickle that was read.
   size_t position() const { return at_; }
@@ -77,21 +76,25 @@ class PickleMachine {
   Ref pop();
   /// The values above the last mark, which goes too.
   std::vector<Ref> pop_to_mark();
-  Ref& top();
+  Ref top();
+  /// Counts towards what one file may take; throws when that is used up.
+  void count_work(size_t steps);
+  Ref make(Kind kind);
   void push(Kind kind, std::string text = {}, int64_t integer = 0);
   void push_long(size_t bytes);
   void push_global(std::string module, const std::string& name);
   void push_tuple(std::vector<Ref> items);
-  void put(Ref& container, Ref value) const;
   void reduce();
   void build();
   void persistent_storage();
-  Ref tensor_of(const std::vector<Ref>& arguments) const;
+  Ref tensor_of(const std::vector<Ref>& arguments);
   std::vector<int64_t> integers_of(const Ref& tuple) const;
 
   std::string path_;
   std::string_view bytes_;
   size_t at_;
+  size_t work_ = 0;
+  std::deque<PickledValue> values_;
   std::vector<Ref> stack_;
   std::vector<size_t> marks_;
   std::map<uint64_t, Ref> memo_;

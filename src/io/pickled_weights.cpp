@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "dtype.h"
@@ -26,9 +27,9 @@ size_t element_bytes(at::ScalarType type) { return c10::elementSize(type); }
 
 /// Elements from the first to the last that a tensor reaches, without its offset; 0: it is empty.
 int64_t extent_of(const PickledTensor& tensor) {
+  if (std::find(tensor.sizes.begin(), tensor.sizes.end(), 0) != tensor.sizes.end()) return 0;
   int64_t last = 0;
   for (size_t i = 0; i < tensor.sizes.size(); ++i) {
-    if (tensor.sizes[i] == 0) return 0;
     last += (tensor.sizes[i] - 1) * tensor.strides[i];
   }
   return last + 1;
@@ -86,19 +87,20 @@ void PickledWeights::read_legacy() {
   const PickledValue::Ref dictionary = machine.read(), keys = machine.read();
   // Behind the pickles: for each storage, in the order of the keys, its number of elements and its bytes.
   size_t at = machine.position();
-  for (const PickledValue::Ref& key : keys->items) {
+  for (const PickledValue::Ref key : keys->items) {
     const auto storage = machine.storages().find(key->text);
     if (storage == machine.storages().end()) fail("storage " + key->text + " belongs to no tensor");
     int64_t numel = 0;
     if (map_->size() - at < sizeof(numel)) fail("the file ends before storage " + key->text);
     std::memcpy(&numel, map_->data() + at, sizeof(numel));
     at += sizeof(numel);
-    const size_t bytes = static_cast<size_t>(storage->second.numel) * element_bytes(storage->second.type);
-    if (numel != storage->second.numel || map_->size() - at < bytes) {
+    const size_t size = element_bytes(storage->second.type);
+    if (numel != storage->second.numel || (map_->size() - at) / size < static_cast<size_t>(numel)) {
       fail("byte " + std::to_string(at) + ": storage " + key->text + ": wanted " +
            std::to_string(storage->second.numel) + " elements, found " + std::to_string(numel) +
            ", or the file ends before them");
     }
+    const size_t bytes = static_cast<size_t>(numel) * size;
     places_[key->text] = {at, at + bytes, false, 0};
     at += bytes;
   }
@@ -113,7 +115,7 @@ void PickledWeights::take_dictionary(const PickledValue& dictionary) {
     if (!value.is(Kind::kTensor)) {
       fail("'" + name.text + "' is no tensor: wanted the weights alone, not a training's whole state");
     }
-    const PickledTensor& tensor = value.tensor;
+    const PickledTensor& tensor = *value.tensor;
     const size_t size = element_bytes(tensor.storage.type);
     const auto place = places_.find(tensor.storage.key);
     if (place == places_.end()) fail("tensor '" + name.text + "': its storage " + tensor.storage.key + " is missing");
@@ -157,6 +159,7 @@ at::Tensor PickledWeights::tensor(std::string_view name) const {
   const at::TensorOptions options = at::TensorOptions().dtype(tensor.storage.type);
   const std::byte* data = map_->data() + entry.begin;
   const size_t bytes = entry.end - entry.begin;
+  if (tensor.storage.type == at::kBool) require_booleans(path(), map_->text(), entry);
   if (bytes == 0) return at::empty(tensor.sizes, options);
   if (reinterpret_cast<uintptr_t>(data) % element_bytes(tensor.storage.type) != 0) {
     const at::Tensor copy = at::empty({extent_of(tensor)}, options);

@@ -37,15 +37,7 @@ at::Tensor SafetensorsFile::tensor(std::string_view name) const {
   }
   const std::byte* data = map_->data() + entry->begin;
   const size_t bytes = entry->end - entry->begin;
-  if (*dtype.scalar_type == at::kBool) {
-    for (size_t i = 0; i < bytes; ++i) {
-      if (data[i] > std::byte{1}) {
-        throw core::DataError(path() + ": byte " + std::to_string(entry->begin + i) +
-                              ": wanted 0 or 1 in BOOL tensor '" + entry->name + "', found " +
-                              std::to_string(std::to_integer<int>(data[i])));
-      }
-    }
-  }
+  if (*dtype.scalar_type == at::kBool) require_booleans(path(), map_->text(), *entry);
   const at::TensorOptions options = at::TensorOptions().dtype(*dtype.scalar_type);
   const auto alignment = static_cast<size_t>(dtype.bits / 8);
   if (bytes == 0 || reinterpret_cast<uintptr_t>(data) % alignment != 0) {

@@ -11,14 +11,22 @@ struct DefaultIds {
   int64_t pad = 1, bos = 0, eos = 2;
 };
 
+ops::Activation activation_of(const ConfigReader& reader, const std::string& otherwise) {
+  try {
+    return ops::activation_named(reader.text("activation_function", otherwise));
+  } catch (const core::DataError& error) {
+    throw core::DataError(reader.path() + ": " + error.what());
+  }
+}
+
 /// What the configs of all these families have alike.
 TransformerArchitecture read_common(const ConfigReader& reader, const std::string& family, const DefaultIds& ids) {
   TransformerArchitecture a;
   a.facts.family = family;
   a.facts.vocabulary = reader.size("vocab_size");
   a.facts.width = a.facts.attention_width = reader.size("d_model");
-  a.facts.encoder_layers = reader.size("encoder_layers");
-  a.facts.decoder_layers = reader.size("decoder_layers");
+  a.facts.encoder_layers = reader.layers("encoder_layers");
+  a.facts.decoder_layers = reader.layers("decoder_layers");
   a.facts.encoder_feed_forward = reader.size("encoder_ffn_dim");
   a.facts.decoder_feed_forward = reader.size("decoder_ffn_dim");
   if (family == "led") {
@@ -44,7 +52,7 @@ TransformerArchitecture read_common(const ConfigReader& reader, const std::strin
   a.decoder_layerdrop = reader.probability("decoder_layerdrop", 0.0);
   a.init = InitStds::all(reader.number("init_std", 0.02));
   a.embedding_scale = reader.flag("scale_embedding", false) ? std::sqrt(static_cast<double>(a.facts.width)) : 1.0;
-  a.activation = ops::activation_named(reader.text("activation_function", "gelu"));
+  a.activation = activation_of(reader, "gelu");
   if (!reader.flag("tie_word_embeddings", true)) {
     reader.fail("tie_word_embeddings", "true (a separate output table is not supported in family " + family + ")");
   }
@@ -54,8 +62,8 @@ TransformerArchitecture read_common(const ConfigReader& reader, const std::strin
 /// LED's attention_window: one size for all layers or one a layer, even, half of it on each side.
 std::vector<int64_t> windows_of(const ConfigReader& reader, int64_t layers) {
   const auto half = [&](const core::Json& size) {
-    if (!size.is_number_integer() || size.get<int64_t>() <= 0 || size.get<int64_t>() % 2 != 0) {
-      reader.fail("attention_window", "positive even integers");
+    if (!size.is_number_integer() || size <= 0 || size > ConfigReader::kLargestSize || size.get<int64_t>() % 2 != 0) {
+      reader.fail("attention_window", "even integers from 2 to " + std::to_string(ConfigReader::kLargestSize));
     }
     return size.get<int64_t>() / 2;
   };
@@ -131,7 +139,7 @@ TransformerArchitecture read_bigbird_pegasus(const core::Json& config, const std
   a.facts.decoder_start_id = reader.integer("decoder_start_token_id", 2);
   // What transformers takes where the config says nothing is not what it takes for the others.
   if (!reader.has("scale_embedding")) a.embedding_scale = std::sqrt(static_cast<double>(a.facts.width));
-  a.activation = ops::activation_named(reader.text("activation_function", "gelu_new"));
+  a.activation = activation_of(reader, "gelu_new");
   a.nested_attention = true;
   a.attention_biases = reader.flag("use_bias", false);
   a.pre_norm = a.final_norm = true;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <string>
 
 #include "txtsum/core/error.h"
@@ -14,15 +15,22 @@ class ConfigReader {
 
   bool has(const std::string& key) const { return config_.contains(key) && !config_.at(key).is_null(); }
 
+  /// More than any model has. A product of two sizes, over all layers, is a number of bytes that 63 bits hold.
+  static constexpr int64_t kLargestSize = 1 << 22, kMostLayers = 1 << 10;
+
   /// A positive integer that must be there.
-  int64_t size(const std::string& key) const {
+  int64_t size(const std::string& key, int64_t largest = kLargestSize) const {
     const int64_t value = integer(key);
-    if (value <= 0) fail(key, "a positive integer");
+    if (value <= 0 || value > largest) fail(key, "an integer from 1 to " + std::to_string(largest));
     return value;
   }
+  int64_t layers(const std::string& key) const { return size(key, kMostLayers); }
   int64_t integer(const std::string& key) const {
     if (!has(key)) throw core::DataError(path_ + ": key '" + key + "' is missing");
-    if (!config_.at(key).is_number_integer()) fail(key, "an integer");
+    const core::Json& found = config_.at(key);
+    if (!found.is_number_integer() || (found.is_number_unsigned() && found.get<uint64_t>() > kMaxInteger)) {
+      fail(key, "an integer");
+    }
     return config_.at(key).get<int64_t>();
   }
   int64_t integer(const std::string& key, int64_t fallback) const { return has(key) ? integer(key) : fallback; }
@@ -55,6 +63,8 @@ class ConfigReader {
   const std::string& path() const { return path_; }
 
  private:
+  static constexpr uint64_t kMaxInteger = std::numeric_limits<int64_t>::max();
+
   const core::Json& config_;
   std::string path_;
 };

@@ -228,6 +228,11 @@ Described describe(const LoadRequest& request) {
                           "' is not one that this version knows: " + known);
   }
   described.architecture = family->read(described.config, path);
+  const ModelFacts& facts = described.architecture.facts;
+  if (facts.decoder_start_id < 0 || facts.decoder_start_id >= facts.vocabulary) {
+    throw core::DataError(path + ": key 'decoder_start_token_id': wanted an id below vocab_size " +
+                          std::to_string(facts.vocabulary) + ", found " + std::to_string(facts.decoder_start_id));
+  }
   apply_request(request, described.config, described.architecture);
   if (!request.random_weights) {
     described.weights.emplace(request.folder, described.architecture);

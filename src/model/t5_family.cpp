@@ -27,8 +27,9 @@ void read_relative_positions(const ConfigReader& reader, TransformerArchitecture
   a.relative_buckets = reader.integer("relative_attention_num_buckets", 32);
   a.relative_max_distance = reader.integer("relative_attention_max_distance", 128);
   // The encoder halves the buckets for the two directions, and both stacks halve theirs for near and far distances.
-  if (a.relative_buckets < 4 || a.relative_buckets % 2 != 0) {
-    reader.fail("relative_attention_num_buckets", "an even number of at least 4");
+  if (a.relative_buckets < 4 || a.relative_buckets % 2 != 0 || a.relative_buckets > ConfigReader::kLargestSize) {
+    reader.fail("relative_attention_num_buckets",
+                "an even number from 4 to " + std::to_string(ConfigReader::kLargestSize));
   }
   if (a.relative_max_distance <= a.relative_buckets / 2) {
     throw core::DataError(reader.path() + ": key 'relative_attention_max_distance': wanted more than half of the " +
@@ -66,9 +67,13 @@ TransformerArchitecture read_t5(const core::Json& config, const std::string& pat
   a.facts.head_width = reader.size("d_kv");
   a.encoder_heads = a.decoder_heads = reader.size("num_heads");
   a.facts.attention_width = a.encoder_heads * a.facts.head_width;
-  a.facts.encoder_layers = reader.size("num_layers");
+  if (a.facts.attention_width > ConfigReader::kLargestSize) {
+    reader.fail("d_kv",
+                "at most " + std::to_string(ConfigReader::kLargestSize / a.encoder_heads) + " with this num_heads");
+  }
+  a.facts.encoder_layers = reader.layers("num_layers");
   a.facts.decoder_layers =
-      reader.has("num_decoder_layers") ? reader.size("num_decoder_layers") : a.facts.encoder_layers;
+      reader.has("num_decoder_layers") ? reader.layers("num_decoder_layers") : a.facts.encoder_layers;
   a.facts.encoder_feed_forward = a.facts.decoder_feed_forward = reader.size("d_ff");
   const FeedForward feed_forward = feed_forward_of(reader);
   a.activation = feed_forward.activation;

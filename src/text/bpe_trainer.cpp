@@ -173,10 +173,10 @@ void check_options(const BpeTrainerOptions& options) {
     }
   }
   const size_t least = tokens.size() + 256;
-  if (options.vocab_size < least || options.vocab_size > INT32_MAX) {
-    throw core::UserError("vocabulary size " + std::to_string(options.vocab_size) + ": at least " +
-                          std::to_string(least) + " (" + std::to_string(tokens.size()) +
-                          " special tokens and 256 bytes) are needed");
+  if (options.vocab_size < least || options.vocab_size > kLargestId) {
+    throw core::UserError("vocabulary size " + std::to_string(options.vocab_size) + ": from " + std::to_string(least) +
+                          " (" + std::to_string(tokens.size()) + " special tokens and 256 bytes) to " +
+                          std::to_string(kLargestId));
   }
 }
 

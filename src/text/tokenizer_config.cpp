@@ -3,8 +3,8 @@
 
 #include "text/tokenizer_folder.h"
 #include "txtsum/core/error.h"
-#include "txtsum/core/json.h"
 #include "txtsum/core/log.h"
+#include "txtsum/core/parse_json.h"
 
 namespace txtsum::text {
 namespace {
@@ -16,13 +16,9 @@ using core::Json;
 }
 
 Json parse_object(const std::string& json, const std::string& path) {
-  try {
-    Json value = Json::parse(json);
-    if (value.is_object()) return value;
-  } catch (const Json::parse_error& error) {
-    throw core::DataError(path + ": not valid JSON at byte " + std::to_string(error.byte) + ": " + error.what());
-  }
-  throw core::DataError(path + ": the file is no JSON object");
+  Json value = core::parse_json(json, path);
+  if (!value.is_object()) throw core::DataError(path + ": the file is no JSON object");
+  return value;
 }
 
 // The value of `key`, or null.

@@ -11,6 +11,9 @@
 
 namespace txtsum::text {
 
+/// The largest id that a file may give a token. Ids may have holes, and tables have a place for each id.
+inline constexpr int32_t kLargestId = (1 << 22) - 1;
+
 /// A token that is found in the text before the model sees it.
 struct AddedToken {
   std::string content;

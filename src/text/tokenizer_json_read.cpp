@@ -4,6 +4,7 @@
 
 #include "text/tokenizer_json.h"
 #include "txtsum/core/error.h"
+#include "txtsum/core/parse_json.h"
 
 namespace txtsum::text {
 namespace {
@@ -66,7 +67,9 @@ class Fields {
 
   int32_t id(const std::string& key) const {
     const Json& value = require(key, "an id from 0 on");
-    if (!value.is_number_integer() || value < 0 || value > INT32_MAX) refuse(key, "an id from 0 to 2147483647");
+    if (!value.is_number_integer() || value < 0 || value > kLargestId) {
+      refuse(key, "an id from 0 to " + std::to_string(kLargestId));
+    }
     return value.get<int32_t>();
   }
 
@@ -92,14 +95,6 @@ class Fields {
   std::string path_;
   std::string name_;
 };
-
-Json parse(std::string_view text, const std::string& path) {
-  try {
-    return Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    throw core::DataError(path + ": not valid JSON at byte " + std::to_string(error.byte) + ": " + error.what());
-  }
-}
 
 std::vector<std::pair<std::string, int32_t>> read_vocabulary(const Fields& vocabulary) {
   std::vector<std::pair<std::string, int32_t>> result;
@@ -163,7 +158,7 @@ PreTokenizer read_pre_tokenizer(const Fields& file) {
 std::pair<std::string, int32_t> read_token_pair(const Fields& fields, const std::string& key) {
   const Json& pair = fields.require(key, "[token, id]");
   if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() || !pair[1].is_number_unsigned() ||
-      pair[1] > INT32_MAX) {
+      pair[1] > kLargestId) {
     fields.refuse(key, "[token, id]");
   }
   return {pair[0].get<std::string>(), pair[1].get<int32_t>()};
@@ -178,7 +173,7 @@ void append_template_token(const Fields& processor, const std::string& name,
     special.refuse("ids", "an array of ids, as long as tokens");
   }
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (!ids[i].is_number_unsigned() || ids[i] > INT32_MAX) special.refuse("ids", "an array of ids");
+    if (!ids[i].is_number_unsigned() || ids[i] > kLargestId) special.refuse("ids", "an array of ids");
     if (!texts[i].is_string()) special.refuse("tokens", "an array of strings");
     tokens->emplace_back(texts[i].get<std::string>(), ids[i].get<int32_t>());
   }
@@ -260,7 +255,7 @@ void check_post_processor(const Fields& file, const TokenizerDefinition& definit
 }  // namespace
 
 TokenizerDefinition parse_tokenizer_json(std::string_view json, const std::string& path) {
-  const Json document = parse(json, path);
+  const Json document = core::parse_json<Json>(json, path);
   const Fields file(document, path, "");
   file.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
                    "decoder", "model"});
@@ -279,7 +274,7 @@ TokenizerDefinition parse_tokenizer_json(std::string_view json, const std::strin
 }
 
 std::vector<std::pair<std::string, int32_t>> parse_vocab_json(std::string_view json, const std::string& path) {
-  const Json document = parse(json, path);
+  const Json document = core::parse_json<Json>(json, path);
   return read_vocabulary(Fields(document, path, "the vocabulary"));
 }
 

@@ -8,15 +8,16 @@
 #include "text/tokenizer_json.h"
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
-#include "txtsum/core/json.h"
 #include "txtsum/core/log.h"
+#include "txtsum/core/parse_json.h"
 
 namespace txtsum::text {
 namespace {
 
 using core::Json;
 
-constexpr int64_t kMostTokens = 100000000;
+// Of a kind that a number in a file adds, and each of which is looked for among all others.
+constexpr int64_t kMostTokens = 10000;
 
 // What the readers of both families share.
 struct Source {
@@ -29,7 +30,7 @@ struct Source {
 };
 
 Json parse_object(const std::string& text, const std::string& path) {
-  Json value = Json::parse(text, nullptr, false);
+  Json value = core::parse_json(text, path);
   if (!value.is_object()) throw core::DataError(path + ": the file is no JSON object");
   return value;
 }
@@ -55,7 +56,8 @@ int64_t number_of(const Source& source, const char* key, int64_t otherwise) {
   if (found == source.config.end() || found->is_null()) return otherwise;
   if (found->is_number_integer() && *found >= 0 && *found <= kMostTokens) return found->get<int64_t>();
   throw core::DataError(source.config_path + ": " + key + " is " + core::to_line(*found) +
-                        "; supported: a number from 0 on (" + std::to_string(otherwise) + " where it is left out)");
+                        "; supported: a number from 0 to " + std::to_string(kMostTokens) + " (" +
+                        std::to_string(otherwise) + " where it is left out)");
 }
 
 void add_piece(const std::string& token, double score, TokenizerDefinition* definition) {
@@ -278,7 +280,7 @@ Json unigram_json(const std::map<std::string, std::string>& files) {
   Json json = Json::parse(found->second, nullptr, /*allow_exceptions=*/false);
   const bool unigram = json.is_object() && json.contains("model") && json["model"].is_object() &&
                        string_of(json["model"], "type") == "Unigram" && json["model"].contains("vocab");
-  return unigram ? json : Json();
+  return unigram ? std::move(json) : Json();
 }
 
 /// The two files say the same in other words; where they do not, neither is believed.

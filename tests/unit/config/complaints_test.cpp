@@ -71,6 +71,7 @@ TEST(Complaints, SayWhereYamlIsNotValid) {
   EXPECT_EQ(files.complaints("- a\n- b\n"), "x.yaml:1:1: a config is `section:` with keys below it");
   EXPECT_EQ(files.complaints("just words"), "x.yaml:1:1: a config is `section:` with keys below it");
   EXPECT_THAT(files.complaints(kLeast + "---\ntrain: {epochs: 1}\n"), HasSubstr("a second document"));
+  EXPECT_THAT(files.complaints(" , train\n"), HasSubstr(":1:2: not valid YAML: no value can begin here"));
   EXPECT_THAT(files.complaints("[a]: b\n"), HasSubstr("a key must be a word"));
 }
 

@@ -117,12 +117,39 @@ TEST(PickledWeights, SaysWhatElseIsWrong) {
   EXPECT_THAT(reading_error(folder.path("empty.bin")), HasSubstr("wanted a file of torch.save"));
 }
 
-TEST(PickledWeights, RefusesNestingThatWouldExhaustTheStack) {
+TEST(PickledWeights, RefusesShapesThatCannotBe) {
+  const auto error = [](const std::string& name) {
+    return reading_error(std::string(TXTSUM_SOURCE_DIR) + "/tests/fuzz/corpus/pickle/" + name);
+  };
+  for (const char* name : {"stride_overflow_of_empty", "size_overflow_of_empty", "size_overflow_by_stride_0"}) {
+    EXPECT_THAT(error(name), HasSubstr("more elements than there can be"));
+  }
+  EXPECT_THAT(error("behind_storage"), HasSubstr("ends behind its storage"));
+  EXPECT_THAT(error("bool_two"), HasSubstr("wanted 0 or 1 in BOOL tensor 'a', found 2"));
+}
+
+// Values that are kept and named again cost a file few bytes.
+TEST(PickledWeights, BoundsWhatAPickleMayTake) {
+  const tests::TemporaryFolder folder;
+  const auto error = [&](const std::string& operations) {
+    core::write_file(folder.path("greedy.bin"), std::string("\x80\x02", 2) + operations + ".");
+    return reading_error(folder.path("greedy.bin"));
+  };
+  const std::string zero(1, '\0');
+  EXPECT_THAT(error(std::string(4'000'001, 'N')), HasSubstr("more than 4000000 operations"));
+  std::string operations = "]q" + zero + "(";  // a list of pairs, which is kept
+  for (int i = 0; i < 10000; ++i) operations += "NN\x86";
+  operations += "e";
+  for (int i = 0; i < 400; ++i) operations += "ccollections\nOrderedDict\nh" + zero + "\x85R";
+  EXPECT_THAT(error(operations), HasSubstr("more than 4000000 operations"));
+}
+
+TEST(PickledWeights, NestingDoesNotExhaustTheStack) {
   const tests::TemporaryFolder folder;
   std::string pickle("\x80\x02", 2);
   pickle.append(100000, ']').append(99999, 'a').append(".");
   core::write_file(folder.path("deep.bin"), pickle);
-  EXPECT_THAT(reading_error(folder.path("deep.bin")), HasSubstr("levels deep"));
+  EXPECT_THAT(reading_error(folder.path("deep.bin")), HasSubstr("ends too early"));
 }
 
 TEST(PickledWeights, AreAFoldersWeightsWhereThereIsNothingNewer) {

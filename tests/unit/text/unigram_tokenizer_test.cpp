@@ -248,7 +248,7 @@ TEST(UnigramTokenizer, NamesTheFileThatIsDamagedAndTheWayOut) {
 
 TEST(UnigramTokenizer, RefusesWhatDoesNotFit) {
   EXPECT_THAT(error_of("t5", R"({"tokenizer_class": "T5Tokenizer", "extra_ids": -1})"),
-              HasSubstr("tokenizer_config.json: extra_ids is -1; supported: a number from 0 on (100"));
+              HasSubstr("tokenizer_config.json: extra_ids is -1; supported: a number from 0 to 10000 (100"));
   EXPECT_THAT(error_of("t5", R"({"tokenizer_class": "T5Tokenizer", "extra_ids": "many"})"),
               HasSubstr("extra_ids is \"many\""));
   EXPECT_THAT(error_of("t5", R"({"tokenizer_class": "T5Tokenizer", "extra_ids": 50,
