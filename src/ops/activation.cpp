@@ -55,7 +55,7 @@ struct ActivationNode final : torch::autograd::Node {
   Activation kind = Activation::kGelu;
   ParamRef bias;
   DropoutKey key;
-  torch::autograd::SavedVariable x;  // on the CPU with the bias
+  torch::autograd::SavedVariable x;
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
     const at::NoGradGuard no_grad;
@@ -66,7 +66,7 @@ struct ActivationNode final : torch::autograd::Node {
         return {cuda::activation_backward(grads[0], {x.unpack(), bias_F, kind, key}, bias_gradient_F)};
       }
     }
-    const at::Tensor d_x = activation_gradient(dropout(grads[0], key), x.unpack(), kind);
+    const at::Tensor d_x = activation_gradient(dropout(grads[0], key), with_bias(x.unpack(), bias_F), kind);
     if (bias_gradient_F.defined()) add_row_sums(bias_gradient_F, d_x);
     return {d_x};
   }
@@ -82,7 +82,7 @@ Activation activation_named(const std::string& name) {
   if (name == "relu") return Activation::kRelu;
   if (name == "silu" || name == "swish") return Activation::kSilu;
   if (name == "tanh") return Activation::kTanh;
-  throw core::DataError("activation_function '" + name +
+  throw core::DataError("config.json: activation_function '" + name +
                         "' is not one of gelu, gelu_new, gelu_pytorch_tanh, relu, silu, swish, tanh");
 }
 
@@ -93,19 +93,15 @@ at::Tensor activation(const at::Tensor& x_NF, const ParamRef& bias, Activation k
     node->kind = kind;
     node->bias = bias;
     node->key = key;
+    node->x = save(x_NF);
   }
   at::Tensor out;
   {
     const at::NoGradGuard no_grad;
-    at::Tensor x = x_NF.detach();
     if constexpr (kWithCuda) {
-      if (x.is_cuda()) out = cuda::activation(x, values_of(bias), kind, key);
+      if (x_NF.is_cuda()) out = cuda::activation(x_NF.detach(), values_of(bias), kind, key);
     }
-    if (!out.defined()) {
-      x = with_bias(x, values_of(bias));
-      out = dropout(activation_value(x, kind), key);
-    }
-    if (node) node->x = save(x);
+    if (!out.defined()) out = dropout(activation_value(with_bias(x_NF, values_of(bias)), kind), key);
   }
   if (node) torch::autograd::set_history(out, node);
   return out;
