@@ -35,6 +35,11 @@ std::string differences(const std::string& path, const config::ExperimentConfig&
   return text;
 }
 
+std::string without_end_slashes(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
 /// A step's folder from what run.resume names: itself, or the newest of a run.
 std::string step_folder_of(const std::string& path) {
   if (fs::exists(path + "/" + kStepConfigFile)) return path;
@@ -61,7 +66,8 @@ void refuse_newer_steps(const config::ExperimentConfig& config, const std::strin
   const int64_t update = train::read_training_state(step).update;
   std::string newer;
   for (const io::CheckpointPlace& place : io::list_checkpoints(config.run.output + "/" + kCheckpointsFolder)) {
-    if (place.step > update) newer += (newer.empty() ? "" : ", ") + train::step_folder_name(place.step);
+    if (place.step > update && train::resumable(place.path))
+      newer += (newer.empty() ? "" : ", ") + train::step_folder_name(place.step);
   }
   if (newer.empty()) return;
   throw core::UserError("run.resume=" + config.run.resume + ": " + config.run.output + " has newer steps, " + newer +
@@ -117,7 +123,8 @@ RunStart plan_start(const config::ExperimentConfig& config) {
     return {};
   }
   RunStart start;
-  start.resume_from = step_folder_of(config.run.resume);
+  const std::string named = without_end_slashes(config.run.resume);
+  start.resume_from = step_folder_of(named);
   const std::string config_file = start.resume_from + "/" + kStepConfigFile;
   if (const std::string changed = differences(config_file, config); !changed.empty()) {
     throw core::UserError("run.resume=" + config.run.resume + " was trained with another config:" + changed);
@@ -127,7 +134,7 @@ RunStart plan_start(const config::ExperimentConfig& config) {
       fs::exists(own) && fs::weakly_canonical(fs::path(start.resume_from).parent_path()) == fs::weakly_canonical(own);
   if (!same_run) {
     make_room(config, "already; the checkpoint to continue is of another folder");
-  } else if (start.resume_from == config.run.resume) {  // Of a run the newest is taken.
+  } else if (start.resume_from == named) {  // Of a run the newest is taken.
     refuse_newer_steps(config, start.resume_from);
   }
   return start;

@@ -294,7 +294,7 @@ std::vector<CutShort> attempts_cut_short(const std::vector<AttemptRecord>& attem
   for (size_t place = 0; place < attempts.size(); ++place) {
     const bool is_last = place + 1 == attempts.size();
     if (attempts[place].outcome == kRunning && !is_last) found.push_back({place, "killed without notice"});
-    if (attempts[place].outcome == kFailed) found.push_back({place, "unable to write its end when it failed"});
+    if (attempts[place].outcome == kFailed) found.push_back({place, "unable to write its end"});
   }
   return found;
 }

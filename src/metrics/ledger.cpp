@@ -144,6 +144,7 @@ void Ledger::finish(const std::string& outcome) {
 }
 
 void Ledger::fail(const std::string& outcome) {
+  options_.synchronize_device = nullptr;  // A GPU in error would throw the same again.
   try {
     finish(outcome);
   } catch (const std::exception& error) {

@@ -110,12 +110,12 @@ TrainingState state_from(const Json& json) {
   return state;
 }
 
+}  // namespace
+
 bool resumable(const std::string& step_folder) {
   return std::filesystem::exists(step_folder + "/" + kOptimizerFile) &&
          std::filesystem::exists(step_folder + "/" + kTrainingStateFile);
 }
-
-}  // namespace
 
 std::string to_text(const TrainingState& state) {
   Json json{{"version", kVersion},

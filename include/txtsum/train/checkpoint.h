@@ -34,6 +34,9 @@ std::string step_folder_name(int64_t update);
 /// Reads the state of a step's folder. Throws DataError.
 TrainingState read_training_state(const std::string& step_folder);
 
+/// Whether a step has the optimizer's state, without which no training goes on from it.
+bool resumable(const std::string& step_folder);
+
 /// Newest whole step folder with optimizer state in `checkpoint_folder` (`RUN/checkpoints`); empty when there is none.
 /// Folders that were finished and are damaged (a file is missing, or has another size or checksum) are passed over with
 /// a warning, and those without DONE, which were not, without one.

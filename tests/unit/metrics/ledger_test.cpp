@@ -108,6 +108,13 @@ TEST_F(LedgerTest, DeviceIsSynchronizedBeforeAPhaseEndsButNotWhileAnErrorPasses)
   EXPECT_EQ(ledger.phase(), Phase::kLoad);
 }
 
+TEST_F(LedgerTest, AFailureOfTheDeviceIsWrittenThoughItCannotBeSynchronized) {
+  options_.synchronize_device = [] { throw std::runtime_error("device lost"); };
+  Ledger ledger(options_, meters(), clock_);
+  ledger.fail("failed: device lost");
+  EXPECT_EQ(ledger.record().outcome, "failed: device lost");
+}
+
 TEST_F(LedgerTest, PeakPowerIsTheHighestSamplingPeriodOfThePhase) {
   Ledger ledger(options_, meters(), clock_);
   ledger.switch_phase(Phase::kTrain);
