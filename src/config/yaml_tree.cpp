@@ -24,7 +24,9 @@ constexpr int kMaxNodes = 20000;
 class TreeBuilder {
  public:
   YamlNode build(const YAML::Node& node, const YAML::Mark& place, int depth) {
-    if (depth > kMaxDepth || ++nodes_ > kMaxNodes) fail("nested too deeply or too large (an alias of itself?)", place);
+    if (depth > kMaxDepth || ++nodes_ > kMaxNodes) {
+      fail("nested too deeply, or more than " + std::to_string(kMaxNodes) + " values (an alias of itself?)", place);
+    }
     YamlNode out;
     out.line = place.line + 1;
     out.column = place.column + 1;

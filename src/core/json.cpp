@@ -1,5 +1,7 @@
 #include "txtsum/core/parse_json.h"
 
+#include <algorithm>
+
 #include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 
@@ -22,12 +24,24 @@ void check_depth(std::string_view text, const std::string& path) {
       throw DataError(path + ": byte " + std::to_string(at + 1) + ": JSON nested more than " +
                       std::to_string(kDeepest) + " levels deep");
     } else if (letter == ']' || letter == '}') {
-      --depth;
+      depth = std::max(0, depth - 1);
     }
   }
 }
 
 }  // namespace
+
+std::string json_reason(std::string_view what) {
+  constexpr std::string_view kName = "] ", kPlace = ": ", kRead = "; last read: ";
+  constexpr size_t kMostRead = 60;
+  if (const size_t name = what.find(kName); name != std::string_view::npos) what.remove_prefix(name + kName.size());
+  if (const size_t place = what.find(kPlace); what.starts_with("parse error") && place != std::string_view::npos) {
+    what.remove_prefix(place + kPlace.size());
+  }
+  const size_t read = what.rfind(kRead);
+  if (read != std::string_view::npos && what.size() - read > kMostRead) what = what.substr(0, read);
+  return std::string(what);
+}
 
 std::string to_pretty_text(const Json& value) {
   return value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -41,9 +55,9 @@ AnyJson parse_json(std::string_view text, const std::string& path) {
   try {
     return AnyJson::parse(text);
   } catch (const typename AnyJson::parse_error& error) {
-    throw DataError(path + ": not valid JSON at byte " + std::to_string(error.byte) + ": " + error.what());
+    throw DataError(path + ": not valid JSON at byte " + std::to_string(error.byte) + ": " + json_reason(error.what()));
   } catch (const typename AnyJson::out_of_range& error) {
-    throw DataError(path + ": a number in the JSON is out of range: " + error.what());
+    throw DataError(path + ": a number in the JSON is out of range: " + json_reason(error.what()));
   }
 }
 

@@ -3,21 +3,9 @@
 #include <algorithm>
 
 #include "txtsum/core/error.h"
+#include "txtsum/core/parse_json.h"
 
 namespace txtsum::data {
-namespace {
-
-/// What nlohmann::json says, without its name for the error and its place, which counts from the row's beginning.
-std::string reason_of(const nlohmann::json::exception& error) {
-  const std::string text = error.what();
-  const size_t place = text.find(": ");
-  const size_t name = text.find("] ");
-  if (place != std::string::npos) return text.substr(place + 2);
-  return name == std::string::npos ? text : text.substr(name + 2);
-}
-
-}  // namespace
-
 std::vector<std::string> JsonRows::names() const {
   std::vector<std::string> names;
   for (const auto& [name, value] : row_.items()) names.push_back(name);
@@ -54,9 +42,9 @@ void JsonRows::set_row(std::string_view text, int64_t line, const std::string& h
     const auto lines = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
     const std::string place = lines == 0 ? "at byte " + std::to_string(error.byte) + " of the row"
                                          : "on line " + std::to_string(line + lines);
-    fail_at(line, "not valid JSON " + place + ": " + reason_of(error) + hint);
+    fail_at(line, "not valid JSON " + place + ": " + core::json_reason(error.what()) + hint);
   } catch (const nlohmann::json::out_of_range& error) {
-    fail_at(line, "a number that is out of range: " + reason_of(error));
+    fail_at(line, "a number that is out of range: " + core::json_reason(error.what()));
   }
   if (!row_.is_object()) fail_at(line, std::string("wanted a JSON object, found ") + row_.type_name() + hint);
 }

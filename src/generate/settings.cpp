@@ -170,14 +170,14 @@ void check(const GenerationSettings& s, const model::ModelFacts& facts) {
   if (s.beams < 1) fail("beams must be at least 1");
   if (s.hypotheses > s.beams)
     fail("hypotheses " + std::to_string(s.hypotheses) + " is more than beams " + std::to_string(s.beams));
-  const auto check_id = [&](const std::string& name, int64_t id) {
-    if (id >= facts.vocabulary)
+  const auto check_id = [&](const std::string& name, int64_t id, int64_t lowest = 0) {
+    if (id < lowest || id >= facts.vocabulary)
       fail(name + " " + std::to_string(id) + " is not in the vocabulary of " + std::to_string(facts.vocabulary));
   };
-  check_id("forced_bos_token_id", s.forced_bos_id);
+  check_id("forced_bos_token_id", s.forced_bos_id, -1);  // -1: none
   check_id("decoder_start_token_id", s.decoder_start_id);
   for (const int64_t id : s.forced_eos_ids) check_id("forced_eos_token_id", id);
-  for (const int64_t id : s.eos_ids) check_id("eos_token_id", id);
+  for (const int64_t id : s.eos_ids) check_id("eos_token_id", id, -1);
   for (const int64_t id : s.suppress_tokens) check_id("suppress_tokens", id);
   for (const auto& word : s.bad_words) {
     for (const int64_t id : word) check_id("bad_words_ids", id);

@@ -9,7 +9,7 @@
 namespace txtsum::io {
 namespace {
 
-/// Of all pickles of a file; a tensor takes about 40. Each may make a value, so this bounds memory too.
+/// Of all pickles of a file; a tensor takes about 40. Each may make a value, so this keeps memory within a few GB.
 constexpr size_t kMostWork = 4'000'000;
 constexpr uint8_t kNewestProtocol = 5;
 

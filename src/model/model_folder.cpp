@@ -179,7 +179,9 @@ LoadedModel load_transformer(const LoadRequest& request, Described described) {
   TransformerArchitecture& architecture = described.architecture;
   std::optional<NamedWeights>& weights = described.weights;
   const std::vector<ParameterSpec>& specs = described.specs;
-  auto arena = std::make_unique<Arena>(ArenaLayout(specs), request.dtype);
+  ArenaLayout layout(specs);
+  if (weights) check_headers(*weights, architecture, layout);  // before memory is taken for what config.json says
+  auto arena = std::make_unique<Arena>(std::move(layout), request.dtype);
   at::Tensor bias_V = at::zeros({architecture.facts.vocabulary}, at::kFloat);
   LoadedModel loaded;
   loaded.config = std::move(described.config);

@@ -82,7 +82,7 @@ Activation activation_named(const std::string& name) {
   if (name == "relu") return Activation::kRelu;
   if (name == "silu" || name == "swish") return Activation::kSilu;
   if (name == "tanh") return Activation::kTanh;
-  throw core::DataError("config.json: activation_function '" + name +
+  throw core::DataError("activation_function '" + name +
                         "' is not one of gelu, gelu_new, gelu_pytorch_tanh, relu, silu, swish, tanh");
 }
 

@@ -158,7 +158,7 @@ PreTokenizer read_pre_tokenizer(const Fields& file) {
 std::pair<std::string, int32_t> read_token_pair(const Fields& fields, const std::string& key) {
   const Json& pair = fields.require(key, "[token, id]");
   if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() || !pair[1].is_number_unsigned() ||
-      pair[1] > kLargestId) {
+      pair[1].get<uint64_t>() > kLargestId) {
     fields.refuse(key, "[token, id]");
   }
   return {pair[0].get<std::string>(), pair[1].get<int32_t>()};
@@ -173,7 +173,7 @@ void append_template_token(const Fields& processor, const std::string& name,
     special.refuse("ids", "an array of ids, as long as tokens");
   }
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (!ids[i].is_number_unsigned() || ids[i] > kLargestId) special.refuse("ids", "an array of ids");
+    if (!ids[i].is_number_unsigned() || ids[i].get<uint64_t>() > kLargestId) special.refuse("ids", "an array of ids");
     if (!texts[i].is_string()) special.refuse("tokens", "an array of strings");
     tokens->emplace_back(texts[i].get<std::string>(), ids[i].get<int32_t>());
   }

@@ -62,6 +62,9 @@ inline std::string_view as_text(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
+/// How often a parser accepted what it was given.
+inline int accepted = 0;
+
 /// Calls `parse`, which may succeed or throw DataError or UserError that names `path`. Returns whether it succeeded.
 template <typename Parse>
 bool accepts(const std::string& path, const Parse& parse) {
@@ -71,6 +74,7 @@ bool accepts(const std::string& path, const Parse& parse) {
   };
   try {
     parse();
+    ++accepted;
     return true;
   } catch (const core::DataError& error) {
     return require_path(error.what());

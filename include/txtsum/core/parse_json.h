@@ -13,4 +13,8 @@ namespace txtsum::core {
 template <typename AnyJson = Json>
 AnyJson parse_json(std::string_view text, const std::string& path);
 
+/// nlohmann's words for what is wrong, without its name of the error and the place, and without what was read where
+/// that is long.
+std::string json_reason(std::string_view what);
+
 }  // namespace txtsum::core

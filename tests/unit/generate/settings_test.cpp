@@ -103,6 +103,8 @@ TEST(Settings, ContradictionsAreRefusedWithTheWayOut) {
   refused([](auto& e) { e.min_new_tokens = 40; }, "min_new_tokens");
   refused([](auto& e) { e.hypotheses = 5; }, "hypotheses 5 is more than beams 4");
   refused([](auto& e) { e.suppress_tokens = std::vector<int64_t>{100}; }, "suppress_tokens 100");
+  refused([](auto& e) { e.suppress_tokens = std::vector<int64_t>{-4}; }, "suppress_tokens -4");
+  refused([](auto& e) { e.decoder_start_token_id = -3; }, "decoder_start_token_id -3");
 }
 
 }  // namespace
