@@ -100,7 +100,9 @@ SentencePiece read_piece(MessageReader message) {
     if (message.field() == kPieceScore) piece.score = message.real();
     if (message.field() == kPieceType) piece.type = static_cast<PieceType>(message.number());
   }
-  if (piece.text.empty() || to_valid_utf8(piece.text) != piece.text) message.refuse("a piece that is no text");
+  if (piece.text.empty() || piece.text.find('\0') != std::string::npos || to_valid_utf8(piece.text) != piece.text) {
+    message.refuse("a piece that is no text");
+  }
   return piece;
 }
 
