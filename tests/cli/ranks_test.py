@@ -476,13 +476,16 @@ class EvaluationTest(RanksTest):
         self.assertEqual(one[5]["summary"], "")
         self.assert_same_summaries(one, three)
 
-    def test_a_rank_that_dies_ends_an_evaluation_and_what_was_written_is_not_made_again(self):
-        run = self.train("run", 1, *SHORT)
-        documents = self.root / "many.jsonl"
+    def long_evaluation(self):
+        """Folder and words of an evaluation of 1,440 documents."""
+        run, folder, documents = self.train("run", 1, *SHORT), self.root / "evaluated", self.root / "many.jsonl"
         text = (REPOSITORY / "tests/fixtures/smoke/test.jsonl").read_text(encoding="utf-8")
-        documents.write_text("".join(text for _ in range(60)), encoding="utf-8")
-        folder = self.root / "evaluated"
-        words = ["evaluate", str(run), f"run.output={folder}", f"data.test={documents}", "run.threads=1", "generation.slots=1"]
+        documents.write_text(text * 60, encoding="utf-8")
+        return folder, ["evaluate", str(run), f"run.output={folder}", f"data.test={documents}", "run.threads=1",
+                        "generation.slots=1"]
+
+    def test_a_rank_that_dies_ends_an_evaluation_and_what_was_written_is_not_made_again(self):
+        folder, words = self.long_evaluation()
         partial = folder / "predictions.partial.jsonl"
         killed = Started(folder, [PROGRAM, "launch", "--processes", "2", "--", *words])
         self.addCleanup(killed.clean)
@@ -500,16 +503,10 @@ class EvaluationTest(RanksTest):
         self.assertEqual(made[-1], 24 * 60 - kept, made)
         self.assertEqual(len(self.predictions(folder)), 24 * 60, report)
 
-
     def test_a_signal_to_one_rank_while_all_summarize_stops_all(self):
-        run = self.train("run", 1, *SHORT)
-        documents = self.root / "many.jsonl"
-        text = (REPOSITORY / "tests/fixtures/smoke/test.jsonl").read_text(encoding="utf-8")
-        documents.write_text("".join(text for _ in range(60)), encoding="utf-8")
-        folder = self.root / "evaluated"
+        folder, words = self.long_evaluation()
         # A round of 512 documents a rank takes a minute and more.
-        words = ["evaluate", str(run), f"run.output={folder}", f"data.test={documents}", "run.threads=1", "generation.slots=1",
-                 "generation.beams=8", "generation.min_new_tokens=60", "generation.max_new_tokens=60"]
+        words += ["generation.beams=8", "generation.min_new_tokens=60", "generation.max_new_tokens=60"]
         partial = folder / "predictions.partial.jsonl"
         stopped = Started(folder, [PROGRAM, "launch", "--processes", "2", "--", *words])
         self.addCleanup(stopped.clean)
