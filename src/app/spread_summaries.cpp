@@ -14,8 +14,7 @@ namespace txtsum::app {
 namespace {
 
 /// Documents that a rank summarizes between two exchanges: few enough that a rank that dies takes minutes of work with
-/// it, and that ranks of unlike speed do not wait for each other beyond the deadline; many enough that the wait at the
-/// end, where slots run empty, is little beside them.
+/// it; many enough that the wait at the end, where slots run empty, is little beside them.
 constexpr int64_t kRoundDocuments = 512;
 /// And source tokens of these, about: long documents take longer.
 constexpr int64_t kRoundTokens = int64_t{1} << 18;
@@ -23,7 +22,7 @@ constexpr int64_t kRoundTokens = int64_t{1} << 18;
 /// Seconds between two questions whether a signal has come to any rank; all come together for each, and wait for the
 /// longest step.
 constexpr double kListenEvery = 5;
-constexpr const char* kStopped = "generation stopped, since another rank was asked to stop";
+constexpr const char* kStopped = "generation stopped, since a rank was asked to stop";
 
 /// A document's number and its summaries.
 using Made = std::vector<std::pair<int64_t, Summaries>>;

@@ -100,7 +100,7 @@ bool mark_failed(const std::string& path);
 /// An attempt whose record is not of its end: what it did after its last write is in no record.
 struct CutShort {
   size_t place;     ///< Among the attempts.
-  const char* why;  ///< `killed without notice` or `unable to write its end when it failed`.
+  const char* why;  ///< `killed without notice` or `unable to write its end`.
 };
 /// Attempts that never said how they ended although a later one has followed, and those that could not.
 std::vector<CutShort> attempts_cut_short(const std::vector<AttemptRecord>& attempts);

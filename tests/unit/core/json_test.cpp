@@ -33,6 +33,12 @@ TEST(ParseJson, SaysWhatIsWrongAndInWhichFile) {
               AllOf(HasSubstr("a.json: a number in the JSON is out of range"), HasSubstr("1e999")));
 }
 
+TEST(ParseJson, DoesNotRepeatALongFile) {
+  const std::string error = error_of("[\"" + std::string(100000, 'x') + "\t\"]");
+  EXPECT_THAT(error, HasSubstr("a.json: not valid JSON at byte 100003: "));
+  EXPECT_LT(error.size(), 300);
+}
+
 TEST(ParseJson, RefusesNestingThatWouldExhaustTheStack) {
   EXPECT_EQ(error_of(nested(500)), "");
   EXPECT_EQ(error_of("[\"" + std::string(600, '[') + "\\\"[\"]"), "");
