@@ -76,7 +76,8 @@ ArenaLayout::ArenaLayout(const std::vector<ParameterSpec>& specs) {
                        spec.decay, spec.frozen, trainable};
       std::vector<int64_t> view_shape = entry.shape;
       if (spec.vocabulary) view_shape[0] = round_up(view_shape[0], kVocabularyRows);
-      views_.push_back({entry.name, std::move(view_shape), entry.offset, entry.block, trainable});
+      views_.push_back({entry.name, std::move(view_shape), entry.offset, entry.block, trainable,
+                        static_cast<int64_t>(units_.size()), unit.members.size() == 1});
       group_rows += spec.shape[0];
       offset += entry.padded_numel;
       if (trainable) {
@@ -95,8 +96,10 @@ ArenaLayout::ArenaLayout(const std::vector<ParameterSpec>& specs) {
     if (!unit.first().group.empty()) {
       std::vector<int64_t> shape = unit.first().shape;
       shape[0] = group_rows;
-      views_.push_back({unit.first().group, std::move(shape), begin, unit.first().block, trainable});
+      views_.push_back({unit.first().group, std::move(shape), begin, unit.first().block, trainable,
+                        static_cast<int64_t>(units_.size()), /*whole=*/true});
     }
+    units_.push_back({begin, offset - begin, unit.first().block, trainable, unit.first().shape.size() > 1});
     offset = round_up(offset, kAlignment);
     std::vector<ArenaRange>& ranges = block_ranges_[trainable ? 1 : 0];
     // Blocks ascend: those in between have nothing here.
@@ -129,6 +132,7 @@ const ArenaEntry* ArenaLayout::find(const std::string& name) const {
 Arena::Arena(ArenaLayout layout, at::ScalarType dtype)
     : layout_(std::move(layout)), values_(at::zeros({layout_.total_numel()}, dtype)) {
   options_ = values_.options();
+  unwritten_.assign(layout_.units().size(), false);
 }
 
 void Arena::allocate_gradients(at::ScalarType dtype) {
@@ -150,6 +154,46 @@ void Arena::place_gradients(int64_t block, const at::Tensor& memory) {
   TXTSUM_CHECK(!placed_gradients_.empty(), "gradients lie in one buffer");
   TXTSUM_CHECK(!memory.defined() || memory.numel() == layout_.block_range(block, true).numel(), block);
   placed_gradients_.at(static_cast<size_t>(block)) = memory;
+}
+
+at::Tensor Arena::gradient_range(int64_t block, int64_t begin, int64_t end) const {
+  if (gradients_.defined()) return gradients_.narrow(0, begin, end - begin);
+  const at::Tensor& placed = placed_gradients_.at(static_cast<size_t>(block));
+  TXTSUM_CHECK(placed.defined(), "the gradients of block ", block, " have no memory");
+  return placed.narrow(0, begin - layout_.block_range(block, true).begin, end - begin);
+}
+
+void Arena::clear_unit(size_t unit) const {
+  const ArenaUnit& cleared = layout_.units()[unit];
+  gradient_range(cleared.block, cleared.offset, cleared.offset + cleared.numel).zero_();
+  unwritten_[unit] = false;
+}
+
+void Arena::zero_gradients() {
+  gradients_.zero_();
+  unwritten_.assign(unwritten_.size(), false);
+}
+
+void Arena::clear_gradients(int64_t block) {
+  const ArenaRange range = layout_.block_range(block, true);
+  int64_t begin = range.begin;
+  const auto clear_to = [&](int64_t end) {
+    if (begin < end) gradient_range(block, begin, end).zero_();
+  };
+  for (size_t i = 0; i < layout_.units().size(); ++i) {
+    const ArenaUnit& unit = layout_.units()[i];
+    if (unit.block != block || !unit.in_trainable_range || !unit.is_matrix) continue;
+    clear_to(unit.offset);
+    unwritten_[i] = true;
+    begin = unit.offset + unit.numel;
+  }
+  clear_to(range.end);
+}
+
+void Arena::settle_gradients(int64_t block) {
+  for (size_t i = 0; i < unwritten_.size(); ++i) {
+    if (unwritten_[i] && layout_.units()[i].block == block) clear_unit(i);
+  }
 }
 
 void Arena::place_values_by_block() {
@@ -190,10 +234,19 @@ at::Tensor Arena::value(int64_t index) const {
 at::Tensor Arena::gradient(int64_t index) const {
   if (!trains(index)) return {};
   const ArenaView& view = layout_.views()[static_cast<size_t>(index)];
+  if (unwritten_[static_cast<size_t>(view.unit)]) clear_unit(static_cast<size_t>(view.unit));
   if (gradients_.defined()) return slice(gradients_, 0, view);
   const at::Tensor& placed = placed_gradients_[static_cast<size_t>(view.block)];
   TXTSUM_CHECK(placed.defined(), "the gradient of ", view.name, " is added to outside its block");
   return slice(placed, layout_.block_range(view.block, true).begin, view);
+}
+
+bool Arena::take_unwritten(int64_t index) const {
+  const ArenaView& view = layout_.views()[static_cast<size_t>(index)];
+  const auto unit = static_cast<size_t>(view.unit);
+  if (!view.whole || !unwritten_[unit]) return false;
+  unwritten_[unit] = false;
+  return true;
 }
 
 bool Arena::trains(int64_t index) const {

@@ -26,7 +26,7 @@ struct ActivatedLinearNode final : torch::autograd::Node {
       const at::Tensor activated = trains(weight) ? at::empty_like(d_activated) : at::Tensor();
       const at::Tensor d_x = cuda::activation_backward(d_activated, {x_NF, values_of(bias), kind, key},
                                                        gradient_of(bias), activated, /*in_place=*/true);
-      if (activated.defined()) add_product_gradient(weight.gradient(), d_out, activated);
+      if (activated.defined()) add_product_gradient(weight, d_out, activated);
       return {d_x};
     }
     return {at::Tensor()};

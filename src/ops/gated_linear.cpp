@@ -50,7 +50,7 @@ struct GatedLinearNode final : torch::autograd::Node {
     if (!grads[0].defined()) return {at::Tensor()};
     const at::Tensor d_out = grads[0].contiguous();
     const GateGradient d = gate_backward(at::mm(d_out, weight.value()), x.unpack(), kind, key);
-    if (trains(weight)) add_product_gradient(weight.gradient(), d_out, d.gated_NF);
+    if (trains(weight)) add_product_gradient(weight, d_out, d.gated_NF);
     return {d.d_x_NE};
   }
 

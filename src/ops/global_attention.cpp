@@ -106,7 +106,7 @@ struct FewNode final : torch::autograd::Node {
     }
     const at::Tensor d_queries_GD = FewQueries::rows_of(at::bmm(d_wide_HGD, few.keys_HKD().transpose(1, 2)));
     if (trains(by.q_weight)) {
-      add_product_gradient(by.q_weight.gradient(), d_queries_GD, x_ND.index_select(0, few.globals.rows_G));
+      add_product_gradient(by.q_weight, d_queries_GD, x_ND.index_select(0, few.globals.rows_G));
     }
     if (trains(by.q_bias)) add_row_sums(by.q_bias.gradient(), d_queries_GD);
     if (!task_should_compute_output(0)) return {at::Tensor()};

@@ -8,12 +8,20 @@
 
 namespace txtsum::ops {
 
-void add_product_gradient(const at::Tensor& gradient_OI, const at::Tensor& d_out_NO, const at::Tensor& x_NI) {
-  if (gradient_OI.scalar_type() == x_NI.scalar_type()) {
-    at::Tensor out = gradient_OI;
-    at::addmm_out(out, gradient_OI, d_out_NO.t(), x_NI);
+void add_product_gradient(const ParamRef& weight_OI, const at::Tensor& d_out_NO, const at::Tensor& x_NI) {
+  // What is written instead of added to need be neither cleared before nor read.
+  const bool writes = weight_OI.source->take_unwritten(weight_OI.index);
+  const at::Tensor all = weight_OI.gradient();
+  const int64_t rows = d_out_NO.size(1);
+  at::Tensor out = all.narrow(0, 0, rows);
+  if (writes && rows < all.size(0)) all.narrow(0, rows, all.size(0) - rows).zero_();
+  if (out.scalar_type() != x_NI.scalar_type()) {
+    const at::Tensor product_OI = at::mm(d_out_NO.t(), x_NI);
+    writes ? out.copy_(product_OI) : out.add_(product_OI);
+  } else if (writes) {
+    at::mm_out(out, d_out_NO.t(), x_NI);
   } else {
-    gradient_OI.add_(at::mm(d_out_NO.t(), x_NI));
+    at::addmm_out(out, out, d_out_NO.t(), x_NI);
   }
 }
 
@@ -34,7 +42,7 @@ struct LinearNode final : torch::autograd::Node {
     const at::NoGradGuard no_grad;
     if (!grads[0].defined()) return {at::Tensor()};
     const at::Tensor d_out = grads[0].contiguous();
-    if (trains(weight)) add_product_gradient(weight.gradient(), d_out, x.unpack());
+    if (trains(weight)) add_product_gradient(weight, d_out, x.unpack());
     if (trains(bias)) add_row_sums(bias.gradient(), d_out);
     if (!task_should_compute_output(0)) return {at::Tensor()};
     return {at::mm(d_out, weight.value())};

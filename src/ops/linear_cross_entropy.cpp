@@ -71,7 +71,7 @@ void device_chunks(const at::Tensor& x_MD, const ParamRef& weight_VD, const at::
     sums.loss.add_(losses.loss_M.sum());
     sums.nll.add_(losses.nll_M.sum());
     if (node == nullptr) continue;
-    if (trains(weight_VD)) add_product_gradient(weight_VD.gradient(), logits_CV, x_CD);
+    if (trains(weight_VD)) add_product_gradient(weight_VD, logits_CV, x_CD);
     if (node->d_x_MD.defined()) {
       at::Tensor d_x_CD = node->d_x_MD.narrow(0, begin, count);
       at::mm_out(d_x_CD, logits_CV, weight);
@@ -117,7 +117,7 @@ CrossEntropySums linear_cross_entropy(const at::Tensor& x_MD, const ParamRef& we
       if (!with_gradient) continue;
       if (options.gradient_factor_1.defined()) chunk.d_logits_CV.mul_(options.gradient_factor_1);
       const at::Tensor d_logits_CV = chunk.d_logits_CV.to(x.scalar_type());
-      if (trains(weight_VD)) add_product_gradient(weight_VD.gradient().narrow(0, 0, vocabulary), d_logits_CV, x_CD);
+      if (trains(weight_VD)) add_product_gradient(weight_VD, d_logits_CV, x_CD);
       if (node->d_x_MD.defined()) {
         at::Tensor d_x_CD = node->d_x_MD.narrow(0, begin, count);
         at::mm_out(d_x_CD, d_logits_CV, weight);

@@ -10,11 +10,15 @@ ArenaGradients::ArenaGradients(model::Arena& arena, parallel::Communicator& comm
                                const parallel::ShardPlan& plan, at::Tensor shard, Options options)
     : arena_(arena), communicator_(communicator), plan_(plan), shard_(std::move(shard)), options_(options) {}
 
-void ArenaGradients::begin_update() { arena_.gradients().zero_(); }
+void ArenaGradients::begin_update(int64_t micro_batches) {
+  if (micro_batches > 1) arena_.zero_gradients();
+}
 
-void ArenaGradients::begin_micro_batch(bool last) {
-  last_ = last;
+void ArenaGradients::begin_micro_batch(const MicroBatchPlace& place) {
+  last_ = place.last;
   reduced_.assign(static_cast<size_t>(arena_.layout().block_count()), false);
+  if (!place.alone()) return;
+  for (int64_t block = 0; block < arena_.layout().block_count(); ++block) arena_.clear_gradients(block);
 }
 
 void ArenaGradients::leave(int64_t block) {
@@ -33,6 +37,8 @@ void ArenaGradients::end_micro_batch() {
 
 void ArenaGradients::reduce(int64_t block) {
   reduced_[static_cast<size_t>(block)] = true;
+  arena_.settle_gradients(block);
+  if (!shard_.defined()) return;
   for (const parallel::Bucket& bucket : plan_.buckets_of(block)) {
     const at::Tensor all = arena_.gradients().narrow(0, bucket.range.begin, bucket.range.numel());
     const at::Tensor part = shard_.narrow(0, bucket.local, plan_.part(bucket).numel());

@@ -17,12 +17,13 @@ class ArenaGradients final : public BlockGradients {
   struct Options {
     bool gathers = false;  ///< Every rank gets all sums, in the arena.
   };
-  /// `shard` takes this rank's part of the sums: 1-D, plan.shard_numel() elements, of the gradients' type.
+  /// `shard` takes this rank's part of the sums: 1-D, plan.shard_numel() elements, of the gradients' type. Undefined:
+  /// there is one rank, and its gradients are the sums.
   ArenaGradients(model::Arena& arena, parallel::Communicator& communicator, const parallel::ShardPlan& plan,
                  at::Tensor shard, Options options);
 
-  void begin_update() override;
-  void begin_micro_batch(bool last) override;
+  void begin_update(int64_t micro_batches) override;
+  void begin_micro_batch(const MicroBatchPlace& place) override;
   void enter(int64_t) override {}
   void leave(int64_t block) override;
   void end_micro_batch() override;

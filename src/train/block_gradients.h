@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "micro_batch_place.h"
+
 namespace txtsum::train {
 
 /// How gradients become sums over the ranks, each rank with its part of them: block by block, while the backward pass
@@ -9,9 +11,9 @@ namespace txtsum::train {
 class BlockGradients {
  public:
   virtual ~BlockGradients() = default;
-  virtual void begin_update() = 0;
-  /// `last` of the update.
-  virtual void begin_micro_batch(bool last) = 0;
+  /// Outside of a graph; what follows may be in one.
+  virtual void begin_update(int64_t micro_batches) = 0;
+  virtual void begin_micro_batch(const MicroBatchPlace& place) = 0;
   /// A block's gradients are going to be added to; all of them have been.
   virtual void enter(int64_t block) = 0;
   virtual void leave(int64_t block) = 0;

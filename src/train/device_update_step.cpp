@@ -58,7 +58,7 @@ void DeviceUpdateStep::start(const GlobalBatch& batch, int64_t update, double le
   update_.begin(per_token);
   Sharding& sharding = parts_.sharding;
   sharding.communicator().set_phase(update, "forward and backward");
-  sharding.begin_update();
+  sharding.begin_update(static_cast<int64_t>(batch.micro_batches.size()));
   loss_sums_2_.zero_();
   for (size_t i = 0; i < batch.micro_batches.size(); ++i) add_micro_batch(batch, i, update);
   sharding.communicator().set_phase(update, "sums of gradients");
@@ -133,12 +133,14 @@ void DeviceUpdateStep::add_micro_batch(const GlobalBatch& all, size_t index, int
   const MicroBatch& batch = all.micro_batches[index];
   const Bucket bucket = bucket_of(batch, parts_.model.facts());
   const MicroBatchPlace place{index == 0, index + 1 == all.micro_batches.size()};
-  // Where ranks exchange, the first micro-batch gathers weights, and the last one sums gradients.
-  const ShapeKey key{bucket, parts_.sharding.hooks() != nullptr ? place : MicroBatchPlace{}};
+  // Where ranks exchange, the first micro-batch gathers weights, and the last one sums gradients; one that is alone
+  // need not clear them.
+  const ShapeKey key{bucket,
+                     parts_.sharding.hooks() != nullptr ? place : MicroBatchPlace{place.alone(), place.alone()}};
   auto found = shapes_.find(key);
   if (found == shapes_.end()) {
     if (batch.encoded_ND.defined()) make_encoded_room(bucket.source_tokens, batch.encoded_ND);
-    Shape fresh{BatchSlot(bucket, parts_.model.arena().device(), encoded_room_), place, 0, nullptr, {}};
+    Shape fresh{BatchSlot(bucket, parts_.model.arena().device(), encoded_room_), key.second, 0, nullptr, {}};
     found = shapes_.emplace(key, std::move(fresh)).first;
   }
   Shape& shape = found->second;

@@ -20,8 +20,8 @@ class GradientSlots final : public BlockGradients {
   GradientSlots(model::Arena& arena, parallel::Communicator& communicator, const parallel::ShardPlan& plan,
                 at::Tensor shard);
 
-  void begin_update() override { shard_.zero_(); }
-  void begin_micro_batch(bool) override { resident_.memory.zero_(); }
+  void begin_update(int64_t) override {}
+  void begin_micro_batch(const MicroBatchPlace& place) override;
   void enter(int64_t block) override;
   void leave(int64_t block) override;
   void end_micro_batch() override;
@@ -29,11 +29,11 @@ class GradientSlots final : public BlockGradients {
   int64_t bytes() const override;
 
  private:
-  /// A sum on its way to where it is added.
+  /// A sum on its way: to the shard, or to where it is then added to it from.
   struct Sum {
     parallel::TicketRef ticket;
-    at::Tensor part;
-    at::Tensor place;  ///< In the shard
+    at::Tensor part;   ///< Undefined: the sum goes to its place.
+    at::Tensor place;  ///< In the shard.
   };
   struct Slot {
     at::Tensor memory;
@@ -50,6 +50,8 @@ class GradientSlots final : public BlockGradients {
   Slot resident_;
   std::array<Slot, 2> slots_;
   size_t next_ = 0;
+  bool first_ = false;          // micro-batch of its update: its sums are not added to others
+  std::vector<bool> has_sums_;  // by block, of the micro-batch
 };
 
 }  // namespace txtsum::train

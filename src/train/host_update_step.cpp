@@ -34,7 +34,7 @@ void HostUpdateStep::start(const GlobalBatch& batch, int64_t update, double lear
   Sharding& sharding = parts_.sharding;
   parallel::Communicator& communicator = sharding.communicator();
   communicator.set_phase(update, "forward and backward");
-  sharding.begin_update();
+  sharding.begin_update(static_cast<int64_t>(batch.micro_batches.size()));
   UpdateResult result;
   if (parts_.model.arena().device().is_cuda()) ops::seed_device_generator(parts_.seed, update, 0);
   for (size_t i = 0; i < batch.micro_batches.size(); ++i) add_micro_batch(batch, i, update, result);

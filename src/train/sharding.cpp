@@ -115,10 +115,9 @@ Sharding::Sharding(model::Arena& arena, parallel::Communicator& communicator, co
   if (stage_ == 0) {
     space_ = whole_space(arena);
     space_.offload = offload_;
-    if (!spread()) return;
-    reduced_ = at::zeros({plan_.shard_numel()}, of_gradients);
+    if (spread()) reduced_ = at::zeros({plan_.shard_numel()}, of_gradients);
     gradients_ = std::make_unique<ArenaGradients>(arena, communicator, plan_, reduced_,
-                                                  ArenaGradients::Options{.gathers = true});
+                                                  ArenaGradients::Options{.gathers = spread()});
     return;
   }
   space_.numel = plan_.shard_numel();
@@ -180,21 +179,15 @@ std::vector<HeldStretch> Sharding::holders(const model::ArenaEntry& entry) const
   return stretches;
 }
 
-void Sharding::begin_update() {
-  if (gradients_) {
-    gradients_->begin_update();
-  } else {
-    arena_.gradients().zero_();
-  }
-}
+void Sharding::begin_update(int64_t micro_batches) { gradients_->begin_update(micro_batches); }
 
 void Sharding::begin_micro_batch(const MicroBatchPlace& place) {
   if (values_) values_->begin_micro_batch(place.first);
-  if (gradients_) gradients_->begin_micro_batch(place.last);
+  gradients_->begin_micro_batch(place);
 }
 
 void Sharding::end_micro_batch() {
-  if (gradients_) gradients_->end_micro_batch();
+  gradients_->end_micro_batch();
   if (values_) values_->end_micro_batch();
 }
 
@@ -226,8 +219,7 @@ int64_t Sharding::value_bytes() const {
 }
 
 int64_t Sharding::gradient_bytes() const {
-  const int64_t bytes = gradients_ ? gradients_->bytes() : bytes_of(arena_.gradients());
-  return bytes + (stage_ > 0 ? bytes_of(space_.gradients) : bytes_of(reduced_));
+  return gradients_->bytes() + (stage_ > 0 ? bytes_of(space_.gradients) : bytes_of(reduced_));
 }
 
 int64_t Sharding::offloaded_value_bytes() const { return values_ ? values_->offloaded_bytes() : 0; }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "micro_batch_place.h"
 #include "txtsum/config/parallel_config.h"
 #include "txtsum/model/arena.h"
 #include "txtsum/parallel/communicator.h"
@@ -27,12 +28,6 @@ parallel::ShardPlan shard_plan_of(const model::ArenaLayout& layout, at::ScalarTy
 int64_t largest_block(const model::ArenaLayout& layout, bool with_frozen);
 
 class Sharding;
-
-/// A micro-batch's place in its update.
-struct MicroBatchPlace {
-  bool first = true, last = true;
-  auto operator<=>(const MicroBatchPlace&) const = default;
-};
 
 /// A stretch of a parameter that a rank has, in elements.
 struct HeldStretch {
@@ -86,7 +81,7 @@ class Sharding final : public BlockHooks {
   /// To be called around blocks; null where nothing comes and goes with them.
   BlockHooks* hooks() { return spread() ? this : nullptr; }
 
-  void begin_update();
+  void begin_update(int64_t micro_batches);
   void begin_micro_batch(const MicroBatchPlace& place);
   /// Behind the last one space().gradients are the sums over ranks.
   void end_micro_batch();
@@ -126,9 +121,9 @@ class Sharding final : public BlockHooks {
   at::ScalarType gradient_type_;
   parallel::ShardPlan plan_;
   UpdateSpace space_;
-  std::vector<ops::UpdateSpan> own_spans_;            // of this rank's part, in a shard's coordinates
-  at::Tensor reduced_;                                // stage 0 of several ranks: this rank's part of the sums
-  std::unique_ptr<BlockGradients> gradients_;         // where anything is spread
+  std::vector<ops::UpdateSpan> own_spans_;  // of this rank's part, in a shard's coordinates
+  at::Tensor reduced_;                      // stage 0 of several ranks: this rank's part of the sums
+  std::unique_ptr<BlockGradients> gradients_;
   std::unique_ptr<parallel::ShardPlan> frozen_plan_;  // in stage 3, with what this rank has by it
   at::Tensor frozen_;
   std::unique_ptr<BlockValues> values_;  // from stage 1 on

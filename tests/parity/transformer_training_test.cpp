@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "parity/transformer_fixture.h"
 #include "support/tolerances.h"
@@ -43,9 +44,14 @@ TEST_P(TransformerTraining, TenAdamWLossesEqualTransformers) {
   }
 }
 
+struct Pass {
+  bool recompute = false;
+  bool clear = false;  ///< Gradients' memory holds anything before the pass.
+};
+
 /// Gradients of a batch with dropout, some parameters frozen.
 at::Tensor gradients_of(const std::string& folder, const std::vector<std::string>& frozen,
-                        const TransformerFixture& fixture, bool recompute) {
+                        const TransformerFixture& fixture, const Pass& pass) {
   model::LoadRequest request;
   request.folder = folder;
   request.freeze = frozen;
@@ -53,17 +59,20 @@ at::Tensor gradients_of(const std::string& folder, const std::vector<std::string
   const model::LoadedModel loaded = model::load_model(request);
   model::Arena& arena = loaded.model->arena();
   arena.allocate_gradients(at::kFloat);
+  if (pass.clear) arena.gradients().fill_(std::numeric_limits<float>::quiet_NaN());
+  for (int64_t block = 0; pass.clear && block < arena.layout().block_count(); ++block) arena.clear_gradients(block);
   train::TrainingScope scope(arena.layout(), {.recompute = true});
   model::ForwardContext context;
   context.training = true;
   context.seed = 7;
   context.update = 3;
-  if (recompute) context.scope = &scope;
+  if (pass.recompute) context.scope = &scope;
   loaded.model->loss(fixture.tokens(0, "source"), fixture.tokens(0, "target"), 0.1, context).loss.backward();
+  for (int64_t block = 0; pass.clear && block < arena.layout().block_count(); ++block) arena.settle_gradients(block);
   return arena.gradients();
 }
 
-TEST_P(TransformerTraining, RecomputedBlocksGiveTheSameGradients) {
+TEST_P(TransformerTraining, RecomputedBlocksAndMemoryThatWasNotClearedGiveTheSameGradients) {
   const TransformerFixture fixture(GetParam());
   const model::LoadedModel whole = fixture.load();
   std::vector<std::vector<std::string>> choices{{}, {"embeddings"}, {"encoder"}, {"*shared.weight"}};
@@ -73,8 +82,10 @@ TEST_P(TransformerTraining, RecomputedBlocksGiveTheSameGradients) {
   }
   for (const std::vector<std::string>& frozen : choices) {
     SCOPED_TRACE(frozen.empty() ? "nothing frozen" : "frozen " + frozen.front());
-    const at::Tensor plain = gradients_of(fixture.folder(), frozen, fixture, false);
-    EXPECT_TRUE(at::equal(plain, gradients_of(fixture.folder(), frozen, fixture, true)));
+    const at::Tensor plain = gradients_of(fixture.folder(), frozen, fixture, {});
+    EXPECT_TRUE(at::equal(plain, gradients_of(fixture.folder(), frozen, fixture, {.recompute = true})));
+    EXPECT_TRUE(at::equal(plain, gradients_of(fixture.folder(), frozen, fixture, {.clear = true})));
+    EXPECT_TRUE(at::equal(plain, gradients_of(fixture.folder(), frozen, fixture, {.recompute = true, .clear = true})));
     EXPECT_GT(plain.abs().max().item<double>(), 0.0);
   }
 }

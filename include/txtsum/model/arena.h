@@ -46,6 +46,16 @@ struct ArenaView {
   int64_t offset = 0;
   int64_t block = 0;
   bool in_trainable_range = true;
+  int64_t unit = 0;   ///< Of ArenaLayout::units.
+  bool whole = true;  ///< Covers its unit: a parameter alone, or a group.
+};
+
+/// What begins at an aligned offset: a parameter alone, or a group.
+struct ArenaUnit {
+  int64_t offset = 0, numel = 0;  ///< Without what fills up to the next.
+  int64_t block = 0;
+  bool in_trainable_range = true;
+  bool is_matrix = true;  ///< Of two dimensions or more.
 };
 
 /// Elements [begin, end) of an arena.
@@ -71,6 +81,8 @@ class ArenaLayout {
 
   const std::vector<ArenaEntry>& entries() const { return entries_; }
   const std::vector<ArenaView>& views() const { return views_; }
+  /// Ascending by offset.
+  const std::vector<ArenaUnit>& units() const { return units_; }
   /// Index of the view named `name` (a parameter or a group). InternalError when there is none.
   int64_t view_index(const std::string& name) const;
   /// The entry named `name`, or null.
@@ -91,6 +103,7 @@ class ArenaLayout {
  private:
   std::vector<ArenaEntry> entries_;
   std::vector<ArenaView> views_;
+  std::vector<ArenaUnit> units_;
   std::vector<UpdateRange> update_ranges_;
   std::vector<ArenaRange> block_ranges_[2];  // of the frozen range, of the trainable one
   int64_t trainable_numel_ = 0;
@@ -123,6 +136,13 @@ class Arena final : public ops::ParameterSource {
   void place_gradients_by_block();
   /// Gradients of a block: 1-D, as many elements as its trainable range; undefined: they have no memory for now.
   void place_gradients(int64_t block, const at::Tensor& memory);
+  /// All gradients, which lie in one buffer, are zero, in memory too.
+  void zero_gradients();
+  /// The gradients of a block, which have memory, are zero from now on. Matrices' memory stays as it is until somebody
+  /// asks: who adds a product first writes it instead (take_unwritten), and settle_gradients clears what nobody has
+  /// added to. Until then only gradient() says what is there.
+  void clear_gradients(int64_t block);
+  void settle_gradients(int64_t block);
   /// Gives up the buffer of values; from now on they lie where place_values says.
   void place_values_by_block();
   /// Values of a block's trainable or frozen range.
@@ -140,17 +160,22 @@ class Arena final : public ops::ParameterSource {
 
   at::Tensor value(int64_t index) const override;
   at::Tensor gradient(int64_t index) const override;
+  bool take_unwritten(int64_t index) const override;
   bool trains(int64_t index) const override;
 
  private:
   /// `memory` begins at element `begin` of the arena.
   at::Tensor slice(const at::Tensor& memory, int64_t begin, const ArenaView& view) const;
+  /// Elements [begin, end) of the gradients, all of one block.
+  at::Tensor gradient_range(int64_t block, int64_t begin, int64_t end) const;
+  void clear_unit(size_t unit) const;
 
   ArenaLayout layout_;
   at::TensorOptions options_;
   at::Tensor values_;
   at::Tensor gradients_;
   std::vector<at::Tensor> placed_gradients_;  // one a block, where they are placed by blocks
+  mutable std::vector<bool> unwritten_;       // one a unit
   std::vector<at::Tensor> placed_values_[2];  // frozen, trainable; likewise
 };
 

@@ -17,6 +17,9 @@ class ParameterSource {
   /// Where the gradient of view `index` is added up, in the parameter's shape; an undefined tensor when it does not
   /// train. As for values, ask again in backward.
   virtual at::Tensor gradient(int64_t index) const = 0;
+  /// Whether nothing has been added to the gradient of view `index` since it was cleared, and its memory holds
+  /// anything: the caller then writes all of it, which is not asked again. gradient() gives memory that is cleared.
+  virtual bool take_unwritten(int64_t /*index*/) const { return false; }
   /// Whether view `index` gathers a gradient. True also while the gradient has no memory yet.
   virtual bool trains(int64_t index) const { return gradient(index).defined(); }
 };
