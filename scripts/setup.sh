@@ -10,8 +10,8 @@
 #   --check        look at the machine, its disk and its network, install nothing, and end
 #   --list         print the packages, versions and hashes that are pinned here, and end
 #
-# Tried on Debian 12 and 13. Ubuntu 22.04 and 24.04 are handled but untested. x86-64 only. Packages are installed as
-# root or through sudo; nothing else needs root. What is there already is not fetched again: downloads are kept in
+# Tried on Debian 12 and 13. Ubuntu 24.04 is handled but untested. x86-64 only. Packages are installed as root
+# or through sudo; nothing else needs root. What is there already is not fetched again: downloads are kept in
 # $TXTSUM_CACHE (default ~/.cache/txtsum), so a second clone does not download anything.
 set -euo pipefail
 # shellcheck source=scripts/console.sh
@@ -136,11 +136,11 @@ check_machine() {
   fi
   case "$id $version_id" in
     "debian 12" | "debian 13") ;;
-    "ubuntu 22.04" | "ubuntu 24.04") warn "$pretty_name is handled by this script but has not been tried" ;;
+    "ubuntu 24.04") warn "$pretty_name is handled by this script but has not been tried" ;;
     *)
       [ -z "$with_packages" ] ||
         fail "$pretty_name is not a distribution that this script installs packages on" \
-          "It knows Debian 12 and 13 and Ubuntu 22.04 and 24.04. Elsewhere install a C++20 compiler (GCC 11 or newer)," \
+          "It knows Debian 12 and 13 and Ubuntu 24.04. Elsewhere install a C++20 compiler (GCC 12 or newer)," \
           "CMake $cmake_minimum, Ninja, Python 3 with pip, unzip and these libraries with their headers: CLI11, libcurl," \
           "fmt, Open MPI, SentencePiece, spdlog, utf8proc, xxHash, yaml-cpp, nlohmann-json, zlib; for the tests GoogleTest and clang-format 14." \
           "Then run: scripts/setup.sh --no-packages"

@@ -12,7 +12,8 @@
 namespace txtsum::train {
 
 /// Gradients of one block at a time: a block's gradients have memory from the beginning of its backward pass to its
-/// end, and are then summed over the ranks and added to this rank's shard, while the next block's backward pass runs.
+/// end, and are then summed over the ranks, while the next block's backward pass runs. The first micro-batch's sums are
+/// this rank's shard, further ones are added to it.
 /// Block 0, which is used outside blocks, has memory of its own.
 class GradientSlots final : public BlockGradients {
  public:

@@ -1,7 +1,11 @@
 // Operations that work row by row, against float64 written with plain ATen calls and its autograd.
 
+#include <vector>
+
 #include "op_fixture.h"
+#include "ops/row_kernels.h"
 #include "txtsum/core/error.h"
+#include "txtsum/core/random.h"
 #include "txtsum/ops/activated_linear.h"
 #include "txtsum/ops/activation.h"
 #include "txtsum/ops/dropout.h"
@@ -289,6 +293,30 @@ TEST_F(RowOps, AMaskDrawnFromKeyWordsOnTheDeviceIsThatOfSeedAndUpdate) {
       at::tensor({static_cast<int64_t>(first), static_cast<int64_t>(second)}).to(at::kInt).to(test_device());
   if (!test_device().is_cpu()) by_words.seed = by_words.update = 0;  // must not be looked at
   EXPECT_TRUE(at::equal(ops::dropout(x, by_value), ops::dropout(x, by_words)));
+}
+
+TEST(DropRow, DrawsTheWordsOfPhilox) {
+  constexpr int64_t kLastCounters = 4 * ((int64_t{1} << 32) - 3);  // the counter has 32 bits
+  const ops::DropoutRow row{.key0 = 0x12345678u,
+                            .key1 = 0x9ABCDEF0u,
+                            .position = 3,
+                            .example = 0xFFFFFFFFu,
+                            .site = 17,
+                            .threshold = 0x80000000u,
+                            .keep_factor = 2.0f};
+  for (const int64_t first_channel : {int64_t{0}, int64_t{8}, int64_t{40}, kLastCounters}) {
+    for (const int64_t count : {1, 4, 31, 32, 33, 65, 200}) {
+      std::vector<float> values(static_cast<size_t>(count), 1.5f);
+      ops::drop_row(values.data(), count, first_channel, row);
+      for (int64_t i = 0; i < count; ++i) {
+        const auto counter = static_cast<uint32_t>((first_channel + i) / 4);
+        const auto words = core::philox4x32({counter, row.position, row.example, row.site}, {row.key0, row.key1});
+        const float wanted = words[static_cast<size_t>(i % 4)] < row.threshold ? 0.0f : 3.0f;
+        ASSERT_EQ(values[static_cast<size_t>(i)], wanted)
+            << "channel " << first_channel << " + " << i << " of " << count;
+      }
+    }
+  }
 }
 
 TEST_F(RowOps, DropoutKeepsTheRightShareAndScalesIt) {

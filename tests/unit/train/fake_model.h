@@ -66,15 +66,18 @@ class FakeModel final : public model::Seq2SeqModel {
     key.words_2 = context.dropout_words_2;
     key.examples_N = target.examples_N;
     key.positions_N = target.positions_N;
-    const auto body = [this, key](const std::vector<at::Tensor>& inputs) {
+    const int64_t turn = leaves_out && context.training ? context.update % 3 : 0;
+    const auto body = [this, key, turn](const std::vector<at::Tensor>& inputs) {
       ++body_calls;
       if (in_body) in_body(body_calls);
       const at::Tensor hidden = inputs[0] + inputs[1];
+      if (turn == 1) return ops::linear(at::cat({hidden, hidden}, 1), arena_.ref("down"), arena_.ref("bias"));
       const at::Tensor up = ops::linear(hidden, arena_.ref("up"), {});
       return hidden +
              ops::linear(ops::activation(up, {}, ops::Activation::kTanh, key), arena_.ref("down"), arena_.ref("bias"));
     };
     const std::vector<at::Tensor> inputs{embedded, at::cat(rows)};
+    if (turn == 2) return inputs[0] + inputs[1];
     return context.scope != nullptr ? context.scope->run(1, inputs, body) : body(inputs);
   }
 
@@ -106,6 +109,7 @@ class FakeModel final : public model::Seq2SeqModel {
   std::vector<std::pair<std::string, at::Tensor>> buffers() const override { return {}; }
 
   mutable int64_t body_calls = 0, encode_calls = 0;
+  bool leaves_out = false;  ///< Of three updates, one does without `up`, and one without the whole block.
   std::function<void(int64_t call)> in_body;  ///< Where it is set, called in the middle of a pass.
 
  private:

@@ -36,7 +36,8 @@ struct Setting {
   io::PublishMode publish_mode = io::PublishMode::kRename;
   config::Offload offload = config::Offload::kNone;
   train::FolderWriter write_folder = [](const std::string&) {};
-  bool fails = false;  ///< All ranks end with errors.
+  bool leaves_out = false;  ///< FakeModel::leaves_out.
+  bool fails = false;       ///< All ranks end with errors.
 };
 
 inline at::Tensor saved_weights(const std::string& step_folder) {
@@ -59,6 +60,7 @@ inline RankResult train(const Setting& setting, const std::string& folder) {
       const auto at = static_cast<size_t>(rank);
       try {
         Attempt attempt(folder, setting.dtype, setting.frozen);
+        attempt.model.leaves_out = setting.leaves_out;
         attempt.communicator = std::move(communicators[at]);
         attempt.share = {rank, setting.ranks};
         attempt.settings.parallel.zero_stage = setting.stage;

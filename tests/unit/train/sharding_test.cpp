@@ -47,6 +47,24 @@ TEST(Sharding, StagesAgreeWithFrozenWeightsRecomputationAndSeveralMicroBatches) 
   }
 }
 
+TEST(Sharding, WhatAnUpdateLeavesOutHasNoGradientOfTheOneBefore) {
+  for (int64_t ranks = 1; ranks <= 2; ++ranks) {
+    const TemporaryFolder folder;
+    Setting setting{.ranks = ranks, .leaves_out = true};
+    const RankResult plain = train(setting, folder.path("0"));
+    for (setting.stage = 1; setting.stage <= 3; ++setting.stage) {
+      SCOPED_TRACE(std::to_string(ranks) + " ranks, stage " + std::to_string(setting.stage));
+      expect_same_bits(plain, train(setting, folder.path(std::to_string(setting.stage))));
+    }
+    // Several micro-batches are added to memory that was cleared.
+    setting.micro_batch_tokens = 12;
+    for (setting.stage = 0; setting.stage <= 2; setting.stage += 2) {
+      const RankResult several = train(setting, folder.path("several-" + std::to_string(setting.stage)));
+      EXPECT_TRUE(at::allclose(plain.weights, several.weights, 1e-5, 1e-6)) << ranks << " ranks, " << setting.stage;
+    }
+  }
+}
+
 TEST(Sharding, SeveralRanksTrainLikeOne) {
   const TemporaryFolder folder;
   const RankResult one = train({}, folder.path("one"));
