@@ -97,6 +97,8 @@ struct Way {
   bool overflows = false;       ///< The second update's gradients do, by its loss scale.
   bool frozen_encoder = false;  ///< And nothing is dropped in it.
   bool reads_encoder = false;   ///< Its outputs are made once and read.
+  bool doubles =
+      false;  ///< Of six updates the last three take their micro-batch twice; of such updates there are twelve.
 };
 
 Numbers train(const Way& way) {
@@ -133,7 +135,7 @@ Numbers train(const Way& way) {
   const train::UpdateParts parts{config, 42, *loaded.model, batches, sharding, *optimizer};
   const auto step = way.plain ? train::make_plain_update_step(parts) : train::make_update_step(parts);
   Numbers numbers;
-  for (int update = 1; update <= kUpdates; ++update) {
+  for (int update = 1; update <= (way.doubles ? 2 : 1) * kUpdates; ++update) {
     train::GlobalBatch batch = batches.batch(0, update - 1);
     train::MicroBatch& micro = batch.micro_batches.front();
     if (way.reads_encoder) {
@@ -143,6 +145,11 @@ Numbers train(const Way& way) {
     if (way.plain) {
       const model::ModelFacts& facts = loaded.model->facts();
       micro = train::pad_to(micro, train::bucket_of(micro, facts), facts.pad_id);
+    }
+    if (way.doubles && (update - 1) / 3 % 2 == 1) {
+      batch.micro_batches.push_back(train::MicroBatch(micro));
+      batch.source_tokens *= 2;
+      batch.target_tokens *= 2;
     }
     const bool overflows = way.overflows && update == 2;
     const std::optional<ops::LossScaleState> scale = step->loss_scale();
@@ -204,6 +211,19 @@ TEST_F(DeviceUpdateStep, GraphsGiveTheBitsOfEagerRuns) {
       EXPECT_EQ(graphs.norms, eager.norms);
       EXPECT_TRUE(at::equal(graphs.weights, eager.weights));
     }
+  }
+}
+
+/// A micro-batch that is alone writes gradients, others add to them: their graphs are not the same.
+TEST_F(DeviceUpdateStep, UpdatesOfOneAndOfSeveralMicroBatchesOfAShapeTakeTurns) {
+  for (const std::string& family : kFamilies) {
+    SCOPED_TRACE(family);
+    const Numbers graphs = train({.family = family, .doubles = true});
+    const Numbers eager = train({.family = family, .max_graphs = 0, .doubles = true});
+    EXPECT_EQ(graphs.losses, eager.losses);
+    EXPECT_EQ(graphs.norms, eager.norms);
+    EXPECT_TRUE(at::equal(graphs.weights, eager.weights));
+    expect_near(graphs, train({.family = family, .plain = true, .doubles = true}), kDeviceLossTolerance);
   }
 }
 
