@@ -44,11 +44,18 @@ class TreeBuilder {
     throw YamlError{what, place.line + 1, place.column + 1};
   }
 
+  /// yaml-cpp reads the escapes \N and \_ as single bytes.
+  static std::string text_of(const YAML::Node& scalar) {
+    std::string text = scalar.Scalar();
+    if (core::valid_utf8_bytes(text) == text.size()) return text;
+    fail("\\N and \\_ are not understood here: write the character itself, or as \\u0085 and \\u00A0", scalar.Mark());
+  }
+
   void add_entries(const YAML::Node& map, int depth, YamlNode& out) {
     for (const auto& entry : map) {
       if (!entry.first.IsScalar()) fail("a key must be a word", entry.first.Mark());
       YamlNode child = build(entry.second, entry.first.Mark(), depth + 1);
-      child.key = entry.first.Scalar();
+      child.key = text_of(entry.first);
       if (child.key == "<<") {
         merge(entry.second, entry.first.Mark(), std::move(child), depth, out);
       } else {
@@ -93,7 +100,7 @@ class TreeBuilder {
     Value value;
     if (node.IsScalar()) {
       value.kind = Value::Kind::kScalar;
-      value.text = node.Scalar();
+      value.text = text_of(node);
     } else if (node.IsSequence()) {
       value.kind = Value::Kind::kList;
       for (const YAML::Node& item : node) {
@@ -163,15 +170,19 @@ std::optional<YamlError> find_tab(std::string_view text) {
   return std::nullopt;
 }
 
+[[noreturn]] void fail_at(std::string_view text, size_t place, const char* what) {
+  const std::string_view before = text.substr(0, place);
+  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  const size_t column = place - (before.rfind('\n') + 1) + 1;
+  throw YamlError{what, static_cast<int>(line), static_cast<int>(column)};
+}
+
 }  // namespace
 
 YamlNode parse_yaml(std::string_view text) {
-  if (const size_t valid = core::valid_utf8_bytes(text); valid != text.size()) {
-    const std::string_view before = text.substr(0, valid);
-    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
-    const size_t column = valid - (before.rfind('\n') + 1) + 1;
-    throw YamlError{"not valid UTF-8", static_cast<int>(line), static_cast<int>(column)};
-  }
+  if (const size_t valid = core::valid_utf8_bytes(text); valid != text.size()) fail_at(text, valid, "not valid UTF-8");
+  // yaml-cpp takes it for the sign that begins an escape.
+  if (const size_t zero = text.find('\0'); zero != text.npos) fail_at(text, zero, "not valid YAML: a zero byte");
   try {
     const std::string whole(text);
     require_one_document(whole);

@@ -75,6 +75,19 @@ TEST(Complaints, SayWhereYamlIsNotValid) {
   EXPECT_THAT(files.complaints("[a]: b\n"), HasSubstr("a key must be a word"));
 }
 
+/// yaml-cpp makes bytes that are no UTF-8 of all of these.
+TEST(Complaints, RefuseEscapesThatAreReadAsOtherCharacters) {
+  ConfigFiles files;
+  using namespace std::string_literals;
+  for (const char* text : {"run:\n  name: \"a\\Nb\"\n", "run:\n  name: \"a\\_b\"\n", "run:\n  \"na\\Nme\": b\n"}) {
+    EXPECT_THAT(files.complaints(text), HasSubstr("write the character itself")) << text;
+  }
+  EXPECT_THAT(files.complaints("run:\n  name: a\0Nb\n"s), HasSubstr(":2:10: not valid YAML: a zero byte"));
+  EXPECT_EQ(files.load(kLeast + "run: {name: \"a\\u0085b\\u00A0\"}\n"s).run.name,
+            "a\xC2\x85"
+            "b\xC2\xA0");
+}
+
 TEST(Complaints, RefuseAnEndlessAlias) {
   ConfigFiles files;
   EXPECT_THAT(files.complaints("train: &t\n  again: *t\n"), HasSubstr("nested too deeply, or more than"));
