@@ -56,8 +56,17 @@ at::Tensor DeviceCopies::upload(const at::Tensor& bytes) {
 }
 
 struct CopyMark::Impl {
+  explicit Impl(unsigned flags = cudaEventDisableTiming) : event(flags) {}
   mutable at::cuda::CUDAEvent event;
 };
+
+CopyMark::CopyMark(const c10::Device& device) {
+  if (device.is_cuda()) impl_ = std::make_shared<Impl>(cudaEventDisableTiming | cudaEventExternal);
+}
+
+void CopyMark::move_to_current() const {
+  if (impl_) impl_->event.record(c10::cuda::getCurrentCUDAStream());
+}
 
 void CopyMark::block_current() const {
   if (impl_) impl_->event.block(c10::cuda::getCurrentCUDAStream());
@@ -119,6 +128,10 @@ DeviceCopies::DeviceCopies(const c10::Device&) {}
 at::Tensor DeviceCopies::upload(const at::Tensor& bytes) { return bytes; }
 
 struct CopyMark::Impl {};
+
+CopyMark::CopyMark(const c10::Device&) {}
+
+void CopyMark::move_to_current() const {}
 
 void CopyMark::block_current() const {}
 

@@ -102,14 +102,22 @@ constexpr double kSecondsPerMillisecond = 1e-3;
 /// One update on its way.
 struct Started {
   at::Tensor results;  // bytes of cuda::UpdateResults, pinned
+  at::Tensor factors;  // bytes of cuda::UpdateFactors, pinned; of measure()
   std::shared_ptr<at::cuda::CUDAEvent> begin, end;
-  bool whole = true;  // chunks of the norm are those of the arena
+  std::shared_ptr<at::cuda::CUDAEvent> resumed;  // of measure()
+  bool whole = true;                             // chunks of the norm are those of the arena
 };
 
 std::shared_ptr<at::cuda::CUDAEvent> recorded_event() {
   auto event = std::make_shared<at::cuda::CUDAEvent>(cudaEventDefault);
   event->record();
   return event;
+}
+
+/// A copy in pinned memory, which is there when the current stream comes to it.
+at::Tensor pinned_copy(const at::Tensor& bytes) {
+  const at::Tensor copy = at::empty(bytes.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(true));
+  return copy.copy_(bytes, /*non_blocking=*/true);
 }
 
 /// A place on the GPU for one value of a plain type.
@@ -136,6 +144,7 @@ struct DeviceUpdate::Impl {
   std::unique_ptr<cuda::DeviceSpans> spans, norm_spans;
   at::Tensor results = place_for<cuda::UpdateResults>(), factors = place_for<cuda::UpdateFactors>();
   at::Tensor loss_scale, loss_factor_1;  // undefined where loss is not scaled
+  at::Tensor measured_factors;           // on their way to the host
   std::shared_ptr<at::cuda::CUDAEvent> begin, last_end;
   std::deque<Started> started;
 };
@@ -213,8 +222,8 @@ void DeviceUpdate::Impl::find_norm(const at::Tensor& gradients, const AdamWScala
 
 void DeviceUpdate::Impl::end_update(bool whole) {
   Started one;
-  one.results = at::empty(results.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(true));
-  one.results.copy_(results, /*non_blocking=*/true);
+  one.results = pinned_copy(results);
+  one.factors = std::move(measured_factors);
   one.whole = whole;
   one.begin = std::move(begin);
   one.end = recorded_event();
@@ -229,23 +238,28 @@ void DeviceUpdate::start(const AdamWTensors& tensors, const AdamWScalars& scalar
   it.end_update(ranks == nullptr);
 }
 
-std::optional<AdamWScalars> DeviceUpdate::measure(const at::Tensor& gradients, const AdamWScalars& scalars,
-                                                  const at::Tensor& loss_sums_2, double clip_norm, double clip_epsilon,
-                                                  const OverRanks* ranks) {
+void DeviceUpdate::measure(const at::Tensor& gradients, const AdamWScalars& scalars, const at::Tensor& loss_sums_2,
+                           double clip_norm, double clip_epsilon, const OverRanks* ranks) {
   Impl& it = *impl_;
   it.find_norm(gradients, scalars, loss_sums_2, clip_norm, clip_epsilon, ranks);
-  const at::Tensor pinned = at::empty(it.factors.sizes(), at::TensorOptions().dtype(at::kByte).pinned_memory(true));
-  pinned.copy_(it.factors, /*non_blocking=*/true);
+  it.measured_factors = pinned_copy(it.factors);
   it.end_update(ranks == nullptr);
+}
+
+std::optional<AdamWScalars> DeviceUpdate::measured(const AdamWScalars& scalars) const {
+  const Impl& it = *impl_;
+  TXTSUM_CHECK(!it.started.empty() && it.started.back().factors.defined(), "measure() comes first");
   const Started& one = it.started.back();
   one.end->synchronize();
-  const float factor = value_in<cuda::UpdateFactors>(pinned)->gradient_factor;
+  const float factor = value_in<cuda::UpdateFactors>(one.factors)->gradient_factor;
   if (std::isnan(factor)) return std::nullopt;
   AdamWScalars numbers = scalars;
   numbers.gradient_factor = factor;
   if (it.loss_scale.defined()) numbers.update -= value_in<cuda::UpdateResults>(one.results)->after.left_out;
   return numbers;
 }
+
+void DeviceUpdate::resume() { impl_->started.back().resumed = recorded_event(); }
 
 DeviceUpdateNumbers DeviceUpdate::finish() {
   Impl& it = *impl_;
@@ -264,6 +278,11 @@ DeviceUpdateNumbers DeviceUpdate::finish() {
   result.seconds = one.begin->elapsed_time(*one.end) * kSecondsPerMillisecond;
   if (it.last_end) result.waited_seconds = it.last_end->elapsed_time(*one.begin) * kSecondsPerMillisecond;
   it.last_end = one.end;
+  if (one.resumed) {
+    one.resumed->synchronize();
+    result.waited_seconds += one.end->elapsed_time(*one.resumed) * kSecondsPerMillisecond;
+    it.last_end = one.resumed;
+  }
   return result;
 }
 
@@ -289,10 +308,12 @@ void DeviceUpdate::restore(const LossScaleState&) {}
 void DeviceUpdate::start(const AdamWTensors&, const AdamWScalars&, const at::Tensor&, double, double,
                          const OverRanks*) {}
 
-std::optional<AdamWScalars> DeviceUpdate::measure(const at::Tensor&, const AdamWScalars&, const at::Tensor&, double,
-                                                  double, const OverRanks*) {
-  return std::nullopt;
-}
+void DeviceUpdate::measure(const at::Tensor&, const AdamWScalars&, const at::Tensor&, double, double,
+                           const OverRanks*) {}
+
+std::optional<AdamWScalars> DeviceUpdate::measured(const AdamWScalars&) const { return std::nullopt; }
+
+void DeviceUpdate::resume() {}
 
 DeviceUpdateNumbers DeviceUpdate::finish() { return {}; }
 

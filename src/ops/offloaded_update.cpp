@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <exception>
 #include <optional>
 
@@ -15,8 +16,6 @@
 namespace txtsum::ops {
 namespace {
 
-/// Elements of a chunk: long against what starting threads and copies takes, and little memory.
-constexpr int64_t kChunk = int64_t{1} << 21;
 /// Chunks whose gradients may be on their way or there; and whose weights may be on their way back.
 constexpr size_t kInFlight = 3;
 
@@ -27,7 +26,9 @@ struct Chunk {
   std::vector<std::pair<int64_t, int64_t>> learns;  ///< The same, neighbours as one: [begin, end).
 };
 
+/// From the end of the arenas on.
 std::vector<Chunk> chunks_of(const std::vector<UpdateSpan>& spans) {
+  constexpr int64_t kChunk = OffloadedUpdate::kChunk;
   std::vector<Chunk> chunks;
   for (const UpdateSpan& span : spans) {
     if (span.frozen) continue;
@@ -46,6 +47,7 @@ std::vector<Chunk> chunks_of(const std::vector<UpdateSpan>& spans) {
       begin = end;
     }
   }
+  std::reverse(chunks.begin(), chunks.end());
   return chunks;
 }
 
@@ -62,10 +64,18 @@ struct OffloadedUpdate::Impl {
   Impl(const std::vector<UpdateSpan>& spans, const c10::Device& device)
       : chunks(chunks_of(spans)), downward(device), upward(device) {}
 
-  void fetch(const at::Tensor& gradients, size_t index) {
+  /// Has the stream downward wait for the marks of the chunk's gradients, `passed` of which it has waited for.
+  void await(const Chunk& chunk, const std::vector<GradientMark>& marks, size_t& passed) {
+    for (; passed < marks.size() && (passed == 0 || marks[passed - 1].begin > chunk.begin); ++passed) {
+      downward.run([&] { marks[passed].mark.block_current(); });
+    }
+  }
+
+  void fetch(const at::Tensor& gradients, size_t index, const std::vector<GradientMark>& marks, size_t& passed) {
     if (index >= chunks.size()) return;
     const Chunk& chunk = chunks[index];
     Stage& stage = stages[index % kInFlight];
+    await(chunk, marks, passed);
     downward.copy(gradients.narrow(0, chunk.begin, chunk.numel), stage.gradients.narrow(0, 0, chunk.numel));
     stage.arrived = downward.mark();
   }
@@ -101,12 +111,15 @@ OffloadedUpdate::~OffloadedUpdate() {
   }
 }
 
-void OffloadedUpdate::run(const AdamWTensors& tensors, const at::Tensor& device_weights, const AdamWScalars& scalars) {
+void OffloadedUpdate::run(const AdamWTensors& tensors, const at::Tensor& device_weights, const AdamWScalars& scalars,
+                          const std::vector<GradientMark>& marks) {
   Impl& it = *impl_;
   TXTSUM_CHECK(!(device_weights.defined() && tensors.working.defined()), "the new weights go to one place");
-  it.downward.follow_current();
-  it.upward.follow_current();
-  for (size_t ahead = 0; ahead < kInFlight; ++ahead) it.fetch(tensors.gradients, ahead);
+  TXTSUM_CHECK(marks.empty() || marks.back().begin == 0, "gradients without a mark, up to ", marks.back().begin);
+  // Copies upward follow too: each of them is asked for when a copy downward is over.
+  if (marks.empty()) it.downward.follow_current();
+  size_t passed = 0;
+  for (size_t ahead = 0; ahead < kInFlight; ++ahead) it.fetch(tensors.gradients, ahead, marks, passed);
   for (size_t i = 0; i < it.chunks.size(); ++i) {
     const Chunk& chunk = it.chunks[i];
     Impl::Stage& stage = it.stages[i % kInFlight];
@@ -120,10 +133,11 @@ void OffloadedUpdate::run(const AdamWTensors& tensors, const at::Tensor& device_
     const bool rounds = device_weights.defined() && device_weights.scalar_type() != at::kFloat;
     if (rounds) parts.working = stage.weights;
     stage.arrived.wait();
+    if (i == 0 && !marks.empty() && !std::isfinite(gradient_square_sum(stage.gradients, chunk.spans))) break;
     if (stage.left) stage.left->wait();
     adamw_update(parts, chunk.spans, scalars);
     if (device_weights.defined()) it.send(chunk, rounds ? stage.weights : parts.masters, device_weights, stage);
-    it.fetch(tensors.gradients, i + kInFlight);
+    it.fetch(tensors.gradients, i + kInFlight, marks, passed);
   }
   it.upward.mark().block_current();
 }

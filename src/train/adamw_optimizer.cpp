@@ -19,12 +19,12 @@ AdamWOptimizer::AdamWOptimizer(const config::OptimizerConfig& config, const Upda
 
 void AdamWOptimizer::step(const StepScalars& step) { update(scalars(step)); }
 
-void AdamWOptimizer::update(const ops::AdamWScalars& scalars) {
+void AdamWOptimizer::update(const ops::AdamWScalars& scalars, const std::vector<ops::GradientMark>& marks) {
   ops::AdamWTensors all = tensors();
   if (!offloaded_) return ops::adamw_update(all, space_.spans, scalars);
   at::Tensor on_device;
   if (space_.offload == config::Offload::kOptimizer) on_device = std::exchange(all.working, {});
-  offloaded_->run(all, on_device, scalars);
+  offloaded_->run(all, on_device, scalars, marks);
 }
 
 ops::AdamWTensors AdamWOptimizer::tensors() const {

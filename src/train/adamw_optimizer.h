@@ -19,8 +19,8 @@ class AdamWOptimizer final : public Optimizer {
   AdamWOptimizer(const config::OptimizerConfig& config, const UpdateSpace& space, at::Tensor masters);
 
   void step(const StepScalars& scalars) override;
-  /// The same of numbers that are made already.
-  void update(const ops::AdamWScalars& scalars);
+  /// The same of numbers that are made already; where it is offloaded, with marks of gradients that are on their way.
+  void update(const ops::AdamWScalars& scalars, const std::vector<ops::GradientMark>& marks = {});
   bool is_offloaded() const { return offloaded_ != nullptr; }
   /// What an update reads and writes.
   ops::AdamWTensors tensors() const;

@@ -22,7 +22,9 @@ void ArenaGradients::begin_micro_batch(const MicroBatchPlace& place) {
 }
 
 void ArenaGradients::leave(int64_t block) {
-  if (last_ && block != 0) reduce(block);
+  if (!last_ || block == 0) return;
+  if (has_marks()) settle();  // The block's before this one had this one's pass for its sums.
+  reduce(block);
 }
 
 void ArenaGradients::end_micro_batch() {
@@ -31,14 +33,21 @@ void ArenaGradients::end_micro_batch() {
   for (int64_t block = arena_.layout().block_count() - 1; block >= 0; --block) {
     if (!reduced_[static_cast<size_t>(block)]) reduce(block);
   }
+  settle();
+}
+
+void ArenaGradients::settle() {
   for (const parallel::TicketRef& ticket : tickets_) communicator_.wait(ticket);
   tickets_.clear();
+  for (const int64_t block : summing_) reach_mark(block);
+  summing_.clear();
 }
 
 void ArenaGradients::reduce(int64_t block) {
   reduced_[static_cast<size_t>(block)] = true;
   arena_.settle_gradients(block);
-  if (!shard_.defined()) return;
+  if (!shard_.defined()) return reach_mark(block);
+  summing_.push_back(block);
   for (const parallel::Bucket& bucket : plan_.buckets_of(block)) {
     const at::Tensor all = arena_.gradients().narrow(0, bucket.range.begin, bucket.range.numel());
     const at::Tensor part = shard_.narrow(0, bucket.local, plan_.part(bucket).numel());

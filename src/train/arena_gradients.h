@@ -31,6 +31,8 @@ class ArenaGradients final : public BlockGradients {
 
  private:
   void reduce(int64_t block);
+  /// Waits for the sums that are under way.
+  void settle();
 
   model::Arena& arena_;
   parallel::Communicator& communicator_;
@@ -38,7 +40,8 @@ class ArenaGradients final : public BlockGradients {
   at::Tensor shard_;
   Options options_;
   bool last_ = false;
-  std::vector<bool> reduced_;  // by block
+  std::vector<bool> reduced_;     // by block
+  std::vector<int64_t> summing_;  // blocks whose sums are under way
   std::vector<parallel::TicketRef> tickets_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "gradient_marks.h"
 #include "micro_batch_place.h"
 
 namespace txtsum::train {
@@ -21,6 +22,17 @@ class BlockGradients {
   virtual void end_micro_batch() = 0;
   /// Of the memory that blocks are given.
   virtual int64_t bytes() const = 0;
+  /// Has these marks reached as soon as a block's sums are there; they must outlive it.
+  void set_marks(GradientMarks& marks) { marks_ = &marks; }
+
+ protected:
+  void reach_mark(int64_t block) {
+    if (marks_ != nullptr) marks_->reach(block);
+  }
+  bool has_marks() const { return marks_ != nullptr; }
+
+ private:
+  GradientMarks* marks_ = nullptr;
 };
 
 }  // namespace txtsum::train

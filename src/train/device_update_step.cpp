@@ -36,6 +36,10 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 
 }  // namespace
 
+bool DeviceUpdateStep::goes_along(const UpdateParts& parts, const AdamWOptimizer& optimizer) {
+  return optimizer.is_offloaded() && parts.config.clip_norm == 0.0 && parts.model.arena().dtype() != at::kHalf;
+}
+
 DeviceUpdateStep::DeviceUpdateStep(const UpdateParts& parts, AdamWOptimizer& optimizer)
     : parts_(parts),
       optimizer_(optimizer),
@@ -79,11 +83,13 @@ void DeviceUpdateStep::start_optimizer(const StepScalars& scalars) {
   if (!optimizer_.is_offloaded()) {
     return update_.start(tensors, numbers, loss_sums_2_, clip_norm, kClipEpsilon, ranks);
   }
-  const auto found = update_.measure(tensors.gradients, numbers, loss_sums_2_, clip_norm, kClipEpsilon, ranks);
-  if (!found) return;
-  const auto begin = std::chrono::steady_clock::now();
-  optimizer_.update(*found);
-  work_.waited_seconds += seconds_since(begin);  // The GPU has nothing to compute meanwhile.
+  update_.measure(tensors.gradients, numbers, loss_sums_2_, clip_norm, kClipEpsilon, ranks);
+  if (const auto* marks = sharding.gradient_marks()) {
+    optimizer_.update(numbers, *marks);
+  } else if (const auto found = update_.measured(numbers)) {
+    optimizer_.update(*found);
+  }
+  update_.resume();
 }
 
 UpdateResult DeviceUpdateStep::finish() {
@@ -93,7 +99,7 @@ UpdateResult DeviceUpdateStep::finish() {
   work_.busy_seconds += numbers.seconds;
   work_.waited_seconds += numbers.waited_seconds;
   UpdateResult result{numbers.loss, numbers.nll, numbers.gradient_norm, numbers.loss_scale, false};
-  if (!std::isfinite(numbers.loss)) {
+  if (!std::isfinite(numbers.loss)) {  // Weights are as they were: no gradient is finite then.
     const WholeWeights whole(parts_.sharding);
     const std::string block = first_bad_block(parts_, done.batch, done.update);
     refuse_update(parts_.batches, {done.update, "loss", numbers.loss, block, done.batch.examples});

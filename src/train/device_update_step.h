@@ -15,11 +15,15 @@ namespace txtsum::train {
 
 /// Updates on a GPU by AdamW. Micro-batches are rounded up to buckets; a bucket that comes again is captured as a
 /// graph, up to train.max_graphs of them, and what is not captured runs the same code eagerly. Nothing in an update
-/// reads back to the host: its numbers come with finish(), while the next one runs. An offloaded optimizer waits for
-/// norm and loss, and updates before start() returns.
+/// reads back to the host: its numbers come with finish(), while the next one runs. An offloaded optimizer
+/// updates before start() returns: when norm and loss are there or, where nothing but the gradients makes the update
+/// (goes_along), along with the backward pass.
 class DeviceUpdateStep final : public UpdateStep {
  public:
   DeviceUpdateStep(const UpdateParts& parts, AdamWOptimizer& optimizer);
+  /// Whether an offloaded optimizer need not know the norm: no clipping, and no loss scale whose overflow leaves an
+  /// update out. The sharding is then to mark its gradients.
+  static bool goes_along(const UpdateParts& parts, const AdamWOptimizer& optimizer);
 
   void start(const GlobalBatch& batch, int64_t update, double learning_rate) override;
   UpdateResult finish() override;

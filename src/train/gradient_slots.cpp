@@ -56,6 +56,7 @@ void GradientSlots::end_micro_batch() {
 void GradientSlots::reduce(int64_t block, Slot& slot) {
   arena_.settle_gradients(block);
   has_sums_[static_cast<size_t>(block)] = true;
+  slot.block = block;
   const int64_t begin = arena_.layout().block_range(block, true).begin;
   for (const parallel::Bucket& bucket : plan_.buckets_of(block)) {
     Sum sum;
@@ -68,11 +69,13 @@ void GradientSlots::reduce(int64_t block, Slot& slot) {
 }
 
 void GradientSlots::settle(Slot& slot) {
+  if (slot.sums.empty()) return;
   for (const Sum& sum : slot.sums) {
     communicator_.wait(sum.ticket);
     if (sum.part.defined()) at::Tensor(sum.place).add_(sum.part);
   }
   slot.sums.clear();
+  reach_mark(slot.block);
 }
 
 int64_t GradientSlots::bytes() const {

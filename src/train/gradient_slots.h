@@ -38,6 +38,7 @@ class GradientSlots final : public BlockGradients {
   };
   struct Slot {
     at::Tensor memory;
+    int64_t block = 0;  ///< Of the sums.
     std::vector<Sum> sums;
   };
 

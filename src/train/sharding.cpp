@@ -149,6 +149,11 @@ void Sharding::spread_values() {
                                          ValueSlots::Shards{*frozen_plan_, frozen_}, on_host);
 }
 
+void Sharding::mark_gradients() {
+  marks_ = std::make_unique<GradientMarks>(arena_.layout(), whole() ? nullptr : &plan_, arena_.device());
+  gradients_->set_marks(*marks_);
+}
+
 at::Tensor Sharding::part_of(const at::Tensor& trainable) const {
   if (!trainable.defined() || stage_ == 0) return trainable;
   return shard_of(trainable, plan_, /*on_host=*/false);
@@ -183,11 +188,13 @@ void Sharding::begin_update(int64_t micro_batches) { gradients_->begin_update(mi
 
 void Sharding::begin_micro_batch(const MicroBatchPlace& place) {
   if (values_) values_->begin_micro_batch(place.first);
+  if (marks_) marks_->begin_micro_batch(place.last);
   gradients_->begin_micro_batch(place);
 }
 
 void Sharding::end_micro_batch() {
   gradients_->end_micro_batch();
+  if (marks_) marks_->end_micro_batch();
   if (values_) values_->end_micro_batch();
 }
 

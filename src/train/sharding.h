@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "gradient_marks.h"
 #include "micro_batch_place.h"
 #include "txtsum/config/parallel_config.h"
 #include "txtsum/model/arena.h"
@@ -78,8 +79,12 @@ class Sharding final : public BlockHooks {
   std::vector<HeldStretch> holders(const model::ArenaEntry& entry) const;
   /// What this rank has of the frozen weights, in the model's type.
   const at::Tensor& frozen_values() const { return frozen_plan_ ? frozen_ : arena_.values(); }
-  /// To be called around blocks; null where nothing comes and goes with them.
-  BlockHooks* hooks() { return spread() ? this : nullptr; }
+  /// Has each update mark where its gradients are there, block by block, on a GPU. Before hooks() is asked for.
+  void mark_gradients();
+  /// Null where that was not asked for.
+  const std::vector<ops::GradientMark>* gradient_marks() const { return marks_ ? &marks_->all() : nullptr; }
+  /// To be called around blocks; null where nothing goes with them.
+  BlockHooks* hooks() { return spread() || marks_ ? this : nullptr; }
 
   void begin_update(int64_t micro_batches);
   void begin_micro_batch(const MicroBatchPlace& place);
@@ -123,6 +128,7 @@ class Sharding final : public BlockHooks {
   UpdateSpace space_;
   std::vector<ops::UpdateSpan> own_spans_;  // of this rank's part, in a shard's coordinates
   at::Tensor reduced_;                      // stage 0 of several ranks: this rank's part of the sums
+  std::unique_ptr<GradientMarks> marks_;
   std::unique_ptr<BlockGradients> gradients_;
   std::unique_ptr<parallel::ShardPlan> frozen_plan_;  // in stage 3, with what this rank has by it
   at::Tensor frozen_;

@@ -24,6 +24,7 @@ std::unique_ptr<UpdateStep> make_update_step(const UpdateParts& parts) {
   const model::Arena& arena = parts.model.arena();
   if (arena.device().is_cuda()) {
     if (auto* adamw = dynamic_cast<AdamWOptimizer*>(&parts.optimizer)) {
+      if (DeviceUpdateStep::goes_along(parts, *adamw)) parts.sharding.mark_gradients();
       return std::make_unique<DeviceUpdateStep>(parts, *adamw);
     }
   }
@@ -56,7 +57,7 @@ void refuse_update(const BatchSource& batches, const BadUpdate& bad) {
   throw core::DataError(
       "update " + std::to_string(bad.update) + ": " + bad.what + " is " + std::to_string(bad.value) +
       (bad.block.empty() ? "" : ", not finite first in " + bad.block) + " (examples " + names +
-      "); nothing was updated. Lower optimizer.learning_rate, set schedule.warmup_updates or a smaller "
+      "); nothing of it was saved. Lower optimizer.learning_rate, set schedule.warmup_updates or a smaller "
       "train.clip_norm, or train with train.precision=fp32; checkpoints of earlier updates are whole");
 }
 

@@ -44,7 +44,7 @@ class UpdateStep {
   /// Starts update number `update` (from 1).
   virtual void start(const GlobalBatch& batch, int64_t update, double learning_rate) = 0;
   /// Waits for the oldest update that was started. Throws DataError where its loss or gradient norm is not finite: the
-  /// optimizer has then changed nothing.
+  /// optimizer has then changed nothing, unless it goes along with the backward pass and the loss is finite.
   virtual UpdateResult finish() = 0;
   /// Whether the next update may be started before this one is finished.
   virtual bool runs_ahead() const = 0;

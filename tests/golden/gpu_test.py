@@ -150,6 +150,26 @@ class GpuTest(unittest.TestCase):
                                      "parallel.zero_stage=3", *settings)
                 self.assert_near(updates_of(weights), plain, tolerance)
 
+    def test_an_offloaded_update_along_with_the_backward_pass_has_the_bits_of_one_behind_it(self):
+        spreads = {
+            "states": ["parallel.offload=optimizer"],
+            "states-3": ["parallel.offload=optimizer", "parallel.zero_stage=3"],
+            "weights": ["parallel.offload=optimizer_and_parameters", "parallel.zero_stage=3"],
+        }
+        for name, settings in spreads.items():
+            for ranks in (1, 2):  # two share the GPU, or have one each
+                with self.subTest(name, ranks=ranks):
+                    found = [self.clipped(f"{name}-{ranks}", ranks, norm, *settings) for norm in (1e30, 0)]
+                    self.assertEqual(found[0], found[1])
+
+    def clipped(self, name, ranks, norm, *settings):
+        folder = self.root / f"{name}-{norm}"
+        result = run("launch", "--processes", ranks, "--", *training(
+            folder, "train.precision=bf16", "train.deterministic=true", f"train.clip_norm={norm}", *settings))
+        self.assertEqual(result.returncode, 0, result.stderr[-3000:])
+        self.assertEqual(len(updates_of(folder)), UPDATES)
+        return series(folder)
+
     def test_another_offload_goes_on_with_the_same_bits(self):
         settings = ["train.precision=bf16", "train.deterministic=true", "train.max_updates=1500", "parallel.zero_stage=3"]
         whole = series(self.train("states", "parallel.offload=optimizer", *settings))

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "parity/transformer_fixture.h"
 #include "support/temporary_folder.h"
 #include "support/test_device.h"
@@ -10,6 +12,7 @@
 #include "train/memory_account.h"
 #include "train/update_step.h"
 #include "txtsum/config/field.h"
+#include "txtsum/core/error.h"
 #include "txtsum/core/file.h"
 #include "txtsum/train/state_bytes.h"
 
@@ -94,6 +97,7 @@ struct Way {
   std::string long_bigbird = "";  ///< Folder of a LongBigBird, in place of the family's fixture.
   std::optional<uint64_t> block_seed = std::nullopt;
   config::ParallelConfig parallel = {};
+  double clip_norm = 1.0;
   bool overflows = false;       ///< The second update's gradients do, by its loss scale.
   bool frozen_encoder = false;  ///< And nothing is dropped in it.
   bool reads_encoder = false;   ///< Its outputs are made once and read.
@@ -124,7 +128,7 @@ Numbers train(const Way& way) {
       is_long ? static_cast<train::BatchSource&>(long_batches) : static_cast<train::BatchSource&>(fixture_batches);
   config::TrainConfig config;
   config.max_graphs = way.max_graphs;
-  config.clip_norm = 1.0;
+  config.clip_norm = way.clip_norm;
   config::OptimizerConfig optimizer_config;
   optimizer_config.beta1 = 0.9;
   const auto communicator = parallel::make_single_communicator();
@@ -319,6 +323,62 @@ TEST_F(DeviceUpdateStep, AnOverflowIsLeftOutWithOffloadToo) {
       EXPECT_NEAR(offloaded.losses[i] / plain.losses[i], 1.0, 2e-3) << "update " << i + 1;
       EXPECT_NEAR(offloaded.norms[i] / plain.norms[i], 1.0, 2e-2) << "update " << i + 1;
     }
+  }
+}
+
+/// Without clipping it need not know the norm. Of so large a norm as no gradient has, it asks.
+TEST_F(DeviceUpdateStep, OffloadThatGoesAlongWithTheBackwardPassGivesTheSameBits) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (const char* family : {"bart", "pegasus"}) {
+      for (const config::ParallelConfig& parallel : kOffloads) {
+        for (const bool doubles : {false, true}) {
+          SCOPED_TRACE(std::string(family) + " in " + c10::toString(dtype) + ", stage " +
+                       std::to_string(parallel.zero_stage) + ", " + std::string(config::name_of(parallel.offload)) +
+                       (doubles ? ", several micro-batches" : ""));
+          Way way{.family = family, .dtype = dtype, .parallel = parallel, .clip_norm = 1e30, .doubles = doubles};
+          const Numbers waits = train(way);
+          way.clip_norm = 0.0;
+          const Numbers graphs = train(way);
+          way.max_graphs = 0;
+          for (const Numbers& along : {graphs, train(way)}) {
+            EXPECT_EQ(along.losses, waits.losses);
+            EXPECT_EQ(along.norms, waits.norms);
+            EXPECT_TRUE(at::equal(along.weights, waits.weights));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(DeviceUpdateStep, OffloadThatGoesAlongLeavesWeightsAloneWhereTheLossIsNotFinite) {
+  const TransformerFixture fixture("bart");
+  model::LoadRequest request;
+  request.folder = fixture.folder();
+  request.device = test_device();
+  FixtureBatches batches(fixture);
+  config::TrainConfig config;
+  config.clip_norm = 0.0;
+  config::OptimizerConfig optimizer_config;
+  optimizer_config.complete();
+  for (const config::ParallelConfig& parallel : kOffloads) {
+    SCOPED_TRACE("stage " + std::to_string(parallel.zero_stage) + ", " +
+                 std::string(config::name_of(parallel.offload)));
+    const model::LoadedModel loaded = model::load_model(request);
+    const auto communicator = parallel::make_single_communicator();
+    model::Arena& arena = loaded.model->arena();
+    train::Sharding sharding(arena, *communicator, parallel, train::gradient_type(arena, batches));
+    const auto optimizer = train::make_optimizer(optimizer_config, sharding.space());
+    const auto step = train::make_update_step({config, 42, *loaded.model, batches, sharding, *optimizer});
+    EXPECT_NE(sharding.gradient_marks(), nullptr);
+    const at::Tensor masters = optimizer->masters().clone();
+    const bool are_masters = train::working_is_master(sharding.space());
+    at::Tensor(sharding.space().working).fill_(std::numeric_limits<double>::quiet_NaN());
+    sharding.weights_changed();
+    step->start(batches.batch(0, 0), 1, 2e-3);
+    EXPECT_THROW(step->finish(), core::DataError);
+    EXPECT_TRUE(are_masters ? optimizer->masters().isnan().all().item<bool>()
+                            : at::equal(optimizer->masters(), masters));
   }
 }
 

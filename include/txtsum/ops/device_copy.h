@@ -22,9 +22,15 @@ class DeviceCopies {
   std::unique_ptr<Impl> impl_;
 };
 
-/// A place in a CopyStream: behind what it was asked for so far.
+/// A place in a stream of a GPU: behind what it was asked for so far. Those of CopyStream::mark stay where they are.
 class CopyMark {
  public:
+  CopyMark() = default;
+  /// One to be moved.
+  explicit CopyMark(const c10::Device& device);
+  /// Moves it to where the current stream is now. A CUDA graph can hold that: each replay moves it, for those that
+  /// wait outside of the graph.
+  void move_to_current() const;
   /// Has what is asked of the current stream from now on wait for it.
   void block_current() const;
   /// Waits for it.

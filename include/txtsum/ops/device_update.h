@@ -26,7 +26,8 @@ struct DeviceUpdateNumbers {
   /// Where gradients are not finite: an element of the last stretch of the arena that has one; none on several ranks.
   std::optional<int64_t> bad_element;
   double seconds = 0.0;         ///< GPU time from begin() to the end of the update, or of measure().
-  double waited_seconds = 0.0;  ///< Before that, in which the GPU had nothing to do; 0 for the first update.
+  double waited_seconds = 0.0;  ///< Before and, up to resume(), after that, in which the GPU had nothing to do; before
+                                ///< the first update 0.
 };
 
 /// Updates on a GPU that never wait for the host, nor the host for them: norm, clipping and AdamW follow each other on
@@ -55,12 +56,15 @@ class DeviceUpdate {
   /// Without `ranks` the norm is that of the tensors' gradients.
   void start(const AdamWTensors& tensors, const AdamWScalars& scalars, const at::Tensor& loss_sums_2, double clip_norm,
              double clip_epsilon, const OverRanks* ranks = nullptr);
-  /// The same for an optimizer that is not on the GPU: asks for norm and clipping alone, and waits for them. Returns
-  /// `scalars` with what they make of gradient_factor, and `update` without those that overflowed; none where the
-  /// update is to be left out. finish() comes next.
-  std::optional<AdamWScalars> measure(const at::Tensor& gradients, const AdamWScalars& scalars,
-                                      const at::Tensor& loss_sums_2, double clip_norm, double clip_epsilon,
-                                      const OverRanks* ranks = nullptr);
+  /// The same for an optimizer that is not on the GPU: asks for norm and clipping alone. Between it and finish() come
+  /// the optimizer's update and resume().
+  void measure(const at::Tensor& gradients, const AdamWScalars& scalars, const at::Tensor& loss_sums_2,
+               double clip_norm, double clip_epsilon, const OverRanks* ranks = nullptr);
+  /// Waits for what measure() asked for. Returns `scalars` with what it makes of gradient_factor, and `update` without
+  /// those that overflowed; none where the update is to be left out.
+  std::optional<AdamWScalars> measured(const AdamWScalars& scalars) const;
+  /// The optimizer has done what the current stream waits for.
+  void resume();
   /// Waits for the oldest update that was started and not yet finished.
   DeviceUpdateNumbers finish();
 

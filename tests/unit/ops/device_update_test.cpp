@@ -116,7 +116,10 @@ TEST_F(DeviceUpdates, MeasureForAnUpdateThatIsMadeElsewhere) {
   updates.restore({1024.0, 0, 3});
   const auto measure = [&](int64_t update, double clip_norm) {
     updates.begin(1.0 / kTokens);
-    return updates.measure(tensors.gradients, scalars(update), loss_sums, clip_norm, 1e-6);
+    updates.measure(tensors.gradients, scalars(update), loss_sums, clip_norm, 1e-6);
+    const std::optional<ops::AdamWScalars> found = updates.measured(scalars(update));
+    updates.resume();
+    return found;
   };
   const std::optional<ops::AdamWScalars> plain = measure(10, 0.0);
   ASSERT_TRUE(plain.has_value());

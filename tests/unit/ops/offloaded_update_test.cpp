@@ -1,6 +1,7 @@
 #include "txtsum/ops/offloaded_update.h"
 
 #include <cmath>
+#include <limits>
 
 #include "op_fixture.h"
 #include "txtsum/ops/host_memory.h"
@@ -10,17 +11,15 @@ namespace {
 
 using tests::on_test_device;
 
+constexpr int64_t kChunk = OffloadedUpdate::kChunk;
 /// More chunks than are in flight, the last one short.
-constexpr int64_t kNumel = 5 * (int64_t{1} << 21) + 12345;
+constexpr int64_t kNumel = 5 * kChunk + 12345;
 
 /// Neighbours that learn, frozen stretches at a chunk's beginning and over a whole chunk, and a change of decay.
-const std::vector<UpdateSpan> kSpans{{0, 1000, true, false},
-                                     {1000, 500000, false, false},
-                                     {500000, 500100, false, true},
-                                     {500100, int64_t{1} << 21, true, false},
-                                     {int64_t{1} << 21, (int64_t{1} << 22) + 7, true, true},
-                                     {(int64_t{1} << 22) + 7, kNumel - 10, true, false},
-                                     {kNumel - 10, kNumel, true, true}};
+const std::vector<UpdateSpan> kSpans{
+    {0, 1000, true, false},           {1000, 500000, false, false},         {500000, 500100, false, true},
+    {500100, kChunk, true, false},    {kChunk, 2 * kChunk + 7, true, true}, {2 * kChunk + 7, kNumel - 10, true, false},
+    {kNumel - 10, kNumel, true, true}};
 
 at::Tensor host_copy(const at::Tensor& values) {
   return host_zeros(values.numel(), values.scalar_type(), tests::test_device()).copy_(values);
@@ -87,6 +86,61 @@ TEST_F(OffloadedUpdates, WriteWeightsThatLieInHostMemoryWhereTheyLie) {
   update.run(offloaded, {}, scalars);
   expect_same_state();
   EXPECT_TRUE(at::equal(offloaded.working, plain.working));
+}
+
+/// Marks of stretches that end within chunks, at one and over several.
+struct MarkedUpdates : OffloadedUpdates {
+  void SetUp() override {
+    OffloadedUpdates::SetUp();
+    for (const int64_t begin : {kNumel - 20, 3 * kChunk + 5, 3 * kChunk, int64_t{1000}, int64_t{0}}) {
+      marks.push_back({begin, CopyMark(tests::test_device())});
+    }
+    plain.gradients = at::randn({kNumel});
+  }
+
+  std::vector<GradientMark> marks;
+};
+
+TEST_F(MarkedUpdates, WaitForGradientsThatAreOnTheirWay) {
+  OffloadedUpdate update(kSpans, tests::test_device(), at::kFloat, at::kFloat);
+  const at::Tensor there = plain.gradients.to(tests::test_device());
+  const at::Tensor busy = at::randn({2048, 2048}, on_test_device(at::kFloat));
+  at::Tensor weights = at::zeros({kNumel}, on_test_device(at::kFloat));
+  for (int step = 0; step < 3; ++step) {
+    offloaded.gradients = at::full({kNumel}, 9.0, on_test_device(at::kFloat));
+    int64_t end = kNumel;
+    for (const GradientMark& stretch : marks) {
+      for (int i = 0; i < (tests::test_device().is_cuda() ? 20 : 0); ++i) at::mm(busy, busy);
+      offloaded.gradients.slice(0, stretch.begin, end).copy_(there.slice(0, stretch.begin, end));
+      stretch.mark.move_to_current();
+      end = stretch.begin;
+    }
+    adamw_update(plain, kSpans, scalars);
+    update.run(offloaded, weights, scalars, marks);
+    expect_same_state();
+    for (const UpdateSpan& span : kSpans) {
+      const at::Tensor found = weights.slice(0, span.begin, span.end).cpu();
+      EXPECT_TRUE(at::equal(found, span.frozen ? at::zeros_like(found) : plain.masters.slice(0, span.begin, span.end)));
+    }
+  }
+}
+
+TEST_F(MarkedUpdates, ChangeNothingWhereTheLastGradientsAreNotFinite) {
+  OffloadedUpdate update(kSpans, tests::test_device(), at::kFloat, at::kFloat);
+  const at::Tensor before = plain.masters.clone();
+  at::Tensor weights = plain.masters.clone().to(tests::test_device());
+  const auto run = [&](int64_t bad) {
+    offloaded.gradients = plain.gradients.clone().to(tests::test_device());
+    offloaded.gradients[bad] = std::numeric_limits<float>::quiet_NaN();
+    for (const GradientMark& stretch : marks) stretch.mark.move_to_current();
+    update.run(offloaded, weights, scalars, marks);
+  };
+  run(kNumel - 11);
+  EXPECT_TRUE(at::equal(offloaded.masters, before));
+  EXPECT_TRUE(at::equal(weights.cpu(), before));
+  // What is frozen counts no more than in the norm.
+  run(kNumel - 10);
+  EXPECT_FALSE(at::equal(offloaded.masters.slice(0, 0, 1000), before.slice(0, 0, 1000)));
 }
 
 TEST(HostMemory, IsZeroedAndOfAnySize) {

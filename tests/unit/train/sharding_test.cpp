@@ -65,6 +65,47 @@ TEST(Sharding, WhatAnUpdateLeavesOutHasNoGradientOfTheOneBefore) {
   }
 }
 
+/// The number of the mark that an element of the space waits for.
+size_t mark_of(const std::vector<ops::GradientMark>& marks, int64_t element) {
+  size_t index = 0;
+  while (marks.at(index).begin > element) ++index;
+  return index;
+}
+
+TEST(Sharding, EachBlockOfASpaceHasAMarkOfItsOwnFromTheLastOneDown) {
+  for (const int64_t frozen : {-1, 0, 2, 4}) {
+    std::vector<model::ParameterSpec> specs;
+    for (int64_t block = 0; block < 5; ++block) {
+      for (const char* name : {"matrix", "bias"}) {
+        const int64_t rows = name[0] == 'b' ? 1 : 30 + block;
+        specs.push_back({name + std::to_string(block), {rows, 7}, block, rows > 1, "", false, block == frozen});
+      }
+    }
+    const model::ArenaLayout layout(specs);
+    for (int64_t world = 1; world <= 4; ++world) {
+      const parallel::ShardPlan plan = train::shard_plan_of(layout, at::kFloat, world - 1, world, /*trainable=*/true);
+      const train::GradientMarks shard(layout, &plan, at::kCPU), whole(layout, nullptr, at::kCPU);
+      std::map<int64_t, size_t> marks;  // by block
+      for (int64_t block = layout.block_count() - 1; block >= 0; --block) {
+        const model::ArenaRange range = layout.block_range(block, /*trainable=*/true);
+        if (range.numel() == 0) continue;
+        marks[block] = mark_of(whole.all(), range.begin);
+        EXPECT_EQ(marks[block], marks.size() - 1) << "block " << block;
+        EXPECT_EQ(marks[block], mark_of(whole.all(), range.end - 1));
+        for (const parallel::OwnedRange& owned : plan.owned()) {
+          if (owned.range.begin < range.begin || owned.range.begin >= range.end) continue;
+          EXPECT_EQ(mark_of(shard.all(), owned.local), marks[block]);
+          EXPECT_EQ(mark_of(shard.all(), owned.local + owned.range.numel() - 1), marks[block]);
+        }
+      }
+      EXPECT_EQ(whole.all().back().begin, 0);
+      EXPECT_EQ(shard.all().back().begin, 0);
+      EXPECT_EQ(shard.all().size(), marks.size());
+      EXPECT_EQ(whole.all().size(), marks.size());
+    }
+  }
+}
+
 TEST(Sharding, SeveralRanksTrainLikeOne) {
   const TemporaryFolder folder;
   const RankResult one = train({}, folder.path("one"));
