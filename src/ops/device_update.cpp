@@ -259,7 +259,10 @@ std::optional<AdamWScalars> DeviceUpdate::measured(const AdamWScalars& scalars) 
   return numbers;
 }
 
-void DeviceUpdate::resume() { impl_->started.back().resumed = recorded_event(); }
+void DeviceUpdate::resume() {
+  TXTSUM_CHECK(!impl_->started.empty(), "measure() comes first");
+  impl_->started.back().resumed = recorded_event();
+}
 
 DeviceUpdateNumbers DeviceUpdate::finish() {
   Impl& it = *impl_;
@@ -281,7 +284,6 @@ DeviceUpdateNumbers DeviceUpdate::finish() {
   if (one.resumed) {
     one.resumed->synchronize();
     result.waited_seconds += one.end->elapsed_time(*one.resumed) * kSecondsPerMillisecond;
-    it.last_end = one.resumed;
   }
   return result;
 }

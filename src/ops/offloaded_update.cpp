@@ -105,7 +105,8 @@ OffloadedUpdate::OffloadedUpdate(const std::vector<UpdateSpan>& spans, const c10
 
 OffloadedUpdate::~OffloadedUpdate() {
   try {
-    impl_->upward.mark().wait();  // The last weights are read from staging that goes now.
+    impl_->upward.mark().wait();    // The last weights are read from staging that goes now,
+    impl_->downward.mark().wait();  // and gradients come there of which an update that was given up had no use.
   } catch (const std::exception& error) {
     core::log_warning(error.what());
   }

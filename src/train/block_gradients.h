@@ -22,7 +22,7 @@ class BlockGradients {
   virtual void end_micro_batch() = 0;
   /// Of the memory that blocks are given.
   virtual int64_t bytes() const = 0;
-  /// Has these marks reached as soon as a block's sums are there; they must outlive it.
+  /// Has these marks reached when a block's sums are there, one block later at most; they must outlive it.
   void set_marks(GradientMarks& marks) { marks_ = &marks; }
 
  protected:

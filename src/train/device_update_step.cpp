@@ -99,7 +99,7 @@ UpdateResult DeviceUpdateStep::finish() {
   work_.busy_seconds += numbers.seconds;
   work_.waited_seconds += numbers.waited_seconds;
   UpdateResult result{numbers.loss, numbers.nll, numbers.gradient_norm, numbers.loss_scale, false};
-  if (!std::isfinite(numbers.loss)) {  // Weights are as they were: no gradient is finite then.
+  if (!std::isfinite(numbers.loss)) {
     const WholeWeights whole(parts_.sharding);
     const std::string block = first_bad_block(parts_, done.batch, done.update);
     refuse_update(parts_.batches, {done.update, "loss", numbers.loss, block, done.batch.examples});
@@ -131,7 +131,8 @@ bool DeviceUpdateStep::capturable() const {
   // other masks are functions of their keys); a model that leaves layers out runs other work at each update; attention
   // sequence by sequence has a shape of its own for each batch.
   const model::ModelFacts& facts = parts_.model.facts();
-  return parts_.sharding.fits_graphs() && !(scope_ && facts.drops_probabilities) && !facts.drops_layers &&
+  const bool recomputes = parts_.config.recompute == config::Recompute::kBlocks;
+  return parts_.sharding.fits_graphs() && !(recomputes && facts.drops_probabilities) && !facts.drops_layers &&
          !facts.asks_host && ops::attention_is_fused(parts_.model.arena().dtype(), facts.drops_probabilities);
 }
 
@@ -139,10 +140,7 @@ void DeviceUpdateStep::add_micro_batch(const GlobalBatch& all, size_t index, int
   const MicroBatch& batch = all.micro_batches[index];
   const Bucket bucket = bucket_of(batch, parts_.model.facts());
   const MicroBatchPlace place{index == 0, index + 1 == all.micro_batches.size()};
-  // Where ranks exchange, the first micro-batch gathers weights, and the last one sums gradients; one that is alone
-  // need not clear them.
-  const ShapeKey key{bucket,
-                     parts_.sharding.hooks() != nullptr ? place : MicroBatchPlace{place.alone(), place.alone()}};
+  const ShapeKey key{bucket, parts_.sharding.acted_on(place)};
   auto found = shapes_.find(key);
   if (found == shapes_.end()) {
     if (batch.encoded_ND.defined()) make_encoded_room(bucket.source_tokens, batch.encoded_ND);

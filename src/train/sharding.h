@@ -87,6 +87,12 @@ class Sharding final : public BlockHooks {
   BlockHooks* hooks() { return spread() || marks_ ? this : nullptr; }
 
   void begin_update(int64_t micro_batches);
+  /// What of a micro-batch's place is acted on, which a graph holds: one that is alone need not clear gradients; where
+  /// ranks exchange, the first gathers weights and the last sums gradients; marks are the last one's.
+  MicroBatchPlace acted_on(const MicroBatchPlace& place) const {
+    if (spread()) return place;
+    return {place.alone(), marks_ ? place.last : place.alone()};
+  }
   void begin_micro_batch(const MicroBatchPlace& place);
   /// Behind the last one space().gradients are the sums over ranks.
   void end_micro_batch();

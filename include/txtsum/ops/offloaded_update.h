@@ -37,7 +37,7 @@ class OffloadedUpdate {
   /// current stream, and what is put there later comes after it; the host waits for all but the last copies.
   ///
   /// With `marks`, descending to 0, it waits for no more than them, beside what the GPU computes. Where the last
-  /// chunk's gradients are not finite, as none are behind a loss that is not, it changes nothing.
+  /// chunk's gradients are not finite, as those behind a loss that is no number, it changes nothing.
   void run(const AdamWTensors& tensors, const at::Tensor& device_weights, const AdamWScalars& scalars,
            const std::vector<GradientMark>& marks = {});
 
