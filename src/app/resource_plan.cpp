@@ -15,7 +15,7 @@
 namespace txtsum::app {
 namespace {
 
-constexpr double kJoulesPerKwh = 3.6e6, kTera = 1e12, kSecondsPerMinute = 60.0;
+constexpr double kJoulesPerKwh = 3.6e6, kTera = 1e12, kGiga = 1e9, kSecondsPerMinute = 60.0;
 constexpr const char* kSecondsUnit = "s";
 
 metrics::Figure peak_of(const config::ExperimentConfig& config, const std::string& device_name, bool stated = true) {
@@ -106,9 +106,10 @@ PlannedRanks plan_ranks(const ResourcePlan& plan, const config::ExperimentConfig
   return planned;
 }
 
-const PlannedStates& states_of(const PlannedRanks& ranks, int64_t stage) {
+const PlannedStates& states_of(const PlannedRanks& ranks, const config::ParallelConfig& parallel, bool on_gpu) {
+  const config::Offload offload = on_gpu ? parallel.offload : config::Offload::kNone;
   return *std::find_if(ranks.states.begin(), ranks.states.end(), [&](const PlannedStates& states) {
-    return states.stage == stage && states.offload == config::Offload::kNone;
+    return states.stage == parallel.zero_stage && states.offload == offload;
   });
 }
 
@@ -134,7 +135,11 @@ metrics::StepWork work_of(const ResourcePlan& plan, const config::ExperimentConf
              g = static_cast<double>(c10::elementSize(plan.gradients));
   const auto elements = static_cast<double>(plan.outline.layout.trainable_numel());
   const bool shared_out = config.parallel.zero_stage > 0;
-  work.state_bytes = elements * (24.0 + g + (w < 4 ? w : 0.0) + g) / (shared_out ? n : 1.0);
+  const double norm = elements * g, update = elements * (24.0 + g + (w < 4 ? w : 0.0));
+  const bool offloads = on_gpu && config.parallel.offload != config::Offload::kNone;
+  work.state_bytes = (norm + (offloads ? 0.0 : update)) / (shared_out ? n : 1.0);
+  if (offloads) work.host_bytes = update * (shared_out ? 1.0 : n);
+  work.goes_along = offloads && !config.train.needs_norm();
   // Gradients to their ranks, and gradients or weights back, at every micro-batch from where they have no other place.
   const double often = config.parallel.zero_stage >= 2 ? work.passes : 1.0;
   const double back = config.parallel.zero_stage == 0 ? g : config.parallel.zero_stage < 3 ? w : 2 * w * work.passes;
@@ -146,24 +151,30 @@ metrics::StepWork work_of(const ResourcePlan& plan, const config::ExperimentConf
 void estimate(const ResourcePlan& plan, const config::ExperimentConfig& config, PlannedRun& run) {
   const PlannedDevice& device = plan.devices[run.device];
   const auto ranks = static_cast<double>(plan.ranks[run.ranks].ranks);
-  std::optional<double> update;
+  std::optional<metrics::StepTime> update;
+  const std::optional<double> host = config.resources.host_gb_per_second;
   std::string problem = device.peak.note;
-  if (device.peak.known() && (device.bytes_per_second || !device.on_gpu)) {
-    update = metrics::step_seconds(run.work, {*device.peak.value * kTera, device.bytes_per_second.value_or(0.0)});
-  } else if (device.peak.known()) {
+  if (device.peak.known() && !device.bytes_per_second && device.on_gpu) {
     problem = "the speed of its memory is not known: name a card by --card";
+  } else if (device.peak.known() && !host && run.work.host_bytes > 0) {
+    problem = "set resources.host_gb_per_second for offloaded updates";
+  } else if (device.peak.known()) {
+    update = metrics::step_time(
+        run.work, {*device.peak.value * kTera, device.bytes_per_second.value_or(0.0), host.value_or(0.0) * kGiga});
   }
-  run.update_seconds = update ? metrics::modelled(*update, kSecondsUnit, device.peak.source, device.peak.year)
+  run.update_seconds = update ? metrics::modelled(update->total(), kSecondsUnit, device.peak.source, device.peak.year)
                               : metrics::missing(kSecondsUnit, problem);
   std::optional<double> seconds;
-  if (update && plan.updates.total_updates) seconds = *update * static_cast<double>(*plan.updates.total_updates);
+  if (update && plan.updates.total_updates)
+    seconds = update->total() * static_cast<double>(*plan.updates.total_updates);
   if (config.train.max_minutes) {
     const double limit = *config.train.max_minutes * kSecondsPerMinute;
     seconds = std::min(seconds.value_or(limit), limit);
   }
   run.seconds = seconds ? metrics::modelled(*seconds, kSecondsUnit, device.peak.source, device.peak.year)
                         : metrics::missing(kSecondsUnit, problem);
-  const double machines = device.on_gpu ? ranks : 1.0;
+  const double waited = update && update->total() > 0 ? update->host / update->total() : 0.0;
+  const double machines = (device.on_gpu ? ranks : 1.0) * (1.0 - waited * (1.0 - metrics::kWaitingPower));
   const double beside = config.resources.constant_watts.value_or(0.0);
   if (seconds && device.watts.known()) {
     run.energy_kwh = metrics::modelled((*device.watts.value * machines + beside) * *seconds / kJoulesPerKwh, "kWh",
@@ -230,7 +241,7 @@ ResourcePlan plan_resources(const config::ExperimentConfig& config, const PlanRe
         run.ranks = plan.ranks.size() - 1;
         run.recompute = recompute;
         run.fits =
-            fits(plan.devices[device], planned.peak(states_of(planned, config.parallel.zero_stage), recompute), ranks);
+            fits(plan.devices[device], planned.peak(states_of(planned, config.parallel, on_gpu), recompute), ranks);
         run.work = work_of(plan, config, planned, recompute, on_gpu);
         estimate(plan, config, run);
         plan.runs.push_back(std::move(run));

@@ -205,7 +205,8 @@ std::string runs_table(const ResourcePlan& plan, const config::ExperimentConfig&
                    run.seconds.known() ? format_duration(*run.seconds.value) : "missing", figure_cell(run.energy_kwh),
                    grams, figure_cell(run.usd)});
   }
-  return "the training in stage " + std::to_string(config.parallel.zero_stage) + ", without offload\n" + table.text();
+  return "the training in stage " + std::to_string(config.parallel.zero_stage) +
+         ", parallel.offload=" + std::string(config::name_of(config.parallel.offload)) + "\n" + table.text();
 }
 
 void add_once(std::vector<std::string>& lines, const std::string& line) {
@@ -248,6 +249,13 @@ std::vector<std::string> plan_assumptions(const ResourcePlan& plan) {
     add_once(lines, "time: ranks on one host that exchange " + short_number(metrics::kLinkBytesPerSecond / 1e9) +
                         " GB/s, nothing of it hidden; found on H100 and H200");
   }
+  if (plan.runs.front().work.host_bytes > 0) {
+    add_once(lines, "time: offloaded updates of all ranks on one host, at " +
+                        short_number(100 * metrics::kHostStateShare) +
+                        " % of resources.host_gb_per_second; a GPU that waits for them draws " +
+                        short_number(100 * metrics::kWaitingPower) + " % of its power, the CPU's is left out" +
+                        (plan.runs.front().work.goes_along ? "; along with the last backward pass" : ""));
+  }
   if (!on_gpu && plan.devices.front().peak.known()) {
     add_once(lines, "time: products at the peak that is stated take " + short_number(100 * metrics::kHostProductShare) +
                         " % of it");
@@ -259,7 +267,7 @@ std::vector<std::string> plan_assumptions(const ResourcePlan& plan) {
                                              : "missing: " + device.peak.note));
     add_once(lines,
              "power of " + device.name + ": " +
-                 (device.watts.known() ? rounded(*device.watts.value) + " W all the time (" + origin(device.watts) + ")"
+                 (device.watts.known() ? rounded(*device.watts.value) + " W at work (" + origin(device.watts) + ")"
                                        : "missing: " + device.watts.note));
   }
   for (const PlannedRun& run : plan.runs) {

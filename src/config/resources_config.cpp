@@ -72,6 +72,13 @@ void ResourcesConfig::describe(FieldVisitor& visitor) {
       {.help = "Period of the meters.", .unit = "s", .minimum = 0.01, .maximum = 30, .changes_training = false});
   visitor.field("rapl_root", rapl_root,
                 {.help = "Folder of the CPU's energy counters.", .required = true, .changes_training = false});
+  visitor.field("host_gb_per_second", host_gb_per_second,
+                {.help = "Speed of the host's memory in AdamW, by which `txtsum plan` counts offloaded updates.",
+                 .unit = "GB/s",
+                 .minimum = 0,
+                 .above_minimum = true,
+                 .changes_training = false,
+                 .default_note = "none: times with parallel.offload are missing"});
   visitor.field("peak_tflops", peak_tflops,
                 {.help = "Peak of the device in the type used, for the share of peak.",
                  .unit = "TFLOP/s",

@@ -37,7 +37,7 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 }  // namespace
 
 bool DeviceUpdateStep::goes_along(const UpdateParts& parts, const AdamWOptimizer& optimizer) {
-  return optimizer.is_offloaded() && parts.config.clip_norm == 0.0 && parts.model.arena().dtype() != at::kHalf;
+  return optimizer.is_offloaded() && !parts.config.needs_norm();
 }
 
 DeviceUpdateStep::DeviceUpdateStep(const UpdateParts& parts, AdamWOptimizer& optimizer)

@@ -21,8 +21,7 @@ namespace txtsum::train {
 class DeviceUpdateStep final : public UpdateStep {
  public:
   DeviceUpdateStep(const UpdateParts& parts, AdamWOptimizer& optimizer);
-  /// Whether an offloaded optimizer need not know the norm: no clipping, and no loss scale whose overflow leaves an
-  /// update out. The sharding is then to mark its gradients.
+  /// Whether it has an offloaded optimizer that need not know the norm. The sharding is then to mark its gradients.
   static bool goes_along(const UpdateParts& parts, const AdamWOptimizer& optimizer);
 
   void start(const GlobalBatch& batch, int64_t update, double learning_rate) override;

@@ -182,6 +182,31 @@ class CommandsTest(unittest.TestCase):
             self.assertAlmostEqual(chosen["seconds"]["value"], 78 * chosen["update_seconds"]["value"])
             self.assertAlmostEqual(chosen["usd"]["value"], 3 * chosen["seconds"]["value"] / 3600)
 
+    def test_a_plan_of_offloaded_updates_needs_the_speed_of_the_hosts_memory(self):
+        def run_of(*arguments):
+            result = self.plan("--ranks", "1,2", "--card", "H100", "--json", "train.precision=bf16", "run.device=cuda", *arguments)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            return json.loads(result.stdout)["runs"]
+
+        missing = run_of("parallel.offload=optimizer")[0]
+        self.assertEqual(missing["update_seconds"]["tag"], "missing")
+        self.assertIn("resources.host_gb_per_second", missing["update_seconds"]["note"])
+        speed = "resources.host_gb_per_second=0.001"
+        plain = run_of("parallel.zero_stage=1")
+        runs = run_of("parallel.zero_stage=1", "parallel.offload=optimizer", speed)
+        along = run_of("parallel.zero_stage=1", "parallel.offload=optimizer", speed, "train.clip_norm=0")
+        for whole, offloaded, hidden in zip(plain, runs, along, strict=True):
+            # 28 bytes of each of 215,552 elements, on whatever number of ranks of one host, at 0.85 of its speed.
+            self.assertEqual(offloaded["work"]["host_bytes"], 28 * 215552)
+            seconds = offloaded["update_seconds"]["value"]
+            self.assertAlmostEqual(seconds, whole["update_seconds"]["value"] + 28 * 215552 / 0.85e6, delta=1e-3)
+            self.assertLess(hidden["update_seconds"]["value"], seconds)
+            # The GPUs hardly work in it.
+            watts = offloaded["energy_kwh"]["value"] * 3.6e6 / offloaded["seconds"]["value"] / offloaded["ranks"]
+            self.assertAlmostEqual(watts / 700, 0.18, delta=0.01)
+        # In stage 0 each rank updates all of it.
+        self.assertEqual(run_of("parallel.offload=optimizer", speed)[-1]["work"]["host_bytes"], 2 * 28 * 215552)
+
     def test_a_plan_for_this_machines_cpu_says_what_is_missing(self):
         result = self.plan()
         self.assertEqual(result.returncode, 0, result.stderr)

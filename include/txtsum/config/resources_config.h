@@ -27,6 +27,7 @@ struct ResourcesConfig {
   std::optional<double> constant_watts;           ///< What the rest of the machine draws, added as modelled.
   double sampling_seconds = 1.0;                  ///< Period of the meters.
   std::string rapl_root = "/sys/class/powercap";  ///< Where the CPU's energy counters are.
+  std::optional<double> host_gb_per_second;       ///< Of the host's memory in AdamW; plans offloaded updates.
   std::optional<double> peak_tflops;              ///< Peak of the device used, for the share of peak; unset: missing.
 
   void describe(FieldVisitor& visitor);

@@ -43,6 +43,8 @@ struct TrainConfig {
   int64_t max_graphs = 128;                ///< On a GPU: shapes of batches that are captured as CUDA graphs, at most.
   int64_t log_every_updates = 10;          ///< Period of steps.jsonl and the loggers.
 
+  /// Whether an update waits for the norm of all gradients: to clip them or, in fp16, to see whether one overflowed.
+  bool needs_norm() const { return clip_norm > 0 || precision == Precision::kFp16; }
   /// Sets the defaults that depend on which keys are set.
   void complete();
   void describe(FieldVisitor& visitor);

@@ -35,20 +35,38 @@ constexpr Timed kTimed[] = {
 TEST(StepTime, IsWithinASixthOfWhatWasTimed) {
   double sum = 0.0;
   for (const Timed& timed : kTimed) {
-    const double error = metrics::step_seconds(timed.work, kH100) / timed.seconds - 1.0;
+    const double error = metrics::step_time(timed.work, kH100).total() / timed.seconds - 1.0;
     EXPECT_LT(std::abs(error), 0.17) << timed.name;  // 0.16
     sum += std::abs(error);
   }
   EXPECT_LT(sum / std::size(kTimed), 0.07);  // 0.062
 }
 
+/// samsum64 of docs/benchmarks/gpu_offload.md: 28 bytes an element in the host's memory, the norm on the GPU.
+TEST(StepTime, OfOffloadedUpdatesIsWithinATenthOfWhatWasTimed) {
+  constexpr double kElements = 406.3e6;
+  const metrics::StepWork work{13.4e12, 4.201e9, 2 * kElements, 1, 0, 28 * kElements};
+  metrics::StepWork along = work;
+  along.goes_along = true;
+  const metrics::StepDevice h100{989.4e12, 3350e9, 122e9}, h200{989.4e12, 4800e9, 100e9};
+  const double samples = 64;
+  EXPECT_NEAR(samples / metrics::step_time(work, h100).total() / 417, 1.0, 0.10);
+  EXPECT_NEAR(samples / metrics::step_time(work, h200).total() / 353, 1.0, 0.10);
+  EXPECT_NEAR(samples / metrics::step_time(work, h200).total() / 379, 1.0, 0.10);     // stage 3
+  EXPECT_NEAR(samples / metrics::step_time(along, h200).total() / 424.5, 1.0, 0.10);  // both stages
+  // As much is hidden as there is.
+  along.host_bytes = 1e6;
+  EXPECT_EQ(metrics::step_time(along, h200).host, 0.0);
+  EXPECT_EQ(metrics::step_time(along, h200).device, metrics::step_time(work, h200).device);
+}
+
 TEST(StepTime, AddsItsPartsUp) {
   const metrics::StepWork work{1e13, 5e9, 1e10, 2, 1e9};
-  const double alone = metrics::step_seconds({work.flops, work.activation_bytes, work.state_bytes, 0, 0}, kH100);
-  EXPECT_DOUBLE_EQ(metrics::step_seconds(work, kH100),
+  const double alone = metrics::step_time({work.flops, work.activation_bytes, work.state_bytes, 0, 0}, kH100).total();
+  EXPECT_DOUBLE_EQ(metrics::step_time(work, kH100).total(),
                    alone + 2 * metrics::kPassSeconds + 1e9 / metrics::kLinkBytesPerSecond);
   // Of a CPU the products alone are known.
-  EXPECT_DOUBLE_EQ(metrics::step_seconds(work, {1e11, 0}), 1e13 / (metrics::kHostProductShare * 1e11));
+  EXPECT_DOUBLE_EQ(metrics::step_time(work, {1e11, 0}).total(), 1e13 / (metrics::kHostProductShare * 1e11));
 }
 
 }  // namespace
