@@ -176,11 +176,13 @@ void estimate(const ResourcePlan& plan, const config::ExperimentConfig& config, 
   const double waited = update && update->total() > 0 ? update->host / update->total() : 0.0;
   const double machines = (device.on_gpu ? ranks : 1.0) * (1.0 - waited * (1.0 - metrics::kWaitingPower));
   const double beside = config.resources.constant_watts.value_or(0.0);
-  if (seconds && device.watts.known()) {
+  const bool shares_known = update || run.work.host_bytes == 0;  // of the GPU and of its host in the time
+  if (seconds && device.watts.known() && shares_known) {
     run.energy_kwh = metrics::modelled((*device.watts.value * machines + beside) * *seconds / kJoulesPerKwh, "kWh",
                                        device.watts.source, device.watts.year);
   } else {
-    run.energy_kwh = metrics::missing("kWh", seconds ? device.watts.note : run.seconds.note);
+    const std::string& why = !seconds ? run.seconds.note : shares_known ? device.watts.note : problem;
+    run.energy_kwh = metrics::missing("kWh", why);
   }
   run.carbon =
       metrics::estimate_carbon(run.energy_kwh, metrics::find_carbon_intensity(carbon_options(config.resources)));

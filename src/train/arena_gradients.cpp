@@ -23,7 +23,7 @@ void ArenaGradients::begin_micro_batch(const MicroBatchPlace& place) {
 
 void ArenaGradients::leave(int64_t block) {
   if (!last_ || block == 0) return;
-  if (has_marks()) settle();  // The block's before this one had this one's pass for its sums.
+  if (has_marks()) settle();  // The sums of the block before had this one's pass.
   reduce(block);
 }
 

@@ -191,6 +191,11 @@ class CommandsTest(unittest.TestCase):
         missing = run_of("parallel.offload=optimizer")[0]
         self.assertEqual(missing["update_seconds"]["tag"], "missing")
         self.assertIn("resources.host_gb_per_second", missing["update_seconds"]["note"])
+        # Where a limit says how long it takes, it does not say for how much of that the GPU works.
+        limited = run_of("parallel.offload=optimizer", "train.max_minutes=1", "resources.usd_per_hour=3")[0]
+        self.assertEqual((limited["seconds"]["value"], limited["usd"]["value"]), (60, 0.05))
+        self.assertEqual(limited["energy_kwh"]["tag"], "missing")
+        self.assertIn("resources.host_gb_per_second", limited["energy_kwh"]["note"])
         speed = "resources.host_gb_per_second=0.001"
         plain = run_of("parallel.zero_stage=1")
         runs = run_of("parallel.zero_stage=1", "parallel.offload=optimizer", speed)
